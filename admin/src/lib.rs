@@ -1,0 +1,53 @@
+//! What an operator does to the database. So far: bring its schema up to date.
+
+use anyhow::Context;
+use include_dir::{Dir, include_dir};
+use tokio_postgres::Client;
+
+static MIGRATIONS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../supabase/migrations");
+
+/// The Supabase CLI's own history table, so that it and this runner can take turns on one database.
+const HISTORY: &str = "
+    create schema if not exists supabase_migrations;
+    create table if not exists supabase_migrations.schema_migrations (
+        version text primary key, statements text[], name text
+    )";
+
+/// Applies the migrations in supabase/migrations that the database lacks, all in one transaction, and returns the
+/// names of those applied. Runs that overlap take turns.
+pub async fn migrate(client: &mut Client) -> anyhow::Result<Vec<String>> {
+    let transaction = client.transaction().await?;
+    transaction
+        .batch_execute("select pg_advisory_xact_lock(hashtext('tinychat migrations'))")
+        .await?;
+    transaction.batch_execute(HISTORY).await?;
+    let mut applied = Vec::new();
+    for file in sorted_files() {
+        let stem = file
+            .path()
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .context("a migration without a name")?;
+        let (version, name) = stem
+            .split_once('_')
+            .context("migrations are named <timestamp>_<name>.sql")?;
+        let sql = file.contents_utf8().context("a migration that is not UTF-8")?;
+        let history = "insert into supabase_migrations.schema_migrations (version, statements, name)
+            values ($1, array[$2], $3) on conflict do nothing";
+        if transaction.execute(history, &[&version, &sql, &name]).await? == 1 {
+            transaction
+                .batch_execute(sql)
+                .await
+                .with_context(|| format!("migration {stem}"))?;
+            applied.push(stem.to_owned());
+        }
+    }
+    transaction.commit().await?;
+    Ok(applied)
+}
+
+fn sorted_files() -> Vec<&'static include_dir::File<'static>> {
+    let mut files: Vec<_> = MIGRATIONS.files().collect();
+    files.sort_by_key(|file| file.path());
+    files
+}

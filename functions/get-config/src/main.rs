@@ -1,0 +1,50 @@
+//! GET /v1/config: what a client needs to start listening.
+
+use serde::Serialize;
+use shared::db::Db;
+use shared::http::{Request, serve};
+use shared::model::TenantId;
+use shared::realtime::CHANNEL_PREFIX;
+use shared::{Result, config, telemetry};
+
+const STATEMENT: &str = include_str!("get-config.sql");
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init();
+    let realtime = Realtime {
+        supabase_url: config::supabase_url()?,
+        supabase_anon_key: config::required("SUPABASE_ANON_KEY")?,
+        channel_prefix: CHANNEL_PREFIX,
+    };
+    let db = Db::connect().await?;
+    serve(|request| get_config(&db, &realtime, request)).await
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    tenant: Tenant,
+    realtime: &'a Realtime,
+}
+
+#[derive(Serialize)]
+struct Tenant {
+    id: TenantId,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Realtime {
+    supabase_url: String,
+    supabase_anon_key: String,
+    channel_prefix: &'static str,
+}
+
+async fn get_config<'a>(db: &Db, realtime: &'a Realtime, request: Request) -> Result<Answer<'a>> {
+    let row = db.row(&request.key()?, STATEMENT, &[]).await?;
+    let tenant = Tenant {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+    };
+    Ok(Answer { tenant, realtime })
+}

@@ -1,0 +1,81 @@
+//! POST /v1/conversations/{id}/messages: stores a message and broadcasts it.
+
+use shared::db::Db;
+use shared::fields::{MediaUrl, MessageBody, MessageType, Name, Text};
+use shared::http::{Request, serve};
+use shared::model::{FullMessage, MessageEnvelope, MessageId};
+use shared::realtime::Realtime;
+use shared::{Error, Result, telemetry};
+use tokio_postgres::types::Type;
+
+const STATEMENT: &str = include_str!("send-message.sql");
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init();
+    let realtime = Realtime::from_env()?;
+    let db = Db::connect().await?;
+    serve(|request| send_message(&db, &realtime, request)).await
+}
+
+struct Input {
+    sender_id: Name,
+    body: Option<MessageBody>,
+    message_type: MessageType,
+    media_url: Option<MediaUrl>,
+    reply_to: Option<MessageId>,
+    receiver_id: Option<Name>,
+    client_message_id: Option<Text<64>>,
+}
+
+impl Input {
+    fn parse(request: &Request) -> Result<Self> {
+        let mut body = request.json()?;
+        let input = Self {
+            sender_id: body.required("sender_id")?,
+            body: body.optional_text("body")?,
+            message_type: body.optional("message_type")?.unwrap_or(MessageType::Text),
+            media_url: body.optional_text("media_url")?,
+            reply_to: body.optional_text("reply_to")?,
+            receiver_id: body.optional_text("receiver_id")?,
+            client_message_id: body.optional_text("client_message_id")?,
+        };
+        match input.message_type {
+            MessageType::Text if input.body.is_none() => Err(Error::invalid("body is required")),
+            MessageType::Image if input.media_url.is_none() => Err(Error::invalid("media_url is required")),
+            MessageType::Text | MessageType::Image => Ok(input),
+        }
+    }
+}
+
+async fn send_message(db: &Db, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
+    let key = request.key()?;
+    let input = db.admit(&key, Input::parse(&request)).await?;
+    let conversation = request.conversation();
+    let id = MessageId::now();
+    let row = db
+        .row(
+            &key,
+            STATEMENT,
+            &[
+                (&conversation, Type::UUID),
+                (&id, Type::UUID),
+                (&input.sender_id, Type::TEXT),
+                (&input.receiver_id, Type::TEXT),
+                (&input.body, Type::TEXT),
+                (&input.message_type.as_str(), Type::TEXT),
+                (&input.media_url, Type::TEXT),
+                (&input.reply_to, Type::UUID),
+                (&input.client_message_id, Type::TEXT),
+            ],
+        )
+        .await?;
+    let answer = MessageEnvelope {
+        message: FullMessage::try_from(&row)?,
+    };
+    // Another id is an earlier message with the same client_message_id, which was broadcast when it was sent.
+    if answer.message.message.id == id {
+        realtime.broadcast(conversation, "message", &answer).await;
+    }
+    Ok(answer)
+}

@@ -1,0 +1,185 @@
+//! Postgres: the pool, and the one way to run a route's statement.
+
+use crate::auth::KeyHash;
+use crate::{Error, Result, config, error, tls};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use std::time::Duration;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Config, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// A statement's parameter and its type. Types are given, because asking Postgres for them would be a second round
+/// trip and a prepared statement, which a transaction-mode pooler doesn't keep.
+pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a statement may take. Longer than any lock wait of ours, shorter than the function's timeout.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A statement is tried twice: its connection may have died while the environment was frozen, and a race lost on a
+/// unique key is decided by the row that won, which only a new statement can see. Statements can be run again
+/// because every id in them is made before the first try.
+const TRIES: u32 = 2;
+
+/// Keeps the connections to Postgres.
+pub struct Db {
+    pool: Pool,
+}
+
+impl Db {
+    /// Builds the pool from `DATABASE_URL` and `DATABASE_CA_CERT`, and opens its first connection, so that the first
+    /// request needn't. A database that is down here doesn't stop the function: requests try again.
+    pub async fn connect() -> Result<Self, lambda_http::Error> {
+        let config = parse_url(&config::required("DATABASE_URL")?)
+            .map_err(|error| format!("mend DATABASE_URL: {error}"))?;
+        let tls = match config::optional("DATABASE_CA_CERT") {
+            Some(pem) => tls::private(&pem).map_err(|error| format!("mend DATABASE_CA_CERT: {error}"))?,
+            None => tls::public()?,
+        };
+        let recycling_method = RecyclingMethod::Fast;
+        let manager = Manager::from_config(
+            config,
+            MakeRustlsConnect::new(tls),
+            ManagerConfig { recycling_method },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(1) // Lambda sends an environment one request at a time
+            .runtime(Runtime::Tokio1)
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .wait_timeout(Some(CONNECT_TIMEOUT))
+            .build()?;
+        if let Err(error) = pool.get().await {
+            tracing::warn!(error = %Chain(&error), "no database connection at start-up");
+        }
+        Ok(Self { pool })
+    }
+
+    /// Runs a route's statement, whose first parameter is the key and whose first row says in `verdict` whether it
+    /// was carried out. A left join that found nothing is a row of nulls: see [`crate::model::list`].
+    pub async fn rows(&self, key: &KeyHash, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        let mut all: Vec<Param> = vec![(key, Type::BYTEA)];
+        all.extend_from_slice(params);
+        let rows = tokio::time::timeout(STATEMENT_TIMEOUT, self.run(sql, &all))
+            .await
+            .map_err(|elapsed| Error::Database(elapsed.into()))??;
+        let first = rows
+            .first()
+            .ok_or_else(|| Error::Database("a statement without a verdict".into()))?;
+        error::verdict(first.try_get("verdict")?)?;
+        Ok(rows)
+    }
+
+    /// Like [`Db::rows`], for statements that answer with one row.
+    pub async fn row(&self, key: &KeyHash, sql: &str, params: &[Param<'_>]) -> Result<Row> {
+        let mut rows = self.rows(key, sql, params).await?;
+        Ok(rows.swap_remove(0))
+    }
+
+    /// The parsed input; or what is wrong with it, but only to a caller whose key is good: a bad body with a bad key
+    /// is a 401, never a 400.
+    pub async fn admit<T>(&self, key: &KeyHash, input: Result<T>) -> Result<T> {
+        if input.is_err() {
+            self.rows(key, "select verdict from tinychat.tenant($1)", &[])
+                .await?;
+        }
+        input
+    }
+
+    async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        let mut tries = 1;
+        loop {
+            let client = self
+                .pool
+                .get()
+                .await
+                .map_err(|error| Error::Database(error.into()))?;
+            let error = match client.query_typed(sql, params).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => error,
+            };
+            if connection_died(&error) {
+                drop(Object::take(client));
+            } else if error.code() != Some(&SqlState::UNIQUE_VIOLATION) {
+                return Err(error.into());
+            }
+            if tries == TRIES {
+                return Err(error.into());
+            }
+            tries += 1;
+        }
+    }
+}
+
+/// An error of the connection rather than the statement: an I/O error, or a server that is going away.
+fn connection_died(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => code.code().starts_with("57P") || code.code().starts_with("08"),
+        None => true,
+    }
+}
+
+/// `DATABASE_URL` as libpq reads it, but for one thing: TLS, if used at all, is verified in full. Only
+/// `sslmode=disable` is without.
+fn parse_url(url: &str) -> Result<Config, tokio_postgres::Error> {
+    let url = url
+        .replace("sslmode=verify-full", "sslmode=require")
+        .replace("sslmode=verify-ca", "sslmode=require");
+    let mut config: Config = url.parse()?;
+    if config.get_ssl_mode() != SslMode::Disable {
+        config.ssl_mode(SslMode::Require);
+    }
+    config
+        .application_name("tinychat")
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_user_timeout(CONNECT_TIMEOUT)
+        .keepalives_idle(Duration::from_secs(30));
+    Ok(config)
+}
+
+/// Displays an error and everything that caused it, for a log line.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_verified_unless_it_is_switched_off() {
+        let mode = |query| {
+            parse_url(&format!("postgres://u@h/d{query}"))
+                .unwrap()
+                .get_ssl_mode()
+        };
+        for query in [
+            "",
+            "?sslmode=prefer",
+            "?sslmode=require",
+            "?sslmode=verify-ca",
+            "?sslmode=verify-full",
+        ] {
+            assert_eq!(mode(query), SslMode::Require, "{query}");
+        }
+        assert_eq!(mode("?sslmode=disable"), SslMode::Disable);
+    }
+
+    #[test]
+    fn a_bad_url_is_told_without_its_password() {
+        let error = parse_url("postgres://u:hunter2@h/d?sslmode=maybe").unwrap_err();
+        assert!(!Chain(&error).to_string().contains("hunter2"));
+    }
+}

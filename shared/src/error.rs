@@ -1,0 +1,101 @@
+//! Every way in which a request can fail, and how the caller is told.
+
+use lambda_http::http::StatusCode;
+
+/// A handler's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The cause of a 500: for the log, never for the caller.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a request failed. `Display` is the `error` text of the answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No API key was sent.
+    #[error("missing x-tinychat-api-key header")]
+    MissingKey,
+    /// The key is malformed, unknown or revoked.
+    #[error("invalid api key")]
+    InvalidKey,
+    /// The tenant is past its plan's limit.
+    #[error("tenant is overage")]
+    TenantOverage,
+    /// The tenant was suspended.
+    #[error("tenant is suspended")]
+    TenantSuspended,
+    /// The input breaks a rule, which the text names.
+    #[error("{0}")]
+    InvalidInput(String),
+    /// No such conversation, or another tenant's.
+    #[error("conversation not found")]
+    ConversationNotFound,
+    /// No such message in the conversation, or one that was deleted.
+    #[error("message not found")]
+    MessageNotFound,
+    /// `reply_to` names no message of the conversation.
+    #[error("reply_to is not a message in this conversation")]
+    ReplyNotFound,
+    /// Someone else's message.
+    #[error("only the sender may change this message")]
+    NotTheSender,
+    /// An upload above 10 MB.
+    #[error("file too large (>10 MB)")]
+    FileTooLarge,
+    /// An upload that is not one of the allowed image types.
+    #[error("unsupported mime: {0}")]
+    UnsupportedMime(String),
+    /// No such route.
+    #[error("not found")]
+    NotFound,
+    /// Postgres can't be reached, or failed a statement.
+    #[error("database unavailable")]
+    Database(#[source] Cause),
+    /// Supabase Storage can't be reached, or refused a file.
+    #[error("storage unavailable")]
+    Storage(#[source] Cause),
+    /// The handler panicked.
+    #[error("internal error")]
+    Panic,
+}
+
+impl Error {
+    /// The HTTP status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::InvalidInput(_) | Self::ReplyNotFound => StatusCode::BAD_REQUEST,
+            Self::MissingKey | Self::InvalidKey => StatusCode::UNAUTHORIZED,
+            Self::TenantOverage | Self::TenantSuspended | Self::NotTheSender => StatusCode::FORBIDDEN,
+            Self::ConversationNotFound | Self::MessageNotFound | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMime(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Database(_) | Self::Storage(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Shorthand for [`Error::InvalidInput`].
+    pub fn invalid(text: impl Into<String>) -> Self {
+        Self::InvalidInput(text.into())
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Settles what a statement's `verdict` column says. The texts are those of the look-up functions in
+/// supabase/migrations and of the functions' own statements.
+pub fn verdict(text: &str) -> Result<()> {
+    Err(match text {
+        "ok" => return Ok(()),
+        "invalid_api_key" => Error::InvalidKey,
+        "tenant_overage" => Error::TenantOverage,
+        "tenant_suspended" => Error::TenantSuspended,
+        "conversation_not_found" => Error::ConversationNotFound,
+        "message_not_found" => Error::MessageNotFound,
+        "reply_not_found" => Error::ReplyNotFound,
+        "not_the_sender" => Error::NotTheSender,
+        unknown => Error::Database(format!("unknown verdict {unknown:?}").into()),
+    })
+}

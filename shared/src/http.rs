@@ -1,0 +1,223 @@
+//! HTTP in and out: the request as a handler sees it, its answer or error as JSON, and the loop that serves them.
+
+use crate::auth::KeyHash;
+use crate::db::Chain;
+use crate::fields::Fields;
+use crate::model::{ConversationId, MessageId};
+use crate::{Error, Result};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::FutureExt;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_http::http::{Response, StatusCode, header};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{Adapter, Body, LambdaEvent, RequestExt, Service, service_fn};
+use serde::Serialize;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+
+/// An HTTP request as API Gateway hands it over.
+pub struct Request(lambda_http::Request);
+
+impl Request {
+    /// The hash of the key in the `x-tinychat-api-key` header.
+    pub fn key(&self) -> Result<KeyHash> {
+        let header = self
+            .0
+            .headers()
+            .get("x-tinychat-api-key")
+            .filter(|value| !value.is_empty());
+        let key = header
+            .ok_or(Error::MissingKey)?
+            .to_str()
+            .map_err(|_| Error::InvalidKey)?;
+        KeyHash::of(key)
+    }
+
+    /// `{id}` of the path.
+    pub fn conversation(&self) -> ConversationId {
+        ConversationId::parse(self.path_parameter("id"))
+    }
+
+    /// `{msgId}` of the path.
+    pub fn message(&self) -> MessageId {
+        MessageId::parse(self.path_parameter("msgId"))
+    }
+
+    /// The query string's parameters.
+    pub fn query(&self) -> Fields {
+        self.0
+            .query_string_parameters_ref()
+            .into_iter()
+            .flat_map(|query| query.iter())
+            .collect()
+    }
+
+    /// The fields of the JSON object in the body, whatever content type it claims.
+    pub fn json(&self) -> Result<Fields> {
+        Fields::from_json(self.body())
+    }
+
+    /// The body's content type, empty if none was sent.
+    pub fn content_type(&self) -> &str {
+        self.0
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// The body, decoded.
+    pub fn body(&self) -> &[u8] {
+        self.0.body()
+    }
+
+    fn path_parameter(&self, name: &str) -> &str {
+        self.0
+            .path_parameters_ref()
+            .and_then(|path| path.first(name))
+            .unwrap_or_default()
+    }
+}
+
+/// Serves a function's requests until Lambda ends it. What the handler returns goes out as JSON; its errors, and its
+/// panics too, as `{"error": …}`.
+pub async fn serve<T, F>(handler: impl Fn(Request) -> F) -> Result<(), lambda_http::Error>
+where
+    T: Serialize,
+    F: Future<Output = Result<T>> + Send,
+{
+    let service = service_fn(|request: lambda_http::Request| {
+        let request_id = request
+            .lambda_context_ref()
+            .map(|context| context.request_id.clone());
+        let answer = AssertUnwindSafe(handler(Request(request))).catch_unwind();
+        async move {
+            let result = answer.await.unwrap_or(Err(Error::Panic));
+            if let Err(error) = &result
+                && error.status().is_server_error()
+            {
+                tracing::error!(request_id, error = %Chain(error), "request failed");
+            }
+            Ok::<_, Infallible>(answer_of(result))
+        }
+    });
+    // A mutex only because `Service::call` wants `&mut`; nothing else ever holds it.
+    let adapter = Mutex::new(Adapter::from(service));
+    lambda_http::lambda_runtime::run(service_fn(|event: LambdaEvent<LambdaRequest>| {
+        let LambdaEvent { payload, context } = event;
+        let mut adapter = adapter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        adapter.call(LambdaEvent::new(tame(payload), context))
+    }))
+    .await
+}
+
+fn answer_of(result: Result<impl Serialize>) -> Response<Body> {
+    let (status, json) = match result {
+        Ok(answer) => (StatusCode::OK, serde_json::to_string(&answer)),
+        Err(error) => (
+            error.status(),
+            serde_json::to_string(&serde_json::json!({ "error": error.to_string() })),
+        ),
+    };
+    let mut response = Response::new(Body::Text(json.unwrap_or_default()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+/// Takes out of an event what would panic in `lambda_http` and no handler reads: path and host (routing is API
+/// Gateway's), the query string's raw form, and a body that claims to be base64 and isn't, which then counts as empty.
+fn tame(request: LambdaRequest) -> LambdaRequest {
+    let LambdaRequest::ApiGatewayV2(mut event) = request else {
+        return request;
+    };
+    tame_event(&mut event);
+    LambdaRequest::ApiGatewayV2(event)
+}
+
+fn tame_event(event: &mut ApiGatewayV2httpRequest) {
+    event.raw_path = None;
+    event.request_context.stage = None;
+    event.request_context.domain_name = None;
+    event.headers.remove(header::HOST);
+    if let Some(query) = event.raw_query_string.take() {
+        event.query_string_parameters = query.parse().unwrap_or_default();
+    }
+    if event.is_base64_encoded
+        && event
+            .body
+            .as_ref()
+            .is_some_and(|body| BASE64_STANDARD.decode(body).is_err())
+    {
+        event.body = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(event: &serde_json::Value) -> Request {
+        Request(tame(serde_json::from_value(event.clone()).unwrap()).into())
+    }
+
+    fn event() -> serde_json::Value {
+        json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": "/api/v1/x", "rawQueryString": "",
+            "headers": {},
+            "requestContext": { "stage": "api", "http": { "method": "GET", "path": "/api/v1/x" } },
+            "isBase64Encoded": false
+        })
+    }
+
+    #[test]
+    fn a_key_is_missing_or_invalid() {
+        let key = |headers| {
+            let mut event = event();
+            event["headers"] = headers;
+            request(&event).key().map_err(|error| error.to_string())
+        };
+        assert_eq!(key(json!({})).unwrap_err(), "missing x-tinychat-api-key header");
+        assert_eq!(
+            key(json!({ "x-tinychat-api-key": "" })).unwrap_err(),
+            "missing x-tinychat-api-key header"
+        );
+        assert_eq!(
+            key(json!({ "x-tinychat-api-key": "nope" })).unwrap_err(),
+            "invalid api key"
+        );
+        assert!(key(json!({ "X-TinyChat-Api-Key": "pk_live_abcdefghijklmnopqrstuvwx" })).is_ok());
+    }
+
+    #[test]
+    fn a_hostile_event_is_a_request_like_any_other() {
+        let mut event = event();
+        event["headers"] = json!({ "host": "[not a host", "x-forwarded-proto": "::" });
+        event["rawPath"] = json!("//\\ \u{7f}%zz");
+        event["rawQueryString"] = json!("limit=7&before=\"<>\\^`{|}\u{e9}&%ff%00&&=");
+        event["requestContext"]["domainName"] = json!("a b");
+        event["isBase64Encoded"] = json!(true);
+        event["body"] = json!("!!!");
+        let request = request(&event);
+        assert_eq!(request.body(), b"");
+        assert_eq!(
+            &*request.query().required::<crate::fields::Name>("limit").unwrap(),
+            "7"
+        );
+    }
+
+    #[test]
+    fn an_error_is_an_object_with_one_field() {
+        let response = answer_of(Err::<(), _>(Error::UnsupportedMime("\"\u{1}".into())));
+        assert_eq!(response.status(), 415);
+        assert_eq!(
+            response.body(),
+            &Body::Text(r#"{"error":"unsupported mime: \"\u0001"}"#.into())
+        );
+    }
+}

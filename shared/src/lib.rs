@@ -1,0 +1,21 @@
+//! The crate behind every function: what more than one route needs, and nothing else.
+//!
+//! A function's `main` builds what it needs from the environment ([`db::Db`], [`realtime::Realtime`]) and hands its
+//! handler to [`http::serve`]. The handler parses ([`http`], [`fields`]), runs its one statement ([`db`]) and returns
+//! a type from [`model`], or an [`Error`].
+//!
+//! Who may use what: [`realtime`] the functions that broadcast, [`image`] upload-image; everything else is for all.
+
+pub mod auth;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod fields;
+pub mod http;
+pub mod image;
+pub mod model;
+pub mod realtime;
+pub mod telemetry;
+pub mod tls;
+
+pub use error::{Error, Result};

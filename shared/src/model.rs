@@ -1,0 +1,322 @@
+//! The API's objects as they go over the wire, and the ids and times in them.
+
+use crate::fields::Field;
+use crate::{Error, Result};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use postgres_types::{FromSql, ToSql};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use std::time::SystemTime;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSql, FromSql)]
+        #[postgres(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// The id that a caller wrote. What isn't a UUID names nothing, and becomes the nil UUID, which no row
+            /// has: the statement then answers as for any other id that doesn't exist.
+            pub fn parse(text: &str) -> Self {
+                Self(Uuid::try_parse(text).ok().filter(|_| text.len() == 36).unwrap_or_default())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// A tenant's id.
+    TenantId
+);
+id!(
+    /// The id of a user's row; the tenant knows the user by `user_id`.
+    UserId
+);
+id!(
+    /// A conversation's id: random, because it names a channel and so must not be guessable.
+    ConversationId
+);
+id!(
+    /// A message's id: its first bits are the time it was made, so that neighbours are stored together.
+    MessageId
+);
+
+impl UserId {
+    /// A fresh id.
+    pub fn random() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl ConversationId {
+    /// A fresh id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl MessageId {
+    /// A fresh id.
+    pub fn now() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Field for MessageId {
+    fn parse(name: &str, value: Value) -> Result<Self> {
+        match value {
+            Value::String(text) => Ok(Self::parse(&text)),
+            _ => Err(Error::invalid(format!("{name} must be a string"))),
+        }
+    }
+}
+
+/// A time, in milliseconds and UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSql, FromSql)]
+#[postgres(transparent)]
+pub struct Timestamp(DateTime<Utc>);
+
+impl Timestamp {
+    /// Parses an ISO-8601 time. One without an offset is UTC, and a space where an offset's `+` belongs is a `+` that
+    /// nobody encoded.
+    pub fn parse(text: &str) -> Option<Self> {
+        let with_offset = |text: &str| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+        with_offset(text)
+            .or_else(|_| with_offset(&text.replace(' ', "+")))
+            .or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc()))
+            .ok()
+            .map(Self)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        Self(time.into())
+    }
+}
+
+impl Field for Timestamp {
+    fn parse(name: &str, value: Value) -> Result<Self> {
+        let time = value.as_str().and_then(Self::parse);
+        time.ok_or_else(|| Error::invalid(format!("{name} must be an ISO-8601 time")))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+/// A message as history shows it. Of a deleted one, `body` and `media_url` stay in the database.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)] // named and explained in the API reference
+pub struct Message {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub sender_id: String,
+    pub body: Option<String>,
+    pub message_type: String,
+    pub media_url: Option<String>,
+    pub reply_to: Option<MessageId>,
+    pub created_at: Timestamp,
+    pub edited_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl TryFrom<&Row> for Message {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self> {
+        let deleted_at: Option<Timestamp> = row.try_get("deleted_at")?;
+        let unless_deleted = |column| {
+            if deleted_at.is_some() {
+                Ok(None)
+            } else {
+                row.try_get(column)
+            }
+        };
+        Ok(Self {
+            id: row.try_get("id")?,
+            conversation_id: row.try_get("conversation_id")?,
+            sender_id: row.try_get("sender_id")?,
+            body: unless_deleted("body")?,
+            message_type: row.try_get("message_type")?,
+            media_url: unless_deleted("media_url")?,
+            reply_to: row.try_get("reply_to")?,
+            created_at: row.try_get("created_at")?,
+            edited_at: row.try_get("edited_at")?,
+            deleted_at,
+        })
+    }
+}
+
+/// The full message, as send, edit and delete answer and broadcast it.
+#[derive(Debug, Serialize)]
+pub struct FullMessage {
+    /// The message as history shows it.
+    #[serde(flatten)]
+    pub message: Message,
+    /// Whom the sender named.
+    pub receiver_id: Option<String>,
+}
+
+impl TryFrom<&Row> for FullMessage {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self> {
+        Ok(Self {
+            message: row.try_into()?,
+            receiver_id: row.try_get("receiver_id")?,
+        })
+    }
+}
+
+/// `{"message": …}`: the answer of send, edit and delete, and the payload of their broadcasts.
+#[derive(Debug, Serialize)]
+pub struct MessageEnvelope {
+    /// The message.
+    pub message: FullMessage,
+}
+
+/// A conversation.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)] // named and explained in the API reference
+pub struct Conversation {
+    pub id: ConversationId,
+    pub tenant_id: TenantId,
+    pub kind: String,
+    pub external_ref: Option<String>,
+    pub participants: Vec<String>,
+    pub last_message: Option<String>,
+    pub last_at: Option<Timestamp>,
+}
+
+impl TryFrom<&Row> for Conversation {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            tenant_id: row.try_get("tenant_id")?,
+            kind: row.try_get("kind")?,
+            external_ref: row.try_get("external_ref")?,
+            participants: row.try_get("participants")?,
+            last_message: row.try_get("last_message")?,
+            last_at: row.try_get("last_at")?,
+        })
+    }
+}
+
+/// A tenant's end-user.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)] // named and explained in the API reference
+pub struct User {
+    pub id: UserId,
+    pub tenant_id: TenantId,
+    pub user_id: String,
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub role: String,
+    pub fcm_tokens: Vec<String>,
+    pub notification_prefs: Value,
+    pub last_seen_at: Timestamp,
+}
+
+impl TryFrom<&Row> for User {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            tenant_id: row.try_get("tenant_id")?,
+            user_id: row.try_get("user_id")?,
+            name: row.try_get("name")?,
+            email: row.try_get("email")?,
+            role: row.try_get("role")?,
+            fcm_tokens: row.try_get("fcm_tokens")?,
+            notification_prefs: row.try_get("notification_prefs")?,
+            last_seen_at: row.try_get("last_seen_at")?,
+        })
+    }
+}
+
+/// The rows of a list. A statement answers at least one row, for its verdict; where it found nothing, that row's `id`
+/// is null.
+pub fn list<'a, T: TryFrom<&'a Row, Error = Error>>(rows: &'a [Row]) -> Result<Vec<T>> {
+    match rows.first() {
+        Some(row) if row.try_get::<_, Option<Uuid>>("id")?.is_none() => Ok(Vec::new()),
+        _ => rows.iter().map(T::try_from).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(text: &str) -> Option<Value> {
+        Timestamp::parse(text).map(|time| serde_json::to_value(time).unwrap())
+    }
+
+    #[test]
+    fn a_cursor_is_an_iso_8601_time() {
+        for text in [
+            "2026-01-15T10:21:09.114Z",
+            "2026-01-15T11:21:09.114+01:00",
+            "2026-01-15T11:21:09.114 01:00",
+            "2026-01-15T10:21:09.114",
+            "2026-01-15T10:21:09.114999Z",
+        ] {
+            assert_eq!(shown(text), Some("2026-01-15T10:21:09.114Z".into()), "{text}");
+        }
+        for text in [
+            "",
+            "yesterday",
+            "1768472469114",
+            "2026-13-01T00:00:00Z",
+            "2026-01-15",
+            "2026-01-15T10:21:09X",
+        ] {
+            assert_eq!(shown(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_no_uuid_names_nothing() {
+        let nil = MessageId(Uuid::nil());
+        for text in [
+            "",
+            "m_1",
+            "{01990000-0000-7000-8000-000000000001}",
+            "01990000000070008000000000000001",
+        ] {
+            assert_eq!(MessageId::parse(text), nil, "{text}");
+        }
+        assert_ne!(MessageId::parse("01990000-0000-7000-8000-000000000001"), nil);
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_that_was_shown_pages_exactly(millis in 0_i64..4_102_444_800_000) {
+            let time = Timestamp(DateTime::from_timestamp_millis(millis).unwrap());
+            let text = serde_json::to_value(time).unwrap();
+            prop_assert_eq!(Timestamp::parse(text.as_str().unwrap()), Some(time));
+        }
+
+        #[test]
+        fn no_text_makes_a_parser_panic(text: String) {
+            Timestamp::parse(&text);
+            ConversationId::parse(&text);
+        }
+    }
+}

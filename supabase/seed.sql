@@ -1,0 +1,35 @@
+-- Two demo tenants for a laptop, with the keys and ids that events/*.json and the README use. Never for production:
+-- these keys are public. Safe to run again.
+
+insert into tinychat.tenants (id, name) values
+    ('11111111-2222-4333-8444-555555555555', 'Acme Logistics'),
+    ('66666666-7777-4888-9999-000000000000', 'Other Tenant')
+on conflict do nothing;
+
+insert into tinychat.api_keys (hash, tenant_id, prefix)
+select sha256(key::bytea), tenant_id::uuid, left(key, 12)
+from (values
+    ('pk_test_DemoTenantOnlyForLocalUse01', '11111111-2222-4333-8444-555555555555'),
+    ('pk_test_OtherTenantOnlyForLocalUse1', '66666666-7777-4888-9999-000000000000')
+) as demo (key, tenant_id)
+on conflict do nothing;
+
+insert into tinychat.conversations (id, tenant_id, kind, external_ref, participants, created_at, last_at) values
+    ('c0ffee00-0000-4000-8000-000000000001', '11111111-2222-4333-8444-555555555555', 'order', 'order_9001',
+        '{u_42,driver_3}', '2026-01-15T10:15:00Z', '2026-01-15T10:18:30Z')
+on conflict do nothing;
+
+insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at)
+select id, unnest(participants), tenant_id, kind, last_at
+from tinychat.conversations
+where id = 'c0ffee00-0000-4000-8000-000000000001'
+on conflict do nothing;
+
+insert into tinychat.messages (conversation_id, id, sender_id, body, message_type, created_at) values
+    ('c0ffee00-0000-4000-8000-000000000001', '01990000-0000-7000-8000-000000000001', 'u_42',
+        'Hi, where''s my order?', 'text', '2026-01-15T10:18:01.412Z'),
+    ('c0ffee00-0000-4000-8000-000000000001', '01990000-0000-7000-8000-000000000002', 'u_42',
+        'Hello?', 'text', '2026-01-15T10:18:20Z'),
+    ('c0ffee00-0000-4000-8000-000000000001', '01990000-0000-7000-8000-000000000003', 'driver_3',
+        'Two minutes away.', 'text', '2026-01-15T10:18:30Z')
+on conflict do nothing;
