@@ -4,17 +4,20 @@ use crate::auth::KeyHash;
 use crate::db::Chain;
 use crate::fields::Fields;
 use crate::model::{ConversationId, MessageId};
-use crate::{Error, Result};
+use crate::{Error, Result, after_response};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::FutureExt;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::http::{Response, StatusCode, header};
+use lambda_http::lambda_runtime::{Runtime, layers::TracingLayer};
 use lambda_http::request::LambdaRequest;
+use lambda_http::tower::util::MapFutureLayer;
 use lambda_http::{Adapter, Body, LambdaEvent, RequestExt, Service, service_fn};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 /// An HTTP request as API Gateway hands it over.
 pub struct Request(lambda_http::Request);
@@ -81,35 +84,43 @@ impl Request {
 }
 
 /// Serves a function's requests until Lambda ends it. What the handler returns goes out as JSON; its errors, and its
-/// panics too, as `{"error": …}`.
+/// panics too, as `{"error": …}`. Asks for the next request when [`after_response`] has finished with this one.
 pub async fn serve<T, F>(handler: impl Fn(Request) -> F) -> Result<(), lambda_http::Error>
 where
     T: Serialize,
     F: Future<Output = Result<T>> + Send,
 {
     let service = service_fn(|request: lambda_http::Request| {
-        let request_id = request
-            .lambda_context_ref()
-            .map(|context| context.request_id.clone());
         let answer = AssertUnwindSafe(handler(Request(request))).catch_unwind();
         async move {
             let result = answer.await.unwrap_or(Err(Error::Panic));
             if let Err(error) = &result
                 && error.status().is_server_error()
             {
-                tracing::error!(request_id, error = %Chain(error), "request failed");
+                tracing::error!(error = %Chain(error), "request failed");
             }
             Ok::<_, Infallible>(answer_of(result))
         }
     });
-    // A mutex only because `Service::call` wants `&mut`; nothing else ever holds it.
+    // Mutexes only because closures that are called again and again share these; nothing ever waits for one.
     let adapter = Mutex::new(Adapter::from(service));
-    lambda_http::lambda_runtime::run(service_fn(|event: LambdaEvent<LambdaRequest>| {
+    let deadline = Mutex::new(SystemTime::UNIX_EPOCH);
+    let runtime = Runtime::new(service_fn(|event: LambdaEvent<LambdaRequest>| {
         let LambdaEvent { payload, context } = event;
-        let mut adapter = adapter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        adapter.call(LambdaEvent::new(tame(payload), context))
-    }))
-    .await
+        *lock(&deadline) = context.deadline();
+        lock(&adapter).call(LambdaEvent::new(tame(payload), context))
+    }));
+    let finish = MapFutureLayer::new(|answered| async {
+        let result = answered.await;
+        let deadline = *lock(&deadline);
+        after_response::finish(deadline).await;
+        result
+    });
+    runtime.layer(finish).layer(TracingLayer::new()).run().await
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn answer_of(result: Result<impl Serialize>) -> Response<Body> {

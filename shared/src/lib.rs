@@ -4,8 +4,10 @@
 //! handler to [`http::serve`]. The handler parses ([`http`], [`fields`]), runs its one statement ([`db`]) and returns
 //! a type from [`model`], or an [`Error`].
 //!
-//! Who may use what: [`realtime`] the functions that broadcast, [`image`] upload-image; everything else is for all.
+//! Who may use what: [`realtime`] and [`after_response`] the functions that broadcast, [`image`] and [`tls`]
+//! upload-image; everything else is for all.
 
+pub mod after_response;
 pub mod auth;
 pub mod config;
 pub mod db;

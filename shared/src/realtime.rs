@@ -1,11 +1,12 @@
-//! Supabase Realtime: broadcasts on a conversation's channel, over HTTP.
+//! Supabase Realtime: broadcasts on a conversation's channel, over HTTP and after the response.
 //!
-//! A broadcast is best effort: one that is lost is logged, and the request that made it has long been committed.
+//! A broadcast is best effort. It is tried twice; one that is lost all the same is logged, and clients catch up from
+//! history.
 
 use crate::db::Chain;
-use crate::model::ConversationId;
-use crate::{Result, config, tls};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use crate::model::{ConversationId, MessageEnvelope, MessageId, TenantId};
+use crate::{Result, after_response, config, tls};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 /// What a conversation's id is joined to for its channel's name; clients get it from `GET /v1/config`.
 pub const CHANNEL_PREFIX: &str = "conv:";
 
+/// How long one try may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sends broadcasts.
@@ -36,22 +38,62 @@ impl Realtime {
         })
     }
 
-    /// Broadcasts an event to whoever listens to the conversation. Takes at most 2 s.
-    pub async fn broadcast(&self, conversation: ConversationId, event: &str, payload: impl Serialize + Sync) {
+    /// Broadcasts a message that is new, edited or deleted.
+    pub fn message(&self, tenant: TenantId, envelope: &MessageEnvelope) {
+        let message = &envelope.message.message;
+        self.broadcast(
+            tenant,
+            message.conversation_id,
+            Some(message.id),
+            "message",
+            envelope,
+        );
+    }
+
+    /// Broadcasts that someone is typing.
+    pub fn typing(&self, tenant: TenantId, conversation: ConversationId, sender: &str, name: Option<&str>) {
+        let payload = json!({ "senderId": sender, "senderName": name });
+        self.broadcast(tenant, conversation, None, "typing", payload);
+    }
+
+    fn broadcast(
+        &self,
+        tenant: TenantId,
+        conversation: ConversationId,
+        message: Option<MessageId>,
+        event: &'static str,
+        payload: impl Serialize,
+    ) {
         let topic = format!("{CHANNEL_PREFIX}{conversation}");
         let body = json!({
             "messages": [{ "topic": topic, "event": event, "payload": payload, "private": false }]
         });
-        let sent = self.http.post(&self.url).json(&body).send().await;
-        if let Err(error) = sent.and_then(reqwest::Response::error_for_status) {
-            tracing::error!(%conversation, event, error = %Chain(&error), "broadcast lost");
-        }
+        let (http, url) = (self.http.clone(), self.url.clone());
+        after_response::spawn(async move {
+            let attempt = async || http.post(&url).json(&body).send().await?.error_for_status();
+            let mut outcome = attempt().await;
+            // A connection that died while the environment was frozen is gone now: the second try has a fresh one.
+            if outcome.as_ref().is_err_and(worth_repeating) {
+                outcome = attempt().await;
+            }
+            if let Err(error) = outcome {
+                let message = message.map(tracing::field::display);
+                tracing::error!(%tenant, %conversation, message, event, error = %Chain(&error), "broadcast lost");
+            }
+        });
     }
+}
+
+/// Whether another try may fare better: not where Realtime understood the request and refused it.
+fn worth_repeating(error: &reqwest::Error) -> bool {
+    error
+        .status()
+        .is_none_or(|status| status.is_server_error() || status.as_u16() == 429)
 }
 
 /// A key of the older kind is a JWT and goes into both headers; an `sb_secret_` key isn't one, and Supabase refuses it
 /// as a bearer token.
-fn credentials(key: &str) -> Result<HeaderMap, reqwest::header::InvalidHeaderValue> {
+fn credentials(key: &str) -> Result<HeaderMap, InvalidHeaderValue> {
     let secret = |text: &str| {
         HeaderValue::from_str(text).map(|mut value| {
             value.set_sensitive(true);

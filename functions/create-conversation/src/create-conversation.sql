@@ -1,6 +1,7 @@
 -- $1 key hash  $2 id for a new row  $3 kind  $4 external_ref  $5 participants
 -- Two callers may both find nothing; the one that inserts second violates a unique key, and runs this again to find
--- the first one's row. A null external_ref equals nothing, so without one a row is always new.
+-- the first one's row. Without an external_ref a row is always new, unless it is this request's own first try. The
+-- planner knows the parameters, drops the side that can't hold, and is left with one index look-up.
 with tenant as (
     select * from tinychat.tenant($1)
 ),
@@ -8,7 +9,8 @@ existing as (
     select c.*
     from tenant
     join tinychat.conversations c
-        on c.tenant_id = tenant.id and (c.id = $2 or (c.kind = $3 and c.external_ref = $4))
+        on c.tenant_id = tenant.id
+        and (($4 is null and c.id = $2) or (c.kind = $3 and c.external_ref = $4))
 ),
 created as (
     insert into tinychat.conversations (id, tenant_id, kind, external_ref, participants)

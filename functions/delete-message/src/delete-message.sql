@@ -25,7 +25,7 @@ select
         else 'ok'
     end as verdict,
     exists (select from deleted) as deleted_now,
-    message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body, message.message_type,
+    found.tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body, message.message_type,
     message.media_url, message.reply_to, message.created_at, message.edited_at,
     coalesce(deleted.deleted_at, message.deleted_at) as deleted_at
 from found

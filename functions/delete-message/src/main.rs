@@ -33,13 +33,12 @@ impl Input {
 async fn delete_message(db: &Db, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
     let key = request.key()?;
     let input = db.admit(&key, Input::parse(&request)).await?;
-    let conversation = request.conversation();
     let row = db
         .row(
             &key,
             STATEMENT,
             &[
-                (&conversation, Type::UUID),
+                (&request.conversation(), Type::UUID),
                 (&request.message(), Type::UUID),
                 (&input.sender_id, Type::TEXT),
             ],
@@ -50,7 +49,7 @@ async fn delete_message(db: &Db, realtime: &Realtime, request: Request) -> Resul
     };
     // Deleting again gets the same answer, and nobody needs to hear of it twice.
     if row.try_get("deleted_now")? {
-        realtime.broadcast(conversation, "message", &answer).await;
+        realtime.message(row.try_get("tenant_id")?, &answer);
     }
     Ok(answer)
 }

@@ -24,7 +24,7 @@ select
         when edited.id is null then 'not_the_sender'
         else 'ok'
     end as verdict,
-    edited.*
+    found.tenant_id, edited.*
 from found
 left join message on true
 left join edited on true

@@ -36,13 +36,12 @@ impl Input {
 async fn edit_message(db: &Db, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
     let key = request.key()?;
     let input = db.admit(&key, Input::parse(&request)).await?;
-    let conversation = request.conversation();
     let row = db
         .row(
             &key,
             STATEMENT,
             &[
-                (&conversation, Type::UUID),
+                (&request.conversation(), Type::UUID),
                 (&request.message(), Type::UUID),
                 (&input.sender_id, Type::TEXT),
                 (&input.body, Type::TEXT),
@@ -52,6 +51,6 @@ async fn edit_message(db: &Db, realtime: &Realtime, request: Request) -> Result<
     let answer = MessageEnvelope {
         message: FullMessage::try_from(&row)?,
     };
-    realtime.broadcast(conversation, "message", &answer).await;
+    realtime.message(row.try_get("tenant_id")?, &answer);
     Ok(answer)
 }

@@ -51,14 +51,13 @@ impl Input {
 async fn send_message(db: &Db, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
     let key = request.key()?;
     let input = db.admit(&key, Input::parse(&request)).await?;
-    let conversation = request.conversation();
     let id = MessageId::now();
     let row = db
         .row(
             &key,
             STATEMENT,
             &[
-                (&conversation, Type::UUID),
+                (&request.conversation(), Type::UUID),
                 (&id, Type::UUID),
                 (&input.sender_id, Type::TEXT),
                 (&input.receiver_id, Type::TEXT),
@@ -75,7 +74,7 @@ async fn send_message(db: &Db, realtime: &Realtime, request: Request) -> Result<
     };
     // Another id is an earlier message with the same client_message_id, which was broadcast when it was sent.
     if answer.message.message.id == id {
-        realtime.broadcast(conversation, "message", &answer).await;
+        realtime.message(row.try_get("tenant_id")?, &answer);
     }
     Ok(answer)
 }

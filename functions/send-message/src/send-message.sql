@@ -3,12 +3,14 @@
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
--- The same message sent before: by an earlier request, or by the first try of this one.
+-- The same message sent before: by an earlier request, or by the first try of this one. The planner knows the
+-- parameters, drops the side that can't hold, and is left with one index look-up.
 earlier as (
     select m.*
     from found
     join tinychat.messages m
-        on m.conversation_id = found.id and (m.id = $3 or (m.sender_id = $4 and m.client_message_id = $10))
+        on m.conversation_id = found.id and m.conversation_id = $2
+        and (($10 is null and m.id = $3) or (m.sender_id = $4 and m.client_message_id = $10))
 ),
 -- Senders take turns here: the row's lock and the clock in it make times unique and order them as they commit.
 ticked as (
@@ -35,6 +37,8 @@ active as (
     where p.conversation_id = ticked.id
 )
 -- A conversation that was found and no message: only a reply to nothing is left as the reason.
-select case when found.verdict = 'ok' and m.id is null then 'reply_not_found' else found.verdict end as verdict, m.*
+select
+    case when found.verdict = 'ok' and m.id is null then 'reply_not_found' else found.verdict end as verdict,
+    found.tenant_id, m.*
 from found
 left join (select * from sent union all select * from earlier) m on true

@@ -37,8 +37,12 @@ async fn send_typing(db: &Db, realtime: &Realtime, request: Request) -> Result<V
     let key = request.key()?;
     let input = db.admit(&key, Input::parse(&request)).await?;
     let conversation = request.conversation();
-    db.row(&key, STATEMENT, &[(&conversation, Type::UUID)]).await?;
-    let payload = json!({ "senderId": *input.sender_id, "senderName": input.sender_name.as_deref() });
-    realtime.broadcast(conversation, "typing", payload).await;
+    let row = db.row(&key, STATEMENT, &[(&conversation, Type::UUID)]).await?;
+    realtime.typing(
+        row.try_get("tenant_id")?,
+        conversation,
+        &input.sender_id,
+        input.sender_name.as_deref(),
+    );
     Ok(json!({ "ok": true }))
 }
