@@ -4,6 +4,7 @@ use crate::auth::KeyHash;
 use crate::{Error, Result, config, error, tls};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -14,10 +15,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// trip and a prepared statement, which a transaction-mode pooler doesn't keep.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a new connection may take, TLS and log-in included.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// How long a statement may take. Longer than any lock wait of ours, shorter than the function's timeout.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a request waits for Postgres in all. Far longer than any lock wait of ours.
+const TIMEOUT: Duration = Duration::from_millis(2_800);
 
 /// A statement is tried twice: its connection may have died while the environment was frozen, and a race lost on a
 /// unique key is decided by the row that won, which only a new statement can see. Statements can be run again
@@ -62,9 +64,7 @@ impl Db {
     pub async fn rows(&self, key: &KeyHash, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let mut all: Vec<Param> = vec![(key, Type::BYTEA)];
         all.extend_from_slice(params);
-        let rows = tokio::time::timeout(STATEMENT_TIMEOUT, self.run(sql, &all))
-            .await
-            .map_err(|elapsed| Error::Database(elapsed.into()))??;
+        let rows = self.run(sql, &all).await?;
         let first = rows
             .first()
             .ok_or_else(|| Error::Database("a statement without a verdict".into()))?;
@@ -89,6 +89,7 @@ impl Db {
     }
 
     async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        let deadline = Instant::now() + TIMEOUT;
         let mut tries = 1;
         loop {
             let client = self
@@ -96,9 +97,14 @@ impl Db {
                 .get()
                 .await
                 .map_err(|error| Error::Database(error.into()))?;
-            let error = match client.query_typed(sql, params).await {
-                Ok(rows) => return Ok(rows),
-                Err(error) => error,
+            let outcome = timeout_at(deadline, client.query_typed(sql, params)).await;
+            let error = match outcome {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(error)) => error,
+                Err(elapsed) => {
+                    drop(Object::take(client)); // its answer is still to come
+                    return Err(Error::Database(elapsed.into()));
+                }
             };
             if connection_died(&error) {
                 drop(Object::take(client));
@@ -134,7 +140,7 @@ fn parse_url(url: &str) -> Result<Config, tokio_postgres::Error> {
     config
         .application_name("tinychat")
         .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_user_timeout(CONNECT_TIMEOUT)
+        .tcp_user_timeout(Duration::from_secs(1))
         .keepalives_idle(Duration::from_secs(30));
     Ok(config)
 }

@@ -1,0 +1,86 @@
+# What a developer runs; `make help` lists it. Beyond Debian packages and cargo-deny, all that is installed lands in
+# .tools/ and in tests/realtime/node_modules/.
+
+SAM_CLI := 1.170.0
+CARGO_LAMBDA := 1.9.2
+CARGO_DENY := 0.20.2
+
+# What `make build` builds for: arm64 or x86_64.
+ARCHITECTURE := arm64
+
+TOOLS := .tools/venv/bin
+export SAM_CLI_TELEMETRY := 0
+
+# One run of the black-box suite: a local cloud of its own, on free ports, for as long as the suite takes.
+BLACK_BOX := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
+	cargo run -q -p local -- cargo test -q -p tests --
+
+.PHONY: help dev test lint build clean setup setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam
+
+help: ## Lists these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+
+dev: setup-rust setup-postgres ## Starts the local cloud and stays up until Ctrl-C
+	cargo run -p local
+
+test: setup-rust setup-postgres setup-pgbouncer setup-node ## Runs all tests, the black-box suite in each of its four ways
+	cargo test --workspace --exclude tests
+	cargo test -p tests --no-run
+	@echo; echo "Black-box suite"
+	$(BLACK_BOX) --skip tls::
+	@echo; echo "Black-box suite, Postgres behind a transaction-mode pooler"
+	POOLER=1 $(BLACK_BOX) --skip tls::
+	@echo; echo "Black-box suite, Postgres over TLS"
+	DATABASE_TLS=1 $(BLACK_BOX)
+	@echo; echo "Black-box suite, within the limits of Lambda and API Gateway"
+	AWS_LIMITS=1 $(BLACK_BOX) --skip tls::
+
+lint: setup-rust setup-deny setup-sam ## Checks format, lints, dependencies and the template
+	cargo fmt --check
+	cargo clippy -q --workspace --all-targets -- -D warnings
+	cargo deny --log-level error check bans licenses sources
+	$(TOOLS)/sam validate --lint
+	$(TOOLS)/python scripts/transform-template
+
+build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
+	PATH="$(CURDIR)/$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+clean: ## Removes what was built, installed and stored here
+	cargo clean
+	rm -rf .aws-sam .local .tools tests/realtime/node_modules
+
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam ## Installs, or names, what is missing
+	@echo "All there."
+
+setup-rust:
+	@command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+
+# The server's programs; a psql alone won't do.
+setup-postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null \
+		|| scripts/install-packages postgresql
+
+setup-pgbouncer:
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || scripts/install-packages pgbouncer
+
+setup-node: tests/realtime/node_modules/.package-lock.json
+
+# npm writes this file last.
+tests/realtime/node_modules/.package-lock.json: tests/realtime/package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20)' \
+		|| { echo "Node.js 20 or newer is missing: see https://nodejs.org" >&2; exit 1; }
+	npm ci --prefix tests/realtime --no-audit --no-fund
+	@touch $@
+
+setup-deny:
+	@cargo deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' \
+		|| cargo install -q --locked cargo-deny@$(CARGO_DENY)
+
+setup-sam: .tools/sam-$(SAM_CLI)-cargo-lambda-$(CARGO_LAMBDA)
+
+.tools/sam-$(SAM_CLI)-cargo-lambda-$(CARGO_LAMBDA):
+	@python3 -c 'import ensurepip' 2>/dev/null || scripts/install-packages python3-venv
+	@echo "Installing SAM and cargo-lambda into .tools/venv ..."
+	@python3 -m venv --clear .tools/venv
+	@$(TOOLS)/pip install -q aws-sam-cli==$(SAM_CLI) cargo-lambda==$(CARGO_LAMBDA)
+	@touch $@

@@ -1,0 +1,153 @@
+//! An execution environment: one process of one function, and its life between frozen and busy.
+
+use super::runtime_api::{Invocation, Outcome, RuntimeApi, router};
+use crate::console::Console;
+use crate::process::{bound_command, send};
+use anyhow::Context;
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::Child;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// Lambda's limit for the time before the runtime's first poll.
+const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What every process of a function has in common.
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) binary: PathBuf,
+    pub(crate) timeout: Duration,
+    pub(crate) variables: BTreeMap<String, String>,
+    /// Whether to stop processes between invocations.
+    pub(crate) freeze: bool,
+    pub(crate) console: Arc<Console>,
+}
+
+/// Why there is no outcome. The environment is of no use after that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Failure {
+    /// The process couldn't be started or ended by itself.
+    Died,
+    TimedOut,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Died => "its process ended",
+            Self::TimedOut => "its time was up",
+        })
+    }
+}
+
+/// The process and the API that it polls. Dropping it kills the process.
+pub(crate) struct Environment {
+    process: Child,
+    api: Arc<RuntimeApi>,
+    server: JoinHandle<std::io::Result<()>>,
+    built: SystemTime,
+    deadline: Instant,
+}
+
+impl Environment {
+    /// Starts a process. It answers its first invocation when it has polled for it.
+    pub(crate) async fn start(program: &Program) -> anyhow::Result<Self> {
+        let built =
+            modified(&program.binary).with_context(|| format!("{} isn't built", program.binary.display()))?;
+        let api = RuntimeApi::new(program.name.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let server = tokio::spawn(axum::serve(listener, router(api.clone())).into_future());
+        let mut process = bound_command(&program.binary, Signal::SIGKILL)
+            .env_clear()
+            .envs(&program.variables)
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("setpriv, of the package util-linux")?;
+        copy_lines(process.stdout.take(), program);
+        copy_lines(process.stderr.take(), program);
+        Ok(Self {
+            process,
+            api,
+            server,
+            built,
+            deadline: Instant::now(),
+        })
+    }
+
+    /// Whether it can take another invocation: its process lives, and is of the binary as it is now.
+    pub(crate) fn is_usable(&mut self, program: &Program) -> bool {
+        matches!(self.process.try_wait(), Ok(None)) && modified(&program.binary) == Some(self.built)
+    }
+
+    /// Runs an invocation until there is an answer. After it the environment may still be at work: see
+    /// [`Environment::settle`].
+    pub(crate) async fn invoke(
+        &mut self,
+        program: &Program,
+        invocation: impl FnOnce() -> Invocation,
+    ) -> Result<Outcome, Failure> {
+        if program.freeze {
+            send(&self.process, Signal::SIGCONT);
+        }
+        tokio::select! {
+            () = self.api.idle() => {}
+            _ = self.process.wait() => return Err(Failure::Died),
+            () = tokio::time::sleep(INIT_TIMEOUT) => return Err(Failure::TimedOut),
+        }
+        self.deadline = Instant::now() + program.timeout;
+        let answered = self.api.deliver(&invocation());
+        tokio::select! {
+            biased;
+            Ok(outcome) = answered => Ok(outcome),
+            _ = self.process.wait() => Err(Failure::Died),
+            () = tokio::time::sleep_until(self.deadline) => Err(Failure::TimedOut),
+        }
+    }
+
+    /// Lets the environment finish what it does after the answer, within the function's timeout, and freezes it.
+    pub(crate) async fn settle(&mut self, program: &Program) -> Result<(), Failure> {
+        tokio::select! {
+            () = self.api.idle() => {}
+            _ = self.process.wait() => return Err(Failure::Died),
+            () = tokio::time::sleep_until(self.deadline) => return Err(Failure::TimedOut),
+        }
+        if program.freeze {
+            send(&self.process, Signal::SIGSTOP);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().ok()?.modified().ok()
+}
+
+/// Sends what a process prints to its function's log.
+fn copy_lines(output: Option<impl AsyncRead + Unpin + Send + 'static>, program: &Program) {
+    let Some(output) = output else { return };
+    let (console, name) = (program.console.clone(), program.name.clone());
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(output).split(b'\n');
+        while let Ok(Some(line)) = lines.next_segment().await {
+            console.function_says(&name, &String::from_utf8_lossy(&line));
+        }
+    });
+}

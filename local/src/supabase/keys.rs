@@ -1,0 +1,81 @@
+//! The project's API keys.
+
+use axum::http::{HeaderMap, header};
+
+/// The well-known keys of every local Supabase: JWTs for the roles `anon` and `service_role`, good until 2032. They
+/// open nothing but stacks like this one.
+pub(crate) const ANON_KEY: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9.CRXP1A7WOeoJeXxjNni43kdQwgnWNReilDMblYTn_I0";
+pub(crate) const SERVICE_ROLE_KEY: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6InNlcnZpY2Vfcm9sZSIsImV4cCI6MTk4MzgxMjk5Nn0.EGIM96RAZx35lJzdJsyH-qQwv8Hdp7fsn3W0YpN81IU";
+
+/// The keys that the project knows.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    pub(crate) anon: String,
+    pub(crate) service: String,
+}
+
+/// Whose key it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Role {
+    Anon,
+    Service,
+}
+
+impl Keys {
+    /// Whose a key is; none if it is nobody's.
+    pub(crate) fn role(&self, key: &str) -> Option<Role> {
+        match key {
+            key if key == self.service => Some(Role::Service),
+            key if key == self.anon => Some(Role::Anon),
+            _ => None,
+        }
+    }
+
+    /// The role of an HTTP request. As with the real gateway the bearer token counts where there is one; a key that
+    /// isn't a JWT is refused there.
+    pub(crate) fn role_of_request(&self, headers: &HeaderMap) -> Option<Role> {
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        match text(header::AUTHORIZATION.as_str()) {
+            Some(value) => {
+                let token = value.strip_prefix("Bearer ")?;
+                if token.starts_with("sb_") {
+                    None
+                } else {
+                    self.role(token)
+                }
+            }
+            None => self.role(text("apikey")?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn the_bearer_token_counts_where_there_is_one() {
+        let keys = Keys {
+            anon: "a.b.c".into(),
+            service: "sb_secret_x".into(),
+        };
+        let role = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+            keys.role_of_request(&pairs.collect())
+        };
+        assert_eq!(role(&[("apikey", "sb_secret_x")]), Some(Role::Service));
+        assert_eq!(
+            role(&[("apikey", "sb_secret_x"), ("authorization", "Bearer sb_secret_x")]),
+            None
+        );
+        assert_eq!(
+            role(&[("apikey", "sb_secret_x"), ("authorization", "Bearer a.b.c")]),
+            Some(Role::Anon)
+        );
+        assert_eq!(role(&[("apikey", "sb_secret_x"), ("authorization", "")]), None);
+        assert_eq!(role(&[]), None);
+    }
+}

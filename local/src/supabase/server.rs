@@ -1,0 +1,37 @@
+//! The stand-in's HTTP server, which can also hang up on its callers.
+
+use crate::faults::Faults;
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Serves `app`, with the faults wanted, until the program ends.
+pub(crate) async fn serve(listener: TcpListener, app: Router, faults: Arc<Faults>) -> io::Result<()> {
+    loop {
+        let (connection, _) = listener.accept().await?;
+        tokio::spawn(serve_connection(connection, app.clone(), faults.clone()));
+    }
+}
+
+async fn serve_connection(connection: TcpStream, app: Router, faults: Arc<Faults>) {
+    let _late_packets = connection.set_nodelay(true);
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let (app, fault) = (app.clone(), faults.of_path(request.uri().path()));
+        async move {
+            match fault.happen().await? {
+                Some(answer) => Ok::<_, io::Error>(answer),
+                None => app.call(request).await.map_err(|never| match never {}),
+            }
+        }
+    });
+    let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
+    // Errors are callers that hang up, and connections that end on demand.
+    let _ended = served.with_upgrades().await;
+}

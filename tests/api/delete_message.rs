@@ -1,0 +1,93 @@
+//! DELETE /v1/conversations/{id}/messages/{msgId}
+
+use crate::support::checks::required_string;
+use crate::support::{Chat, Request, assert_keys, assert_time};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+fn request(chat: &Chat) -> Request {
+    Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))
+}
+
+every_route!(request);
+conversation_route!(request);
+json_route!(request);
+message_route!(request);
+
+#[tokio::test]
+async fn a_deletion_answers_the_message_without_its_content() {
+    let mut chat = Chat::new().await;
+    let image = json!({
+        "sender_id": "ada", "receiver_id": "bob", "body": "look", "message_type": "image",
+        "media_url": "https://example.com/x.png", "reply_to": chat.message["id"],
+    });
+    chat.message = chat.send_with(&image).await;
+    let answer = chat.call(request(&chat)).await.ok();
+    assert_keys(&answer, &["message"]);
+    let deleted_at = &answer["message"]["deleted_at"];
+    assert_time(deleted_at);
+    let mut expected = chat.message.clone();
+    for (field, value) in [
+        ("body", &Value::Null),
+        ("media_url", &Value::Null),
+        ("deleted_at", deleted_at),
+    ] {
+        expected[field] = value.clone();
+    }
+    assert_eq!(answer["message"], expected);
+}
+
+#[tokio::test]
+async fn history_hides_the_message_and_the_row_keeps_it_whole() {
+    let chat = Chat::new().await;
+    let before = chat.rows().await["messages"][0].take();
+    chat.call(request(&chat)).await.ok();
+    assert!(chat.history("").await.is_empty());
+    let mut after = chat.rows().await["messages"][0].take();
+    assert_ne!(after["deleted_at"], Value::Null);
+    after["deleted_at"] = Value::Null;
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn deleting_again_gets_the_same_answer_and_changes_nothing() {
+    let chat = Chat::new().await;
+    let first = chat.call(request(&chat)).await.ok();
+    let before = chat.rows().await;
+    assert_eq!(chat.call(request(&chat)).await.ok(), first);
+    assert_eq!(chat.rows().await, before);
+}
+
+#[tokio::test]
+async fn ten_concurrent_deletions_get_one_answer() {
+    let chat = Chat::new().await;
+    let answers = join_all((0..10).map(|_| chat.call(request(&chat)))).await;
+    let first = answers[0].ok();
+    assert!(answers.iter().all(|answer| answer.ok() == first));
+}
+
+#[tokio::test]
+async fn a_reply_outlives_what_it_answers() {
+    let chat = Chat::new().await;
+    let reply = chat
+        .send_with(&json!({ "sender_id": "bob", "body": "yes", "reply_to": chat.message["id"] }))
+        .await;
+    chat.call(request(&chat)).await.ok();
+    let history = chat.history("").await;
+    assert_eq!((history.len(), &history[0]["id"]), (1, &reply["id"]));
+    assert_eq!(history[0]["reply_to"], chat.message["id"]);
+}
+
+#[tokio::test]
+async fn another_sender_answers_403_after_the_deletion_too() {
+    let chat = Chat::new().await;
+    chat.call(request(&chat)).await.ok();
+    let request = request(&chat).with_field("sender_id", "bob");
+    chat.refuses(request, 403, "only the sender may change this message")
+        .await;
+}
+
+#[tokio::test]
+async fn the_sender_must_be_a_string_of_at_most_255_characters() {
+    required_string(request, "sender_id", 255).await;
+}

@@ -1,0 +1,46 @@
+//! GET /v1/config
+
+use crate::support::{Chat, Request, setting};
+use serde_json::json;
+
+fn request(_: &Chat) -> Request {
+    Request::get("/v1/config")
+}
+
+every_route!(request);
+
+#[tokio::test]
+async fn it_names_the_tenant_and_the_realtime_endpoint() {
+    let chat = Chat::new().await;
+    let expected = json!({
+        "tenant": { "id": chat.tenant, "name": "Test" },
+        "realtime": {
+            "supabase_url": setting("SUPABASE_URL"),
+            "supabase_anon_key": setting("SUPABASE_ANON_KEY"),
+            "channel_prefix": "conv:",
+        },
+    });
+    assert_eq!(chat.call(request(&chat)).await.ok(), expected);
+}
+
+#[tokio::test]
+async fn each_tenant_sees_itself() {
+    let (one, other) = (Chat::new().await, Chat::new().await);
+    for chat in [&one, &other] {
+        assert_eq!(
+            chat.call(request(chat)).await.ok()["tenant"]["id"],
+            json!(chat.tenant)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_second_key_of_the_tenant_opens_too_and_survives_the_first() {
+    let chat = Chat::new().await;
+    let second = format!("pk_live_{}", chat.tenant.simple());
+    chat.add_key(&second).await;
+    chat.call(request(&chat).with_key(&second)).await.ok();
+    chat.revoke_key().await;
+    chat.refuses(request(&chat), 401, "invalid api key").await;
+    chat.call(request(&chat).with_key(&second)).await.ok();
+}

@@ -1,0 +1,235 @@
+//! GET /v1/conversations
+
+use crate::support::{Chat, Request, assert_keys, assert_time};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+fn request(_: &Chat) -> Request {
+    Request::get("/v1/conversations?user_id=ada")
+}
+
+every_route!(request);
+
+fn ids(conversations: &[Value]) -> Vec<&str> {
+    conversations
+        .iter()
+        .map(|conversation| conversation["id"].as_str().unwrap())
+        .collect()
+}
+
+/// The preview of the chat's conversation.
+async fn preview(chat: &Chat) -> Value {
+    chat.conversations_of("ada").await[0]["last_message"].clone()
+}
+
+#[tokio::test]
+async fn a_conversation_is_listed_in_full_for_each_participant_and_no_one_else() {
+    let chat = Chat::new().await;
+    for user in ["ada", "bob"] {
+        let expected = json!({
+            "id": chat.conversation, "tenant_id": chat.tenant, "kind": "direct", "external_ref": null,
+            "participants": ["ada", "bob"], "last_message": "hello", "last_at": chat.message["created_at"],
+        });
+        assert_eq!(chat.conversations_of(user).await, [expected]);
+    }
+    assert!(chat.conversations_of("eve").await.is_empty());
+}
+
+#[tokio::test]
+async fn another_tenants_conversations_are_never_listed() {
+    let (one, other) = (Chat::new().await, Chat::new().await);
+    assert_eq!(
+        ids(&one.conversations_of("ada").await),
+        [one.conversation.as_str()]
+    );
+    assert_eq!(
+        ids(&other.conversations_of("ada").await),
+        [other.conversation.as_str()]
+    );
+}
+
+#[tokio::test]
+async fn the_newest_activity_comes_first_be_it_a_message_or_the_creation() {
+    let mut chat = Chat::new().await;
+    let first = chat.conversation.clone();
+    let second = chat.converse(&["ada", "carl"]).await;
+    let third = chat.converse(&["ada"]).await;
+    assert_eq!(
+        ids(&chat.conversations_of("ada").await),
+        [&*third, &*second, &*first]
+    );
+    chat.send("bob", "back to the top").await;
+    assert_eq!(
+        ids(&chat.conversations_of("ada").await),
+        [&*first, &*third, &*second]
+    );
+    chat.conversation.clone_from(&second);
+    chat.send("carl", "now me").await;
+    assert_eq!(
+        ids(&chat.conversations_of("ada").await),
+        [&*second, &*first, &*third]
+    );
+}
+
+#[tokio::test]
+async fn a_conversation_without_messages_has_no_preview_and_no_time() {
+    let chat = Chat::new().await;
+    chat.converse(&["carl"]).await;
+    let conversation = &chat.conversations_of("carl").await[0];
+    assert_keys(
+        conversation,
+        &[
+            "id",
+            "tenant_id",
+            "kind",
+            "external_ref",
+            "participants",
+            "last_message",
+            "last_at",
+        ],
+    );
+    assert_eq!(
+        (&conversation["last_message"], &conversation["last_at"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn the_preview_follows_edits_and_deletions() {
+    let chat = Chat::new().await;
+    let newest = chat.send("bob", "second").await;
+    assert_eq!(preview(&chat).await, "second");
+    let path = chat.path(&format!("messages/{}", newest["id"].as_str().unwrap()));
+    chat.call(Request::patch(
+        &path,
+        &json!({ "sender_id": "bob", "body": "edited" }),
+    ))
+    .await
+    .ok();
+    assert_eq!(preview(&chat).await, "edited");
+    chat.call(Request::delete(&path, &json!({ "sender_id": "bob" })))
+        .await
+        .ok();
+    assert_eq!(preview(&chat).await, "hello");
+    chat.call(Request::delete(
+        chat.message_path(),
+        &json!({ "sender_id": "ada" }),
+    ))
+    .await
+    .ok();
+    assert_eq!(preview(&chat).await, Value::Null);
+}
+
+#[tokio::test]
+async fn editing_an_older_message_leaves_the_preview() {
+    let chat = Chat::new().await;
+    chat.send("bob", "newest").await;
+    chat.call(Request::patch(
+        chat.message_path(),
+        &json!({ "sender_id": "ada", "body": "older" }),
+    ))
+    .await
+    .ok();
+    assert_eq!(preview(&chat).await, "newest");
+}
+
+#[tokio::test]
+async fn an_image_is_previewed_by_its_body_or_else_as_image() {
+    let chat = Chat::new().await;
+    let mut image =
+        json!({ "sender_id": "ada", "message_type": "image", "media_url": "https://example.com/x.png" });
+    chat.send_with(&image).await;
+    assert_eq!(preview(&chat).await, "[image]");
+    image["body"] = json!("the receipt");
+    chat.send_with(&image).await;
+    assert_eq!(preview(&chat).await, "the receipt");
+}
+
+#[tokio::test]
+async fn at_most_100_are_listed_and_the_newest_at_that() {
+    let chat = Chat::new().await;
+    let made = join_all((0..101).map(|_| chat.converse(&["carl"]))).await;
+    let listed = chat.conversations_of("carl").await;
+    assert_eq!(listed.len(), 100);
+    let newest = chat.converse(&["carl"]).await;
+    let relisted = chat.conversations_of("carl").await;
+    assert_eq!(ids(&relisted)[0], newest);
+    assert_eq!(ids(&relisted)[1..], ids(&listed)[..99]);
+    assert!(ids(&listed).iter().all(|id| made.iter().any(|made| made == id)));
+}
+
+#[tokio::test]
+async fn kind_filters() {
+    let chat = Chat::new().await;
+    for kind in ["order", "support"] {
+        let body = json!({ "kind": kind, "participants": ["ada"] });
+        chat.call(Request::post("/v1/conversations", &body)).await.ok();
+    }
+    for kind in ["order", "support", "direct"] {
+        let listed = chat.conversations_of(&format!("ada&kind={kind}")).await;
+        assert_eq!(
+            listed
+                .iter()
+                .map(|conversation| &conversation["kind"])
+                .collect::<Vec<_>>(),
+            [kind]
+        );
+    }
+    assert_eq!(chat.conversations_of("ada").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_user_id_may_hold_any_character() {
+    let chat = Chat::new().await;
+    for (user, encoded) in [
+        ("a b", "a%20b"),
+        ("a b", "a+b"),
+        ("a+b&c=d", "a%2Bb%26c%3Dd"),
+        ("50%", "50%25"),
+        ("ädä💬", "%C3%A4d%C3%A4%F0%9F%92%AC"),
+        ("a,b", "a,b"),
+        ("{\"a\"}", "%7B%22a%22%7D"),
+        ("' or true --", "%27%20or%20true%20--"),
+    ] {
+        let id = chat.converse(&[user]).await;
+        assert_eq!(ids(&chat.conversations_of(encoded).await)[0], id, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_query_answers_400() {
+    let chat = Chat::new().await;
+    let unknown_kind = "kind must be one of order, support, direct";
+    for (query, text) in [
+        ("", "user_id is required"),
+        ("?user_id=", "user_id is required"),
+        ("?kind=order", "user_id is required"),
+        ("?user_id=a%00b", "user_id must not contain NUL"),
+        (&format!("?user_id={}", "x".repeat(256)), "user_id is too long"),
+        ("?user_id=ada&kind=group", unknown_kind),
+        ("?user_id=ada&kind=ORDER", unknown_kind),
+    ] {
+        chat.refuses(Request::get(format!("/v1/conversations{query}")), 400, text)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_bad_query_with_a_bad_key_answers_401() {
+    let chat = Chat::new().await;
+    chat.refuses(
+        Request::get("/v1/conversations").with_key("pk_"),
+        401,
+        "invalid api key",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_time_is_that_of_the_newest_message() {
+    let chat = Chat::new().await;
+    let newest = chat.send("bob", "second").await;
+    let conversation = &chat.conversations_of("ada").await[0];
+    assert_time(&conversation["last_at"]);
+    assert_eq!(conversation["last_at"], newest["created_at"]);
+}

@@ -1,0 +1,29 @@
+//! Black-box tests of the API, one module per route. They run inside the local cloud: `make test`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+#[macro_use]
+mod support;
+
+mod create_conversation;
+mod delete_message;
+mod edit_message;
+mod get_config;
+mod list_conversations;
+mod list_messages;
+mod route_not_found;
+mod send_message;
+mod send_typing;
+mod upload_image;
+mod upsert_user;
+
+mod broken_dependencies;
+mod events;
+mod hostile_events;
+mod realtime;
+mod tls;

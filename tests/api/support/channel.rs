@@ -1,0 +1,99 @@
+//! A listener on a conversation's Realtime channel, speaking the websocket protocol by hand in either version.
+
+use super::setting;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// The versions of the websocket protocol that supabase-js speaks.
+pub const VERSIONS: [&str; 2] = ["1.0.0", "2.0.0"];
+
+/// How long an event may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long no event may come before it is taken to be none.
+const SILENCE: Duration = Duration::from_millis(150);
+
+/// A joined channel.
+pub struct Channel {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    topic: String,
+}
+
+impl Channel {
+    /// Joins a conversation's channel with the newest protocol.
+    pub async fn join(conversation: &str) -> Self {
+        Self::join_with(conversation, "2.0.0").await
+    }
+
+    /// Joins a conversation's channel with a version of the protocol.
+    pub async fn join_with(conversation: &str, version: &str) -> Self {
+        let url = format!(
+            "{}/realtime/v1/websocket?apikey={}&vsn={version}",
+            setting("SUPABASE_URL").replacen("http", "ws", 1),
+            setting("SUPABASE_ANON_KEY"),
+        );
+        let (socket, _) = connect_async(url).await.unwrap();
+        let topic = format!("realtime:conv:{conversation}");
+        let mut channel = Self { socket, topic };
+        let payload = json!({
+            "config": {
+                "broadcast": { "ack": false, "self": false }, "presence": { "key": "" },
+                "postgres_changes": [], "private": false,
+            },
+        });
+        let join = match version {
+            "1.0.0" => json!({
+                "topic": channel.topic, "event": "phx_join", "payload": payload, "ref": "1", "join_ref": "1",
+            }),
+            _ => json!(["1", "1", channel.topic, "phx_join", payload]),
+        };
+        channel
+            .socket
+            .send(Message::text(join.to_string()))
+            .await
+            .unwrap();
+        let reply = timeout(PATIENCE, channel.frame("phx_reply"))
+            .await
+            .expect("an answer to phx_join");
+        assert_eq!(reply["status"], "ok", "{reply}");
+        channel
+    }
+
+    /// The payload of the next broadcast, which must be this event.
+    pub async fn next(&mut self, event: &str) -> Value {
+        let mut broadcast = timeout(PATIENCE, self.frame("broadcast")).await.expect(event);
+        assert_eq!(
+            (&broadcast["type"], &broadcast["event"]),
+            (&json!("broadcast"), &json!(event)),
+            "{broadcast}"
+        );
+        broadcast["payload"].take()
+    }
+
+    /// Asserts that no broadcast comes.
+    pub async fn is_silent(&mut self) {
+        if let Ok(broadcast) = timeout(SILENCE, self.frame("broadcast")).await {
+            panic!("nobody should have broadcast {broadcast}");
+        }
+    }
+
+    /// The payload of the next frame of this channel with this event, whichever version it is written in.
+    async fn frame(&mut self, event: &str) -> Value {
+        loop {
+            let message = self.socket.next().await.expect("an open socket").unwrap();
+            let Message::Text(text) = message else { continue };
+            let mut frame: Value = serde_json::from_str(&text).unwrap();
+            if let Some(fields) = frame.as_array() {
+                frame = json!({ "topic": fields[2], "event": fields[3], "payload": fields[4] });
+            }
+            if frame["topic"] == self.topic && frame["event"] == event {
+                return frame["payload"].take();
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A tenant of the test's own, with one conversation in it.
+
+use super::request::{Key, Request};
+use super::{Answer, setting};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+/// A fresh tenant, and a conversation between its users `ada` and `bob` in which `ada` has sent one message.
+///
+/// The tenant and its key are written straight into Postgres; the rest comes about through the API.
+pub struct Chat {
+    pub tenant: Uuid,
+    pub key: String,
+    pub conversation: String,
+    pub message: Value,
+    pub db: tokio_postgres::Client,
+    http: reqwest::Client,
+}
+
+impl Chat {
+    pub async fn new() -> Self {
+        let mut chat = Self {
+            tenant: Uuid::new_v4(),
+            key: format!("pk_test_{}", Uuid::new_v4().simple()),
+            conversation: String::new(),
+            message: Value::Null,
+            db: connect().await,
+            http: http_client(),
+        };
+        chat.db
+            .execute(
+                "insert into tinychat.tenants (id, name) values ($1, 'Test')",
+                &[&chat.tenant],
+            )
+            .await
+            .unwrap();
+        chat.add_key(&chat.key).await;
+        chat.conversation = chat.converse(&["ada", "bob"]).await;
+        chat.message = chat.send("ada", "hello").await;
+        chat
+    }
+
+    /// Creates another conversation, and gives its id.
+    pub async fn converse(&self, participants: &[&str]) -> String {
+        let body = json!({ "kind": "direct", "participants": participants });
+        let answer = self.call(Request::post("/v1/conversations", &body)).await.ok();
+        answer["conversation"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A path below this conversation.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/v1/conversations/{}/{rest}", self.conversation)
+    }
+
+    /// The path of this conversation's first message.
+    pub fn message_path(&self) -> String {
+        self.path(&format!("messages/{}", self.message["id"].as_str().unwrap()))
+    }
+
+    /// Sends a text message, and gives it as answered.
+    pub async fn send(&self, sender: &str, body: &str) -> Value {
+        self.send_with(&json!({ "sender_id": sender, "body": body }))
+            .await
+    }
+
+    /// Sends a message with this JSON body, and gives it as answered.
+    pub async fn send_with(&self, body: &Value) -> Value {
+        self.call(Request::post(self.path("messages"), body)).await.ok()["message"].take()
+    }
+
+    /// The conversation's history, with a query string.
+    pub async fn history(&self, query: &str) -> Vec<Value> {
+        let mut answer = self
+            .call(Request::get(self.path(&format!("messages{query}"))))
+            .await
+            .ok();
+        super::assert_keys(&answer, &["messages"]);
+        serde_json::from_value(answer["messages"].take()).unwrap()
+    }
+
+    /// The conversations of a user.
+    pub async fn conversations_of(&self, user: &str) -> Vec<Value> {
+        let mut answer = self
+            .call(Request::get(format!("/v1/conversations?user_id={user}")))
+            .await
+            .ok();
+        super::assert_keys(&answer, &["conversations"]);
+        serde_json::from_value(answer["conversations"].take()).unwrap()
+    }
+
+    /// Sends a request as a browser would from another origin, and asserts that the browser may read the answer.
+    pub async fn call(&self, request: Request) -> Answer {
+        let url = format!("{}{}", setting("API_URL"), request.path);
+        let mut builder = self
+            .http
+            .request(request.method.clone(), url)
+            .header("origin", "https://app.example");
+        builder = match &request.key {
+            Key::Own => builder.header("x-tinychat-api-key", &self.key),
+            Key::Missing => builder,
+            Key::Other(text) => builder.header("x-tinychat-api-key", text.as_bytes()),
+        };
+        if !request.content_type.is_empty() {
+            builder = builder.header("content-type", &request.content_type);
+        }
+        let answer = self.fetch(builder.body(request.body)).await;
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            "*",
+            "{}",
+            answer.request
+        );
+        answer
+    }
+
+    /// Sends a request anywhere, and reads the answer to the end.
+    pub async fn fetch(&self, request: reqwest::RequestBuilder) -> Answer {
+        let request = request.build().unwrap();
+        let line = format!("{} {}", request.method(), request.url());
+        let response = self
+            .http
+            .execute(request)
+            .await
+            .unwrap_or_else(|error| panic!("{line}: {error:?}"));
+        Answer {
+            request: line,
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.bytes().await.unwrap().to_vec(),
+        }
+    }
+
+    /// Starts a request to any address.
+    pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// Asserts that a request fails with this status and text, and leaves nothing behind.
+    pub async fn refuses(&self, request: Request, status: u16, text: &str) {
+        let before = self.rows().await;
+        self.call(request).await.error(status, text);
+        assert_eq!(self.rows().await, before);
+    }
+
+    /// Everything that is stored for the tenant.
+    pub async fn rows(&self) -> Value {
+        const ROWS: &str = "select jsonb_build_object(
+            'users', (select jsonb_agg(to_jsonb(u) order by u.id) from tinychat.users u where u.tenant_id = $1),
+            'conversations', (select jsonb_agg(to_jsonb(c) order by c.id)
+                from tinychat.conversations c where c.tenant_id = $1),
+            'participants', (select jsonb_agg(to_jsonb(p) order by p.conversation_id, p.user_id)
+                from tinychat.participants p where p.tenant_id = $1),
+            'messages', (select jsonb_agg(to_jsonb(m) order by m.id)
+                from tinychat.messages m join tinychat.conversations c on c.id = m.conversation_id
+                where c.tenant_id = $1))";
+        self.db.query_one(ROWS, &[&self.tenant]).await.unwrap().get(0)
+    }
+
+    /// Makes the tenant `active`, `overage` or `suspended`.
+    pub async fn set_status(&self, status: &str) {
+        self.db
+            .execute(
+                "update tinychat.tenants set status = $1 where id = $2",
+                &[&status, &self.tenant],
+            )
+            .await
+            .unwrap();
+    }
+
+    /// Gives the tenant another key.
+    pub async fn add_key(&self, key: &str) {
+        let add = "insert into tinychat.api_keys (hash, tenant_id, prefix) values ($1, $2, left($3, 12))";
+        self.db
+            .execute(add, &[&hash(key), &self.tenant, &key])
+            .await
+            .unwrap();
+    }
+
+    /// Revokes the key that the tenant began with.
+    pub async fn revoke_key(&self) {
+        let revoke = "update tinychat.api_keys set revoked_at = now() where hash = $1";
+        self.db.execute(revoke, &[&hash(&self.key)]).await.unwrap();
+    }
+}
+
+fn hash(key: &str) -> Vec<u8> {
+    Sha256::digest(key).to_vec()
+}
+
+async fn connect() -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(&setting("DATABASE_URL"), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A client for plain HTTP on this machine: TLS roots are not loaded, which would cost more than all its requests.
+fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .unwrap()
+}

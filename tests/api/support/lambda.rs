@@ -1,0 +1,173 @@
+//! A function's own process on a Lambda Runtime API of a few lines, for what can't come over HTTP: events that API
+//! Gateway would never make, and dependencies that are broken.
+
+use super::setting;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
+
+/// What a function makes of an event: its answer, or an error in place of one.
+pub type Outcome = Result<Value, String>;
+
+/// A running function. It is killed when it is dropped.
+pub struct Function {
+    name: String,
+    events: mpsc::Sender<Value>,
+    outcomes: mpsc::Receiver<Outcome>,
+    _process: Child,
+}
+
+struct RuntimeApi {
+    events: Mutex<mpsc::Receiver<Value>>,
+    outcomes: mpsc::Sender<Outcome>,
+}
+
+impl Function {
+    /// Starts a function in the local cloud, with some of its settings changed.
+    pub async fn start(name: &str, changes: &[(&str, &str)]) -> Self {
+        let (events, next_events) = mpsc::channel(1);
+        let (next_outcomes, outcomes) = mpsc::channel(1);
+        let api = RuntimeApi {
+            events: Mutex::new(next_events),
+            outcomes: next_outcomes,
+        };
+        let address = serve(api).await;
+        let process = Command::new(binary(name))
+            .env_clear()
+            .envs(settings())
+            .env("AWS_LAMBDA_RUNTIME_API", address)
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .envs(changes.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name}: {error}; the local cloud builds it"));
+        Self {
+            name: name.to_owned(),
+            events,
+            outcomes,
+            _process: process,
+        }
+    }
+
+    /// Hands over an event, and gives what the function makes of it.
+    pub async fn invoke(&mut self, event: Value) -> Outcome {
+        self.events.send(event).await.unwrap();
+        let outcome = timeout(Duration::from_secs(15), self.outcomes.recv()).await;
+        outcome
+            .unwrap_or_else(|_| panic!("{} died or hangs", self.name))
+            .unwrap()
+    }
+
+    /// Hands over an HTTP event, and gives the answer's status and JSON body.
+    pub async fn call(&mut self, event: Value) -> (u64, Value) {
+        let answer = self
+            .invoke(event)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let body = answer["body"].as_str().unwrap_or_default();
+        (
+            answer["statusCode"].as_u64().unwrap(),
+            serde_json::from_str(body).unwrap(),
+        )
+    }
+}
+
+/// A function's event in events/, which is about the demo data.
+pub fn event(function: &str) -> Value {
+    let path = project().join(format!("events/{function}.json"));
+    let json = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&json).unwrap()
+}
+
+/// The names of all functions: those of their folders.
+pub fn functions() -> Vec<String> {
+    let folders = std::fs::read_dir(project().join("functions")).unwrap();
+    folders
+        .map(|folder| folder.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The functions are built beside this very program, unless `FUNCTION_BIN_DIR` names another folder.
+fn binary(name: &str) -> PathBuf {
+    let beside = || {
+        std::env::current_exe()
+            .unwrap()
+            .ancestors()
+            .nth(2)
+            .unwrap()
+            .to_owned()
+    };
+    std::env::var_os("FUNCTION_BIN_DIR")
+        .map_or_else(beside, PathBuf::from)
+        .join(name)
+}
+
+/// The settings of the local cloud's own functions.
+fn settings() -> Vec<(String, String)> {
+    let given =
+        std::env::vars().filter(|(name, _)| name.starts_with("SUPABASE_") || name.starts_with("STORAGE_"));
+    let database = [("DATABASE_URL".to_owned(), setting("FUNCTION_DATABASE_URL"))];
+    let ca = std::env::var("DATABASE_CA_CERT").map(|ca| ("DATABASE_CA_CERT".to_owned(), ca));
+    given.chain(database).chain(ca).collect()
+}
+
+async fn serve(api: RuntimeApi) -> String {
+    let routes = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+        .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+        .with_state(Arc::new(api));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async { axum::serve(listener, routes).await });
+    address
+}
+
+async fn next(State(api): State<Arc<RuntimeApi>>) -> ([(&'static str, &'static str); 3], String) {
+    let Some(event) = api.events.lock().await.recv().await else {
+        return std::future::pending().await;
+    };
+    let headers = [
+        (
+            "lambda-runtime-aws-request-id",
+            "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+        ),
+        ("lambda-runtime-deadline-ms", "32503680000000"),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:eu-central-1:123456789012:function:test",
+        ),
+    ];
+    (headers, event.to_string())
+}
+
+async fn response(State(api): State<Arc<RuntimeApi>>, body: String) -> StatusCode {
+    conclude(&api, Ok(serde_json::from_str(&body).unwrap())).await
+}
+
+async fn error(State(api): State<Arc<RuntimeApi>>, body: String) -> StatusCode {
+    conclude(&api, Err(body)).await
+}
+
+async fn conclude(api: &RuntimeApi, outcome: Outcome) -> StatusCode {
+    let _ = api.outcomes.send(outcome).await;
+    StatusCode::ACCEPTED
+}

@@ -1,0 +1,35 @@
+//! What every test stands on: a tenant of its own, requests and answers, and the checks that all routes share.
+
+pub mod answer;
+pub mod channel;
+pub mod chat;
+#[macro_use]
+pub mod checks;
+pub mod lambda;
+pub mod relay;
+pub mod request;
+
+pub use answer::{Answer, assert_keys, assert_time};
+pub use channel::Channel;
+pub use chat::Chat;
+pub use lambda::Function;
+pub use request::Request;
+
+use std::io::Write;
+
+/// A setting of the local cloud that the suite runs in. Without one there is nothing to test, so the run ends.
+pub fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        // Not eprintln!, which the test runner holds back until the test is over.
+        let _ = writeln!(
+            std::io::stderr(),
+            "{name} is not set: the suite runs inside the local cloud. Start it with `make test`."
+        );
+        std::process::exit(1)
+    })
+}
+
+/// Whether the local cloud enforces the size limits of Lambda and API Gateway.
+pub fn aws_limits() -> bool {
+    std::env::var("AWS_LIMITS").is_ok_and(|value| value == "1")
+}

@@ -1,0 +1,41 @@
+//! A TCP relay to the functions' Postgres, so that a test can put it behind another address, or behind none.
+
+use super::setting;
+use reqwest::Url;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Listens on an address (`127.0.0.2:0`), relays what comes to Postgres, and gives the port.
+pub async fn relay(address: &str) -> u16 {
+    let url = Url::parse(&setting("FUNCTION_DATABASE_URL")).unwrap();
+    let postgres = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let listener = TcpListener::bind(address).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let postgres = postgres.clone();
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(postgres).await?;
+                copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    port
+}
+
+/// A port of this machine that nobody listens on.
+pub async fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// The functions' `DATABASE_URL` with another port.
+pub fn database_url_at(port: u16) -> String {
+    let mut url = Url::parse(&setting("FUNCTION_DATABASE_URL")).unwrap();
+    url.set_port(Some(port)).unwrap();
+    url.into()
+}

@@ -1,0 +1,175 @@
+//! POST /v1/conversations/{id}/upload, with a JSON body: a signed upload that goes straight to Storage.
+
+use super::{HEIC, JPEG, MAX, PNG, image_of, serves};
+use crate::support::checks::required_string;
+use crate::support::{Answer, Chat, Request, assert_keys, assert_time};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+fn request(chat: &Chat) -> Request {
+    Request::post(
+        chat.path("upload"),
+        &json!({ "content_type": "image/png", "size": PNG.len() }),
+    )
+}
+
+every_route!(request);
+conversation_route!(request);
+checks! { request: json_route {
+    a_body_that_is_no_json_object_answers_400
+    a_bad_body_with_a_bad_key_answers_401
+    a_bad_body_from_an_overage_tenant_answers_403
+    fields_that_nobody_knows_are_ignored
+} }
+
+/// Asks for a direct upload of a file, and gives the answer.
+async fn sign(chat: &Chat, mime: &str, size: usize) -> Value {
+    chat.call(request(chat).with(&json!({ "content_type": mime, "size": size })))
+        .await
+        .ok()
+}
+
+/// Uploads as the answer says, with some headers set to other values.
+async fn put(chat: &Chat, answer: &Value, changes: &[(&str, &str)], bytes: Vec<u8>) -> Answer {
+    let upload = &answer["upload"];
+    let mut request = chat.request(Method::PUT, upload["url"].as_str().unwrap());
+    for (name, value) in upload["headers"].as_object().unwrap() {
+        let name = name.to_lowercase();
+        let other = changes
+            .iter()
+            .find(|(changed, _)| *changed == name)
+            .map(|(_, value)| *value);
+        // The length is the client's own business: a browser doesn't even let it be set.
+        if name != "content-length" {
+            request = request.header(&name, other.unwrap_or(value.as_str().unwrap()));
+        }
+    }
+    chat.fetch(request.body(bytes)).await
+}
+
+async fn is_absent(chat: &Chat, answer: &Value) -> bool {
+    !(200..300).contains(
+        &chat
+            .fetch(chat.request(Method::GET, answer["url"].as_str().unwrap()))
+            .await
+            .status,
+    )
+}
+
+#[tokio::test]
+async fn a_direct_upload_takes_the_full_ten_megabytes() {
+    let chat = Chat::new().await;
+    let answer = sign(&chat, "image/png", MAX).await;
+    assert_keys(&answer, &["url", "path", "upload"]);
+    assert_keys(&answer["upload"], &["method", "url", "headers", "expires_at"]);
+    assert_eq!(answer["upload"]["method"], "PUT");
+    assert_time(&answer["upload"]["expires_at"]);
+    let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    assert!(answer["upload"]["expires_at"].as_str() > Some(&now));
+    assert!(is_absent(&chat, &answer).await, "nothing is stored by signing");
+    let bytes = image_of(MAX);
+    assert_eq!(put(&chat, &answer, &[], bytes.clone()).await.status, 200);
+    serves(&chat, &answer, &bytes, "image/png", "png").await;
+}
+
+#[tokio::test]
+async fn a_direct_upload_is_of_the_type_that_was_asked_for() {
+    let chat = Chat::new().await;
+    for (bytes, mime, extension) in [(JPEG, "image/jpeg", "jpg"), (HEIC, "image/heic", "heic")] {
+        let answer = sign(&chat, mime, bytes.len()).await;
+        assert_eq!(put(&chat, &answer, &[], bytes.to_vec()).await.status, 200);
+        serves(&chat, &answer, bytes, mime, extension).await;
+    }
+}
+
+#[tokio::test]
+async fn a_direct_upload_of_another_type_or_length_is_refused() {
+    let chat = Chat::new().await;
+    let answer = sign(&chat, "image/png", PNG.len()).await;
+    for (changes, bytes) in [
+        (&[("content-type", "text/html")][..], PNG.to_vec()),
+        (&[("content-type", "image/jpeg")], PNG.to_vec()),
+        (&[("cache-control", "no-store")], PNG.to_vec()),
+        (&[], image_of(PNG.len() + 1)),
+        (&[], PNG[1..].to_vec()),
+        (&[], Vec::new()),
+    ] {
+        let refused = put(&chat, &answer, changes, bytes).await;
+        assert!(
+            (400..500).contains(&refused.status),
+            "{changes:?}: {}",
+            refused.status
+        );
+        assert!(is_absent(&chat, &answer).await);
+    }
+    assert_eq!(put(&chat, &answer, &[], PNG.to_vec()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_direct_uploads_url_is_good_for_one_path_only() {
+    let chat = Chat::new().await;
+    let (answer, other) = (
+        sign(&chat, "image/png", PNG.len()).await,
+        sign(&chat, "image/png", PNG.len()).await,
+    );
+    let url = answer["upload"]["url"].as_str().unwrap();
+    let paths = [answer["path"].as_str().unwrap(), other["path"].as_str().unwrap()];
+    assert!(url.contains(paths[0]), "{url}");
+    let mut moved = answer.clone();
+    moved["upload"]["url"] = json!(url.replace(paths[0], paths[1]));
+    assert_eq!(put(&chat, &moved, &[], PNG.to_vec()).await.status, 403);
+    let mut unsigned = answer.clone();
+    unsigned["upload"]["url"] = json!(url.split('?').next());
+    assert!((400..500).contains(&put(&chat, &unsigned, &[], PNG.to_vec()).await.status));
+    assert!(is_absent(&chat, &answer).await && is_absent(&chat, &other).await);
+}
+
+#[tokio::test]
+async fn a_direct_upload_of_a_type_that_is_not_allowed_answers_415() {
+    let chat = Chat::new().await;
+    for mime in ["image/svg+xml", "text/html", "png"] {
+        let request = request(&chat).with_field("content_type", mime);
+        chat.refuses(request, 415, &format!("unsupported mime: {mime}"))
+            .await;
+    }
+    required_string(request, "content_type", 255).await;
+}
+
+#[tokio::test]
+async fn a_direct_upload_is_1_byte_to_10_mb() {
+    let chat = Chat::new().await;
+    for size in [1, MAX] {
+        sign(&chat, "image/png", size).await;
+    }
+    for size in [json!(MAX + 1), json!(u64::MAX)] {
+        chat.refuses(
+            request(&chat).with_field("size", size),
+            413,
+            "file too large (>10 MB)",
+        )
+        .await;
+    }
+    chat.refuses(request(&chat).without_field("size"), 400, "size is required")
+        .await;
+    chat.refuses(
+        request(&chat).with_field("size", Value::Null),
+        400,
+        "size is required",
+    )
+    .await;
+    for size in [
+        json!(0),
+        json!(-1),
+        json!(1.5),
+        json!("1"),
+        json!([1]),
+        json!(true),
+    ] {
+        chat.refuses(
+            request(&chat).with_field("size", size),
+            400,
+            "size must be a whole number of at least 1",
+        )
+        .await;
+    }
+}
