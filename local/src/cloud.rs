@@ -8,9 +8,8 @@ use crate::lambda::{Functions, Program};
 use crate::process::forget_cargo;
 use crate::settings::{Settings, write_env};
 use crate::supabase;
-use crate::supabase::buckets::Buckets;
 use crate::supabase::keys::{ANON_KEY, Keys, SERVICE_ROLE_KEY};
-use crate::supabase::storage::{Credentials, Storage};
+use crate::supabase::storage::{Buckets, Credentials, Storage};
 use crate::template::Template;
 use anyhow::{Context, bail};
 use std::fs::{self, File};
@@ -53,13 +52,12 @@ impl Cloud {
                 secret_access_key: "only-for-local-use".to_owned(),
             },
         };
-        write_env(&config.data_dir.join("env"), &settings.public(config))?;
-        fs::write(config.data_dir.join("sam-env.json"), settings.for_sam(&template))?;
+        let sam_env = settings.for_sam(&template);
 
         let buckets = Buckets::read(&project().join("supabase/config.toml"))?;
         let storage = Storage::open(&config.data_dir.join("storage"), buckets, &settings.storage)?;
         let faults = Arc::new(database.faults());
-        in_background(supabase::serve(
+        tokio::spawn(supabase::serve(
             listener(supabase)?,
             settings.keys.clone(),
             storage,
@@ -77,6 +75,8 @@ impl Cloud {
             limits: config.aws_limits,
         });
         in_background(gateway::serve(listener(api)?, gateway.clone()));
+        fs::write(config.data_dir.join("sam-env.json"), sam_env)?;
+        write_env(&config.data_dir.join("env"), &settings.public(config))?; // last: who waits for it finds all up
         Ok(Self {
             settings,
             gateway,
@@ -92,9 +92,10 @@ impl Cloud {
     }
 }
 
+/// Takes `DATA_DIR` for this run, and takes away what an earlier one said of itself.
 fn prepare_folder(config: &Config) -> anyhow::Result<File> {
     let folder = &config.data_dir;
-    fs::create_dir_all(folder.join("logs")).with_context(|| folder.display().to_string())?;
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let lock = File::create(folder.join("lock"))?;
     if lock.try_lock().is_err() {
         bail!(
@@ -102,6 +103,9 @@ fn prepare_folder(config: &Config) -> anyhow::Result<File> {
             folder.display()
         );
     }
+    let _no_earlier_run = fs::remove_file(folder.join("env"));
+    let _no_earlier_run = fs::remove_dir_all(folder.join("logs"));
+    fs::create_dir(folder.join("logs"))?;
     Ok(lock)
 }
 

@@ -27,7 +27,7 @@ impl Console {
     pub(crate) fn request(&self, line: &str) {
         self.log("requests", line);
         if !self.quiet {
-            println!("{line}");
+            let _nobody_looks = writeln!(std::io::stdout(), "{line}");
         }
     }
 
@@ -35,7 +35,7 @@ impl Console {
     pub(crate) fn problem(&self, line: &str) {
         self.log("problems", line);
         if !self.quiet {
-            eprintln!("{line}");
+            let _nobody_looks = writeln!(std::io::stderr(), "{line}");
         }
     }
 

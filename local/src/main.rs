@@ -41,6 +41,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> anyhow::Result<ExitCode> {
     let config = Config::from_env()?;
+    process::allow_many_files()?;
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next();
     let cloud = tokio::select! {

@@ -1,5 +1,6 @@
 //! Child processes: bound to this one's life, and kept running until they are told to stop.
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
 use std::path::Path;
@@ -48,6 +49,13 @@ pub(crate) fn forget_cargo(command: &mut Command) -> &mut Command {
         }
     }
     command
+}
+
+/// Lets this program and its children have as many files open as the system allows at all: every process of a
+/// function takes a handful.
+pub(crate) fn allow_many_files() -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
 }
 
 /// Whom servers run as when this program runs as root; none if it doesn't.

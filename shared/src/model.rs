@@ -80,12 +80,17 @@ impl Field for MessageId {
     }
 }
 
-/// A time, in milliseconds and UTC.
+/// A time in UTC, shown in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSql, FromSql)]
 #[postgres(transparent)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
+    /// The time now; in microseconds, which is what Postgres keeps.
+    pub fn now() -> Self {
+        Self(Utc::now())
+    }
+
     /// Parses an ISO-8601 time. One without an offset is UTC, and a space where an offset's `+` belongs is a `+` that
     /// nobody encoded.
     pub fn parse(text: &str) -> Option<Self> {

@@ -1,4 +1,4 @@
--- $1 key hash  $2 conversation  $3 message  $4 sender_id
+-- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 time of deletion, by which this request knows its own
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
@@ -11,11 +11,11 @@ message as (
 ),
 deleted as (
     update tinychat.messages m
-    set deleted_at = tinychat.now_ms()
+    set deleted_at = greatest($5, m.created_at)
     from message
     where m.conversation_id = message.conversation_id and m.id = message.id
         and message.sender_id = $4 and message.deleted_at is null
-    returning m.*
+    returning m.deleted_at
 )
 select
     case
@@ -24,10 +24,10 @@ select
         when message.sender_id <> $4 then 'not_the_sender'
         else 'ok'
     end as verdict,
-    exists (select from deleted) as deleted_now,
-    found.tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body, message.message_type,
-    message.media_url, message.reply_to, message.created_at, message.edited_at,
-    coalesce(deleted.deleted_at, message.deleted_at) as deleted_at
+    found.tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
+    message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
+    coalesce(deleted.deleted_at, message.deleted_at) as deleted_at,
+    coalesce(deleted.deleted_at, message.deleted_at) = greatest($5, message.created_at) as deleted_now
 from found
 left join message on true
 left join deleted on true

@@ -1,8 +1,5 @@
 //! A stand-in for a Supabase project: Realtime and Storage on one port.
 
-pub(crate) mod buckets;
-mod frames;
-mod hub;
 pub(crate) mod keys;
 mod realtime;
 mod server;
@@ -20,12 +17,7 @@ use tokio::net::TcpListener;
 use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
 /// Serves the project until the program ends.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    keys: Keys,
-    storage: Storage,
-    faults: Arc<Faults>,
-) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, keys: Keys, storage: Storage, faults: Arc<Faults>) {
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods(AllowMethods::mirror_request())
@@ -42,5 +34,5 @@ pub(crate) async fn serve(
             )
         })
         .layer(cors);
-    server::serve(listener, app, faults).await
+    server::serve(listener, app, faults).await;
 }

@@ -9,12 +9,19 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
+/// How long to wait when the system can't give another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// Serves `app`, with the faults wanted, until the program ends.
-pub(crate) async fn serve(listener: TcpListener, app: Router, faults: Arc<Faults>) -> io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, app: Router, faults: Arc<Faults>) {
     loop {
-        let (connection, _) = listener.accept().await?;
+        let Ok((connection, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         tokio::spawn(serve_connection(connection, app.clone(), faults.clone()));
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! Objects are files under `DATA_DIR`, kept by s3s-fs. Buckets and their limits are those of supabase/config.toml.
 
-use super::buckets::Buckets;
+mod buckets;
+
+pub(crate) use buckets::Buckets;
+
 use anyhow::anyhow;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{Response, StatusCode, Uri};
+use axum::http::{self, Response, StatusCode, Uri};
 use axum::response::{IntoResponse, Json};
 use axum::routing::{any, get};
-use s3s::access::S3Access;
+use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{DeleteObjectInput, GetObjectInput, HeadObjectInput, PutObjectInput};
+use s3s::region::Region;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3ErrorCode, S3Request, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -23,6 +27,9 @@ use std::sync::Arc;
 /// first segment for the bucket and the rest for the key, and [`Rules`] put that right.
 const S3_BUCKET: &str = "storage";
 const S3_KEY_PREFIX: &str = "v1/s3/";
+
+/// More than any bucket's limit, in bytes.
+const MAX_REQUEST: usize = 64 * 1024 * 1024;
 
 /// What signs requests to the S3 endpoint.
 #[derive(Clone)]
@@ -100,7 +107,12 @@ async fn public_object(
 }
 
 async fn answer(service: &S3Service, request: Request) -> Response<Body> {
-    match service.call(request.map(s3s::Body::http_body_unsync)).await {
+    let (parts, body) = request.into_parts();
+    // All of it before anything is refused: a caller that is still sending doesn't hear the answer.
+    let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    match service.call(http::Request::from_parts(parts, body.into())).await {
         Ok(response) => response.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:?}")).into_response(),
     }
@@ -113,12 +125,9 @@ struct Rules {
 }
 
 impl Rules {
-    fn locate<T>(&self, request: &S3Request<T>, bucket: &mut String, key: &mut String) -> S3Result<()> {
-        if request
-            .region
-            .as_ref()
-            .is_none_or(|region| region.as_str() != self.region)
-        {
+    /// The real bucket and key.
+    fn locate(&self, region: Option<&Region>, bucket: &str, key: &str) -> S3Result<(String, String)> {
+        if region.is_none_or(|region| region.as_str() != self.region) {
             return Err(s3_error!(
                 AuthorizationHeaderMalformed,
                 "the region is {}",
@@ -126,27 +135,28 @@ impl Rules {
             ));
         }
         let path = key.strip_prefix(S3_KEY_PREFIX).filter(|_| bucket == S3_BUCKET);
-        let (real_bucket, real_key) = path
+        let (bucket, key) = path
             .and_then(|path| path.split_once('/'))
             .ok_or(S3ErrorCode::NoSuchKey)?;
-        (*bucket, *key) = (real_bucket.to_owned(), real_key.to_owned());
-        Ok(())
+        Ok((bucket.to_owned(), key.to_owned()))
     }
-}
-
-macro_rules! locate {
-    ($rules:expr, $request:expr) => {{
-        let (mut bucket, mut key) = ($request.input.bucket.clone(), $request.input.key.clone());
-        $rules.locate($request, &mut bucket, &mut key)?;
-        ($request.input.bucket, $request.input.key) = (bucket, key);
-    }};
 }
 
 #[async_trait::async_trait]
 impl S3Access for Rules {
+    async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if request.credentials().is_none() {
+            return Err(s3_error!(AccessDenied, "Signature is required"));
+        }
+        match request.s3_op().name() {
+            "PutObject" | "GetObject" | "HeadObject" | "DeleteObject" => Ok(()),
+            other => Err(s3_error!(NotImplemented, "{other}")),
+        }
+    }
+
     async fn put_object(&self, request: &mut S3Request<PutObjectInput>) -> S3Result<()> {
-        locate!(self, request);
-        let input = &request.input;
+        let input = &mut request.input;
+        (input.bucket, input.key) = self.locate(request.region.as_ref(), &input.bucket, &input.key)?;
         let size = input.content_length.and_then(|size| u64::try_from(size).ok());
         self.buckets.check(
             &input.bucket,
@@ -156,17 +166,20 @@ impl S3Access for Rules {
     }
 
     async fn get_object(&self, request: &mut S3Request<GetObjectInput>) -> S3Result<()> {
-        locate!(self, request);
+        let input = &mut request.input;
+        (input.bucket, input.key) = self.locate(request.region.as_ref(), &input.bucket, &input.key)?;
         Ok(())
     }
 
     async fn head_object(&self, request: &mut S3Request<HeadObjectInput>) -> S3Result<()> {
-        locate!(self, request);
+        let input = &mut request.input;
+        (input.bucket, input.key) = self.locate(request.region.as_ref(), &input.bucket, &input.key)?;
         Ok(())
     }
 
     async fn delete_object(&self, request: &mut S3Request<DeleteObjectInput>) -> S3Result<()> {
-        locate!(self, request);
+        let input = &mut request.input;
+        (input.bucket, input.key) = self.locate(request.region.as_ref(), &input.bucket, &input.key)?;
         Ok(())
     }
 }

@@ -1,146 +1,21 @@
-//! Supabase Realtime: channels over a websocket, and broadcasts over HTTP.
+//! Channels over a websocket.
 
-use super::frames::{Frame, Version, broadcast_payload};
-use super::hub::{Channel, Hub};
-use super::keys::{Keys, Role};
-use axum::Router;
+use super::frames::{Frame, Version};
+use super::hub::{Channel, Hub, Member};
+use super::{Realtime, TOPIC_PREFIX, unauthorized};
+use crate::supabase::keys::Role;
 use axum::body::Body;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, Response, StatusCode};
-use axum::response::{IntoResponse, Json};
-use axum::routing::{any, post};
-use bytes::Bytes;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, Response};
 use futures_util::{SinkExt, StreamExt};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// The limit of the free plan, in bytes.
-const MAX_PAYLOAD: usize = 256 * 1024;
-
-const TOPIC_PREFIX: &str = "realtime:";
-
-struct Realtime {
-    keys: Keys,
-    hub: Hub,
-}
-
-/// Its routes.
-pub(crate) fn router(keys: Keys) -> Router {
-    Router::new()
-        .route("/realtime/v1/websocket", any(websocket))
-        .route("/realtime/v1/api/broadcast", post(broadcast))
-        .route(
-            "/realtime/v1/api/broadcast/{topic}/events/{event}",
-            post(broadcast_one),
-        )
-        .layer(DefaultBodyLimit::max(32 * 1024 * 1024))
-        .with_state(Arc::new(Realtime {
-            keys,
-            hub: Hub::default(),
-        }))
-}
-
-#[derive(Deserialize)]
-struct Batch {
-    messages: Vec<Outgoing>,
-}
-
-#[derive(Deserialize)]
-struct Outgoing {
-    topic: String,
-    event: String,
-    payload: serde_json::Map<String, Value>,
-    #[serde(default)]
-    private: bool,
-}
-
-async fn broadcast(State(realtime): State<Arc<Realtime>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    match serde_json::from_slice::<Batch>(&body) {
-        Ok(batch) if !batch.messages.is_empty() => realtime.send_all(&headers, batch.messages),
-        Ok(_) => realtime.refuse(&headers, &json!({ "messages": ["can't be blank"] })),
-        Err(error) => realtime.refuse(&headers, &json!({ "messages": [error.to_string()] })),
-    }
-}
-
-#[derive(Deserialize)]
-struct Single {
-    #[serde(default)]
-    private: bool,
-}
-
-async fn broadcast_one(
-    State(realtime): State<Arc<Realtime>>,
-    Path((topic, event)): Path<(String, String)>,
-    Query(Single { private }): Query<Single>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    match serde_json::from_slice(&body) {
-        Ok(payload) => realtime.send_all(
-            &headers,
-            vec![Outgoing {
-                topic,
-                event,
-                payload,
-                private,
-            }],
-        ),
-        Err(error) => realtime.refuse(&headers, &json!({ "payload": [error.to_string()] })),
-    }
-}
-
-impl Realtime {
-    fn send_all(&self, headers: &HeaderMap, messages: Vec<Outgoing>) -> Response<Body> {
-        let too_large = |message: &Outgoing| json!(message.payload).to_string().len() > MAX_PAYLOAD;
-        if messages.iter().any(too_large) {
-            return self.refuse(
-                headers,
-                &json!({ "payload": ["Payload size exceeds tenant limit"] }),
-            );
-        }
-        let Some(role) = self.keys.role_of_request(headers) else {
-            return unauthorized();
-        };
-        // As the real server does: a private message that the caller may not send is dropped without a word.
-        for message in messages
-            .into_iter()
-            .filter(|message| !message.private || role == Role::Service)
-        {
-            let channel = Channel {
-                topic: format!("{TOPIC_PREFIX}{}", message.topic),
-                private: message.private,
-            };
-            let payload = broadcast_payload(&message.event, Value::Object(message.payload));
-            self.hub.publish(&channel, payload, None);
-        }
-        StatusCode::ACCEPTED.into_response()
-    }
-
-    fn refuse(&self, headers: &HeaderMap, errors: &Value) -> Response<Body> {
-        match self.keys.role_of_request(headers) {
-            Some(_) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                Json(json!({ "errors": errors })),
-            )
-                .into_response(),
-            None => unauthorized(),
-        }
-    }
-}
-
-fn unauthorized() -> Response<Body> {
-    (
-        StatusCode::UNAUTHORIZED,
-        Json(json!({ "message": "Unauthorized" })),
-    )
-        .into_response()
-}
-
-async fn websocket(
+/// Accepts a websocket from whoever has one of the project's keys.
+pub(super) async fn websocket(
     State(realtime): State<Arc<Realtime>>,
     Query(query): Query<HashMap<String, String>>, // of a parameter given twice the last counts, as in Phoenix
     headers: HeaderMap,
@@ -204,7 +79,7 @@ struct Client<'a> {
 impl Client<'_> {
     fn handle(&self, frame: &Frame) {
         match frame.event.as_str() {
-            "heartbeat" => self.reply(frame, "ok", &json!({})),
+            "heartbeat" | "presence" => self.reply(frame, "ok", &json!({})),
             "phx_join" => self.join(frame),
             "phx_leave" => {
                 self.hub.leave(self.id, &frame.topic);
@@ -212,7 +87,7 @@ impl Client<'_> {
                 self.send(frame, "phx_close", json!({}));
             }
             "broadcast" => self.broadcast(frame),
-            // Presence and a renewed token need no reply.
+            // A renewed token, which gets no reply.
             _ => {}
         }
     }
@@ -237,7 +112,7 @@ impl Client<'_> {
                 topic: frame.topic.clone(),
                 private: flag("/config/private"),
             },
-            super::hub::Member {
+            Member {
                 client: self.id,
                 sender: self.sender.clone(),
                 own_broadcasts: flag("/config/broadcast/self"),

@@ -5,7 +5,7 @@
 
 use axum::extract::ws::Message;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The version that a client asked for with `vsn`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,7 +90,7 @@ fn decode_broadcast(bytes: &[u8]) -> Option<Frame> {
         reference: some_unless_empty(reference),
         topic: topic.to_owned(),
         event: "broadcast".to_owned(),
-        payload: broadcast_payload(event, payload),
+        payload: broadcast_payload(event, &payload),
     })
 }
 
@@ -99,15 +99,8 @@ fn some_unless_empty(text: &str) -> Option<String> {
 }
 
 /// The payload of a `broadcast` frame.
-pub(crate) fn broadcast_payload(event: &str, payload: Value) -> Value {
-    let fields = [
-        ("type", json!("broadcast")),
-        ("event", json!(event)),
-        ("payload", payload),
-    ];
-    Value::Object(Map::from_iter(
-        fields.map(|(name, value)| (name.to_owned(), value)),
-    ))
+pub(crate) fn broadcast_payload(event: &str, payload: &Value) -> Value {
+    json!({ "type": "broadcast", "event": event, "payload": payload })
 }
 
 #[cfg(test)]

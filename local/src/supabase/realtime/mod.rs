@@ -1,0 +1,40 @@
+//! Supabase Realtime, as far as broadcasts go: what is sent to a channel reaches all who have joined it.
+
+mod frames;
+mod http;
+mod hub;
+mod socket;
+
+use super::keys::Keys;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use axum::response::{IntoResponse, Json};
+use axum::routing::any;
+use hub::Hub;
+use serde_json::json;
+use std::sync::Arc;
+
+/// What a channel's name is prefixed with on the websocket.
+const TOPIC_PREFIX: &str = "realtime:";
+
+struct Realtime {
+    keys: Keys,
+    hub: Hub,
+}
+
+/// Its routes.
+pub(crate) fn router(keys: Keys) -> Router {
+    Router::new()
+        .route("/realtime/v1/websocket", any(socket::websocket))
+        .merge(http::router())
+        .with_state(Arc::new(Realtime {
+            keys,
+            hub: Hub::default(),
+        }))
+}
+
+fn unauthorized() -> Response<Body> {
+    let message = json!({ "message": "Unauthorized" });
+    (StatusCode::UNAUTHORIZED, Json(message)).into_response()
+}

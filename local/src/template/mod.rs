@@ -1,0 +1,151 @@
+//! template.yaml: which functions there are, which route leads to which, and what the gateway says about CORS.
+
+mod document;
+
+use anyhow::Context;
+use document::Document;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// What the local cloud needs of a SAM template.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) functions: Vec<Function>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) stage: String,
+}
+
+/// A function, named as its binary.
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// Its name inside the template.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) timeout: Duration,
+    /// Megabytes.
+    pub(crate) memory: u32,
+    /// Its environment. A value that only a deployment knows is none.
+    pub(crate) variables: BTreeMap<String, Option<String>>,
+}
+
+/// A route of the gateway.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// `GET`, …, or `ANY`.
+    pub(crate) method: String,
+    /// `/v1/things/{id}`, or `$default`.
+    pub(crate) path: String,
+    pub(crate) function: String,
+}
+
+/// The gateway's `CorsConfiguration`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Cors {
+    pub(crate) allow_origins: Vec<String>,
+    pub(crate) allow_methods: Vec<String>,
+    pub(crate) allow_headers: Vec<String>,
+    pub(crate) expose_headers: Vec<String>,
+    pub(crate) max_age: Option<u32>,
+    pub(crate) allow_credentials: bool,
+}
+
+impl Template {
+    /// Reads the file.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Self::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        Document::parse(text)?.try_into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = r#"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Level: { Type: String, Default: info }
+  Url: { Type: String }
+Globals:
+  Function:
+    Timeout: 10
+    Environment:
+      Variables: { LOG_LEVEL: !Ref Level, DATABASE_URL: !Sub "{{resolve:secretsmanager:${Secret}}}" }
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      StageName: api
+      CorsConfiguration: { AllowOrigins: ["*"], AllowMethods: [GET, POST], MaxAge: 600 }
+  GetThingFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildMethod: rust-cargolambda, BuildProperties: { Binary: get-thing } }
+    Properties:
+      MemorySize: 256
+      Environment: { Variables: { SUPABASE_URL: !Ref Url, LIMIT: 3 } }
+      Events:
+        Get: { Type: HttpApi, Properties: { ApiId: !Ref Api, Path: "/v1/things/{id}", Method: get } }
+        Often: { Type: ScheduleV2, Properties: { ScheduleExpression: rate(1 minute) } }
+  RouteNotFoundFunction:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildMethod: rust-cargolambda, BuildProperties: { Binary: route-not-found } }
+    Properties:
+      Events:
+        Default: { Type: HttpApi, Properties: { ApiId: !Ref Api } }
+  Alarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties: { Dimensions: [!GetAtt Api.Id, !If [Yes, 1, 2]] }
+"#;
+
+    fn template() -> Template {
+        Template::parse(TEMPLATE).unwrap()
+    }
+
+    #[test]
+    fn routes_lead_to_binaries() {
+        let routes: Vec<_> = template()
+            .routes
+            .into_iter()
+            .map(|route| (route.method, route.path, route.function))
+            .collect();
+        let expected = [
+            ("GET", "/v1/things/{id}", "get-thing"),
+            ("ANY", "$default", "route-not-found"),
+        ];
+        assert_eq!(
+            routes,
+            expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()))
+        );
+    }
+
+    #[test]
+    fn globals_hold_unless_a_function_says_otherwise() {
+        let [thing, other] = <[Function; 2]>::try_from(template().functions).unwrap();
+        assert_eq!((thing.timeout.as_secs(), thing.memory), (10, 256));
+        assert_eq!((other.timeout.as_secs(), other.memory), (10, 128));
+        assert_eq!(thing.variables["LIMIT"].as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn parameters_take_their_defaults_and_secrets_are_unknown() {
+        let function = template().functions.remove(0);
+        assert_eq!(function.variables["LOG_LEVEL"].as_deref(), Some("info"));
+        assert_eq!(function.variables["DATABASE_URL"], None);
+        assert_eq!(function.variables["SUPABASE_URL"], None);
+    }
+
+    #[test]
+    fn cors_and_stage_are_the_apis() {
+        let template = template();
+        assert_eq!(template.stage, "api");
+        assert_eq!(template.cors.unwrap().allow_methods, ["GET", "POST"]);
+    }
+}

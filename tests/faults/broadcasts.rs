@@ -1,0 +1,197 @@
+//! Broadcasts through a Realtime that is slow, down, or out of its mind: no caller notices.
+
+use crate::cloud::{Log, during, until, until_frozen};
+use crate::routes::event_of;
+use crate::support::{Channel, Chat, Function, Request, setting};
+use reqwest::Url;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long the slow Realtime takes, in milliseconds.
+const DELAY: u64 = 500;
+
+/// By how much a slow Realtime may change the median of an answer's time.
+const TOLERANCE: Duration = Duration::from_millis(5);
+
+const ROUNDS: usize = 30;
+
+/// The functions that broadcast.
+const FUNCTIONS: [&str; 4] = ["send-message", "edit-message", "delete-message", "send-typing"];
+
+/// A new message, sent, edited, deleted, and typing: one request to each of [`FUNCTIONS`].
+struct Round {
+    message: Value,
+    times: [Duration; 4],
+}
+
+async fn round(chat: &mut Chat) -> Round {
+    let ada = json!({ "sender_id": "ada", "body": "sent" });
+    let (mut answer, sent) = timed(chat, Request::post(chat.path("messages"), &ada)).await;
+    chat.message = answer["message"].take();
+    let edit = ada.as_object().unwrap().clone();
+    let edit = Request::patch(chat.message_path(), &Value::Object(edit)).with_field("body", "edited");
+    let (_, edited) = timed(chat, edit).await;
+    let (_, deleted) = timed(chat, Request::delete(chat.message_path(), &ada)).await;
+    let (_, typed) = timed(chat, Request::post(chat.path("typing"), &ada)).await;
+    Round {
+        message: chat.message.clone(),
+        times: [sent, edited, deleted, typed],
+    }
+}
+
+async fn timed(chat: &Chat, request: Request) -> (Value, Duration) {
+    let began = Instant::now();
+    let answer = chat.call(request).await;
+    let time = began.elapsed();
+    (answer.ok(), time)
+}
+
+/// Asserts that the next events are those of a round, in its order.
+async fn hears(channel: &mut Channel, message: &Value) {
+    for body in [json!("sent"), json!("edited"), Value::Null] {
+        let event = channel.next("message").await;
+        assert_eq!(
+            (&event["message"]["id"], &event["message"]["body"]),
+            (&message["id"], &body)
+        );
+    }
+    assert_eq!(channel.next("typing").await["senderId"], "ada");
+}
+
+#[tokio::test]
+async fn a_slow_realtime_slows_no_answer_and_loses_no_event() {
+    let mut chat = Chat::new().await;
+    let mut channel = Channel::join(&chat.conversation).await;
+    let mut times = [(); 4].map(|()| [const { Vec::new() }; 2]);
+    let warm_up = round(&mut chat).await;
+    hears(&mut channel, &warm_up.message).await;
+    for number in 0..2 * ROUNDS {
+        let slow = (number + number / 2) % 2 == 1; // the order changes from pair to pair
+        let delay = if slow { DELAY } else { 0 };
+        until_frozen().await;
+        during(json!({ "realtime": { "delay_ms": delay } }), async {
+            let began = Instant::now();
+            let round = round(&mut chat).await;
+            hears(&mut channel, &round.message).await;
+            assert!(began.elapsed() >= Duration::from_millis(delay));
+            for (times, time) in times.iter_mut().zip(round.times) {
+                times[usize::from(slow)].push(time);
+            }
+        })
+        .await;
+    }
+    for (function, [fast, slow]) in FUNCTIONS.iter().zip(times.map(|times| times.map(median))) {
+        println!("{function}: {fast:?}, and {slow:?} with a slow Realtime");
+        assert!(slow < fast + TOLERANCE, "{function}: {fast:?} grows to {slow:?}");
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[tokio::test]
+async fn a_slow_realtime_keeps_the_order_of_one_senders_messages() {
+    let chat = Chat::new().await;
+    let mut channel = Channel::join(&chat.conversation).await;
+    during(json!({ "realtime": { "delay_ms": DELAY } }), async {
+        let mut sent = Vec::new();
+        for number in 0..25 {
+            sent.push(chat.send("ada", &number.to_string()).await);
+        }
+        for message in sent {
+            assert_eq!(channel.next("message").await["message"], message);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_broken_realtime_changes_no_answer_and_what_is_lost_is_logged() {
+    let mut chat = Chat::new().await;
+    let mut channel = Channel::join(&chat.conversation).await;
+    for fault in [
+        json!({ "reset": true }),
+        json!({ "hang": true }),
+        json!({ "status": 401 }),
+        json!({ "status": 429 }),
+        json!({ "status": 500 }),
+    ] {
+        let warm_up = round(&mut chat).await;
+        hears(&mut channel, &warm_up.message).await;
+        until_frozen().await;
+        let logs = FUNCTIONS.map(Log::of);
+        let round = during(json!({ "realtime": fault }), async {
+            let round = round(&mut chat).await;
+            until_frozen().await;
+            round
+        })
+        .await;
+        let slowest = round.times.into_iter().max().unwrap();
+        assert!(slowest < Duration::from_millis(500), "{fault}: {slowest:?}");
+        for (function, log) in FUNCTIONS.iter().zip(logs) {
+            until("nothing is logged", || !log.errors().is_empty()).await;
+            let errors = log.errors();
+            assert_eq!(errors.len(), 1, "{function} with {fault}: {errors:?}");
+            let text = errors[0].to_string();
+            let mut ids = vec![json!(chat.tenant), json!(chat.conversation)];
+            if *function != "send-typing" {
+                ids.push(round.message["id"].clone());
+            }
+            for id in ids {
+                assert!(
+                    text.contains(id.as_str().unwrap()),
+                    "{function} with {fault}: {text}"
+                );
+            }
+        }
+        channel.is_silent().await;
+    }
+}
+
+#[tokio::test]
+async fn a_broadcast_whose_first_try_fails_is_not_lost() {
+    let busy = "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n";
+    let broken = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+    for first_answer in [Some(""), Some(busy), Some(broken), None] {
+        let chat = Chat::new().await;
+        let mut channel = Channel::join(&chat.conversation).await;
+        let url = fails_once(first_answer).await;
+        let mut process = Function::start("send-message", &[("SUPABASE_URL", &url)]).await;
+        let request = Request::post(
+            chat.path("messages"),
+            &json!({ "sender_id": "ada", "body": "hi" }),
+        );
+        let (status, sent) = process.call(event_of("send-message", &chat, &request)).await;
+        assert_eq!(status, 200, "{sent}");
+        assert_eq!(channel.next("message").await, sent);
+        channel.is_silent().await;
+    }
+}
+
+/// The address of a Supabase whose first connection ends with this answer, or, without one, never ends.
+async fn fails_once(first_answer: Option<&'static str>) -> String {
+    let supabase = Url::parse(&setting("SUPABASE_URL")).unwrap();
+    let supabase = (supabase.host_str().unwrap().to_owned(), supabase.port().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        if let Some(answer) = first_answer {
+            first.read_u8().await.unwrap();
+            first.write_all(answer.as_bytes()).await.unwrap();
+        }
+        let _open = first_answer.is_none().then_some(first);
+        while let Ok((mut function, _)) = listener.accept().await {
+            let supabase = supabase.clone();
+            tokio::spawn(async move {
+                let mut supabase = TcpStream::connect(supabase).await?;
+                copy_bidirectional(&mut function, &mut supabase).await
+            });
+        }
+    });
+    url
+}

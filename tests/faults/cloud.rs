@@ -1,0 +1,130 @@
+//! The local cloud as a thing to break: its faults, its frozen processes, its logs.
+
+use crate::support::setting;
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::NoTls;
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether functions reach Postgres through pgbouncer.
+pub fn has_pooler() -> bool {
+    std::env::var("POOLER").is_ok_and(|value| value == "1")
+}
+
+/// The ways in which this cloud's servers can be down.
+pub fn downs() -> Vec<Value> {
+    let mut servers = vec!["postgres"];
+    if has_pooler() {
+        servers.push("pooler");
+    }
+    let down = |server: &'static str| ["fast", "immediate"].map(|down| json!({ server: { "down": down } }));
+    servers.into_iter().flat_map(down).collect()
+}
+
+/// Does something while these faults are there. All faults are mended after it, also if it panics.
+pub async fn during<T>(faults: Value, work: impl Future<Output = T>) -> T {
+    set_faults(&faults).await;
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    set_faults(&json!({})).await;
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+async fn set_faults(faults: &Value) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .unwrap();
+    let url = format!("{}/__faults", setting("SUPABASE_URL"));
+    let answer = http.post(url).json(faults).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{faults}: {}", answer.text().await.unwrap());
+}
+
+/// A connection of one's own, straight to Postgres and as its superuser.
+pub async fn superuser() -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(&setting("DATABASE_URL"), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Ends the connections of everyone else to Postgres, or of one of them, picked at random among those at work.
+pub async fn kill_backends(superuser: &tokio_postgres::Client, count: i64) -> i64 {
+    let kill = "select count(pg_terminate_backend(pid)) from (
+            select pid from pg_stat_activity
+            where backend_type = 'client backend' and pid <> pg_backend_pid()
+            order by state = 'active' desc, random()
+            limit $1
+        ) victims";
+    superuser.query_one(kill, &[&count]).await.unwrap().get(0)
+}
+
+/// Waits until a condition is true.
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} in {PATIENCE:?}");
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until every function that was at work, be it after its answer, is frozen.
+pub async fn until_frozen() {
+    until("functions are not frozen", || {
+        states_of_functions().is_subset(&BTreeSet::from(['T']))
+    })
+    .await;
+}
+
+/// The letters in which `ps` tells the states of this cloud's functions: `T` is stopped.
+fn states_of_functions() -> BTreeSet<char> {
+    let ours = format!("\0DATABASE_URL={}\0", setting("FUNCTION_DATABASE_URL"));
+    let state = |process: PathBuf| {
+        let variables = std::fs::read(process.join("environ")).ok()?;
+        let variables = format!("\0{}", String::from_utf8_lossy(&variables));
+        if !variables.contains(&ours) || !variables.contains("\0AWS_LAMBDA_RUNTIME_API=") {
+            return None;
+        }
+        let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    };
+    let processes = std::fs::read_dir("/proc").unwrap();
+    processes
+        .filter_map(|process| state(process.ok()?.path()))
+        .collect()
+}
+
+/// What a function logs from now on.
+pub struct Log {
+    path: PathBuf,
+    skip: usize,
+}
+
+impl Log {
+    pub fn of(function: &str) -> Self {
+        let path = PathBuf::from(setting("DATA_DIR")).join(format!("logs/{function}.log"));
+        let mut log = Self { path, skip: 0 };
+        log.skip = log.errors().len();
+        log
+    }
+
+    /// The errors, which are JSON, one a line.
+    pub fn errors(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        lines
+            .filter(|line: &Value| line["level"] == "ERROR")
+            .skip(self.skip)
+            .collect()
+    }
+}

@@ -1,0 +1,26 @@
+//! Tests that break the local cloud that they run in, and so run one at a time: `make test`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod cloud;
+mod routes;
+#[path = "../api/support/mod.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "the rest of it is for tests/api"
+)]
+mod support;
+mod wire;
+
+mod broadcasts;
+mod freezing;
+mod outages;
+mod retries;
+mod round_trips;

@@ -1,0 +1,143 @@
+//! A statement whose connection ends under it is run again, and still done once and told once.
+
+use crate::routes::event_of;
+use crate::support::{Channel, Chat, Function, Request};
+use crate::wire::{Cut, Wire};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+const CUTS: [Cut; 2] = [Cut::BeforeExecution, Cut::AfterCommit];
+
+/// A warm process of a function, and its wire.
+struct Warm {
+    function: &'static str,
+    process: Function,
+    wire: Wire,
+}
+
+impl Warm {
+    async fn start(chat: &Chat, function: &'static str) -> Self {
+        let wire = Wire::new().await;
+        let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
+        // A request that comes to nothing opens the connection.
+        let stranger =
+            Request::post("/v1/", &json!({})).with_key(format!("pk_test_{}", Uuid::new_v4().simple()));
+        assert_eq!(process.call(event_of(function, chat, &stranger)).await.0, 401);
+        Self {
+            function,
+            process,
+            wire,
+        }
+    }
+
+    /// The answer to a request whose connection ends like this.
+    async fn cut(&mut self, cut: Cut, chat: &Chat, request: &Request) -> Value {
+        self.wire.cut(cut);
+        let (status, answer) = self.process.call(event_of(self.function, chat, request)).await;
+        assert_eq!(status, 200, "{} with {cut:?}: {answer}", self.function);
+        assert!(self.wire.has_cut());
+        answer
+    }
+}
+
+#[tokio::test]
+async fn a_send_is_stored_and_broadcast_once() {
+    let chat = Chat::new().await;
+    let mut channel = Channel::join(&chat.conversation).await;
+    let mut warm = Warm::start(&chat, "send-message").await;
+    for cut in CUTS {
+        for client_message_id in [Value::Null, json!(format!("{cut:?}"))] {
+            let message = json!({ "sender_id": "ada", "body": "hi", "client_message_id": client_message_id });
+            let request = Request::post(chat.path("messages"), &message);
+            let before = chat.history("").await;
+            let sent = warm.cut(cut, &chat, &request).await;
+            assert_eq!(channel.next("message").await, sent);
+            channel.is_silent().await;
+            let after = chat.history("").await;
+            assert_eq!(after.len(), before.len() + 1);
+            assert_eq!(after.last().unwrap()["id"], sent["message"]["id"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_edit_is_broadcast_once() {
+    let chat = Chat::new().await;
+    let mut channel = Channel::join(&chat.conversation).await;
+    let mut warm = Warm::start(&chat, "edit-message").await;
+    for cut in CUTS {
+        let text = format!("{cut:?}");
+        let request = Request::patch(chat.message_path(), &json!({ "sender_id": "ada", "body": text }));
+        let edited = warm.cut(cut, &chat, &request).await;
+        assert_eq!(edited["message"]["body"], text);
+        assert_eq!(channel.next("message").await, edited);
+        channel.is_silent().await;
+    }
+}
+
+#[tokio::test]
+async fn a_delete_is_broadcast_once() {
+    let mut chat = Chat::new().await;
+    let mut channel = Channel::join(&chat.conversation).await;
+    let mut warm = Warm::start(&chat, "delete-message").await;
+    for cut in CUTS {
+        chat.message = chat.send("ada", "unwanted").await;
+        assert_eq!(channel.next("message").await["message"], chat.message);
+        let request = Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }));
+        let deleted = warm.cut(cut, &chat, &request).await;
+        assert_eq!(channel.next("message").await, deleted, "{cut:?}");
+        let again = warm.cut(cut, &chat, &request).await;
+        assert_eq!(again, deleted);
+        channel.is_silent().await;
+    }
+}
+
+#[tokio::test]
+async fn typing_is_broadcast_once() {
+    let chat = Chat::new().await;
+    let mut channel = Channel::join(&chat.conversation).await;
+    let mut warm = Warm::start(&chat, "send-typing").await;
+    for cut in CUTS {
+        let request = Request::post(chat.path("typing"), &json!({ "sender_id": "ada" }));
+        warm.cut(cut, &chat, &request).await;
+        assert_eq!(channel.next("typing").await["senderId"], "ada");
+        channel.is_silent().await;
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_is_created_once() {
+    let chat = Chat::new().await;
+    let mut warm = Warm::start(&chat, "create-conversation").await;
+    for cut in CUTS {
+        for external_ref in [Value::Null, json!(format!("{cut:?}"))] {
+            let conversation =
+                json!({ "kind": "order", "external_ref": external_ref, "participants": ["ada", "eve"] });
+            let before = chat.conversations_of("ada").await;
+            let created = warm
+                .cut(cut, &chat, &Request::post("/v1/conversations", &conversation))
+                .await;
+            let after = chat.conversations_of("ada").await;
+            assert_eq!(after.len(), before.len() + 1);
+            assert!(after.contains(&created["conversation"]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_created_once() {
+    let chat = Chat::new().await;
+    let mut warm = Warm::start(&chat, "upsert-user").await;
+    for cut in CUTS {
+        let user = json!({ "user_id": format!("{cut:?}"), "name": "Ada" });
+        let created = warm.cut(cut, &chat, &Request::post("/v1/users", &user)).await;
+        let rows = chat.rows().await;
+        let mut stored = rows["users"].as_array().unwrap().iter();
+        let stored: Vec<_> = stored
+            .by_ref()
+            .filter(|row| row["user_id"] == user["user_id"])
+            .collect();
+        assert_eq!(stored.len(), 1, "{cut:?}");
+        assert_eq!(stored[0]["id"], created["user"]["id"]);
+    }
+}

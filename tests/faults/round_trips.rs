@@ -1,0 +1,131 @@
+//! What goes over the wire to Postgres: one round trip for a request, and none that a pooler can't carry.
+
+use crate::cloud::until;
+use crate::routes::{Route, event_of, routes};
+use crate::support::relay::{closed_port, database_url_at};
+use crate::support::{Chat, Function, Request};
+use crate::wire::{Cut, Tally, Wire};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+/// The longest that a request waits for a database that isn't there.
+const LIMIT: Duration = Duration::from_secs(3);
+
+fn round_trips(count: usize) -> Tally {
+    Tally {
+        round_trips: count,
+        named_statements: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn every_route_takes_one_round_trip_and_names_no_statement() {
+    let chat = Chat::new().await;
+    for Route { function, request } in routes(&chat).await {
+        let wire = Wire::new().await;
+        let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
+        let event = event_of(function, &chat, &request);
+        for _ in 0..3 {
+            let (status, answer) = process.call(event.clone()).await;
+            assert_eq!(status, 200, "{function}: {answer}");
+            assert_eq!(wire.count(), round_trips(1), "{function}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_input_takes_one_round_trip_at_most() {
+    let chat = Chat::new().await;
+    for Route { function, request } in routes(&chat).await {
+        let wire = Wire::new().await;
+        let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
+        for (bad, count) in bad_requests(&chat, &request) {
+            let (status, answer) = process.call(event_of(function, &chat, &bad)).await;
+            assert!(
+                (400..500).contains(&status),
+                "{function} answers {status}: {answer}"
+            );
+            assert_eq!(wire.count(), round_trips(count), "{function}: {answer}");
+        }
+    }
+}
+
+/// Requests that come to nothing, and how often Postgres must be asked to know.
+fn bad_requests(chat: &Chat, good: &Request) -> Vec<(Request, usize)> {
+    let unknown = format!("pk_test_{}", Uuid::new_v4().simple());
+    let mut bad = vec![
+        (good.clone().without_key(), 0),
+        (good.clone().with_key("nobody's"), 0),
+        (good.clone().with_key(unknown), 1),
+    ];
+    let to_path = |path: String| Request { path, ..good.clone() };
+    if good.path.contains(&chat.conversation) {
+        let elsewhere = good.path.replace(&chat.conversation, &Uuid::new_v4().to_string());
+        bad.push((to_path(elsewhere), 1));
+    }
+    if good.path.contains('?') {
+        bad.push((to_path(good.path.replace("user_id", "user")), 1));
+    }
+    if !good.body.is_empty() {
+        let with_body = |body: &str| good.clone().body("application/json", body);
+        bad.push((with_body("{"), 1));
+        bad.push((with_body("{}"), 1));
+    }
+    bad
+}
+
+#[tokio::test]
+async fn a_function_outlives_a_database_that_is_down_when_it_starts() {
+    let chat = Chat::new().await;
+    for Route { function, request } in routes(&chat).await {
+        let port = closed_port().await;
+        let event = event_of(function, &chat, &request);
+        let mut process = Function::start(function, &[("DATABASE_URL", &database_url_at(port))]).await;
+        for _ in 0..2 {
+            is_unavailable(&mut process, &event).await;
+        }
+        let _database = Wire::on_port(port).await;
+        assert_eq!(process.call(event).await.0, 200, "{function}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_hangs_is_given_up_and_found_again() {
+    let chat = Chat::new().await;
+    let request = Request::get("/v1/config");
+    let event = event_of("get-config", &chat, &request);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut process = Function::start("get-config", &[("DATABASE_URL", &database_url_at(port))]).await;
+    process.call(event.clone()).await; // which waits for the start, too
+    is_unavailable(&mut process, &event).await;
+    drop(silent);
+    let _database = Wire::on_port(port).await;
+    assert_eq!(process.call(event).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_database_that_stops_answering_costs_one_request() {
+    let chat = Chat::new().await;
+    for Route { function, request } in routes(&chat).await.into_iter().take(1) {
+        let wire = Wire::new().await;
+        let event = event_of(function, &chat, &request);
+        let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
+        assert_eq!(process.call(event.clone()).await.0, 200);
+        wire.cut(Cut::Silence);
+        is_unavailable(&mut process, &event).await;
+        until("the wire is silent", || wire.has_cut()).await;
+        assert_eq!(process.call(event).await.0, 200, "{function}");
+    }
+}
+
+async fn is_unavailable(process: &mut Function, event: &serde_json::Value) {
+    let began = Instant::now();
+    assert_eq!(
+        process.call(event.clone()).await,
+        (500, json!({ "error": "database unavailable" }))
+    );
+    assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+}
