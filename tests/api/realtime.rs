@@ -1,6 +1,6 @@
 //! What listeners on a conversation's channel hear, by hand-written websocket and by the real supabase-js.
 
-use crate::support::channel::VERSIONS;
+use crate::support::channel::{NEWEST, VERSIONS};
 use crate::support::{Channel, Chat, Request, setting};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -27,11 +27,19 @@ fn typing(chat: &Chat) -> Request {
     )
 }
 
+/// A chat and a listener who has heard of its first message.
+async fn listen(version: &str) -> (Chat, Channel) {
+    let mut chat = Chat::without_messages().await;
+    let mut channel = Channel::join_with(&chat.conversation, version).await;
+    chat.message = chat.send("ada", "hello").await;
+    assert_eq!(channel.next("message").await, json!({ "message": chat.message }));
+    (chat, channel)
+}
+
 #[tokio::test]
 async fn sending_editing_and_deleting_broadcast_what_they_answer() {
     for version in VERSIONS {
-        let mut chat = Chat::new().await;
-        let mut channel = Channel::join_with(&chat.conversation, version).await;
+        let (mut chat, mut channel) = listen(version).await;
         let message =
             json!({ "sender_id": "ada", "receiver_id": "bob", "body": "hi", "reply_to": chat.message["id"] });
         let sent = chat
@@ -51,8 +59,7 @@ async fn sending_editing_and_deleting_broadcast_what_they_answer() {
 #[tokio::test]
 async fn typing_broadcasts_who_types() {
     for version in VERSIONS {
-        let chat = Chat::new().await;
-        let mut channel = Channel::join_with(&chat.conversation, version).await;
+        let (chat, mut channel) = listen(version).await;
         chat.call(typing(&chat)).await.ok();
         assert_eq!(
             channel.next("typing").await,
@@ -68,8 +75,7 @@ async fn typing_broadcasts_who_types() {
 
 #[tokio::test]
 async fn the_same_client_message_id_broadcasts_once() {
-    let chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let (chat, mut channel) = listen(NEWEST).await;
     let message = json!({ "sender_id": "ada", "body": "once", "client_message_id": "c1" });
     let request = || Request::post(chat.path("messages"), &message);
     let sent = chat.call(request()).await.ok();
@@ -80,8 +86,7 @@ async fn the_same_client_message_id_broadcasts_once() {
 
 #[tokio::test]
 async fn deleting_again_broadcasts_nothing() {
-    let chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let (chat, mut channel) = listen(NEWEST).await;
     let deleted = chat.call(delete(&chat)).await.ok();
     assert_eq!(channel.next("message").await, deleted);
     chat.call(delete(&chat)).await.ok();
@@ -90,8 +95,7 @@ async fn deleting_again_broadcasts_nothing() {
 
 #[tokio::test]
 async fn ten_concurrent_deletions_broadcast_once() {
-    let chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let (chat, mut channel) = listen(NEWEST).await;
     futures_util::future::join_all((0..10).map(|_| chat.call(delete(&chat)))).await;
     channel.next("message").await;
     channel.is_silent().await;
@@ -99,8 +103,8 @@ async fn ten_concurrent_deletions_broadcast_once() {
 
 #[tokio::test]
 async fn a_request_that_fails_broadcasts_nothing() {
-    let (chat, stranger) = (Chat::new().await, Chat::new().await);
-    let mut channel = Channel::join(&chat.conversation).await;
+    let (chat, mut channel) = listen(NEWEST).await;
+    let stranger = Chat::new().await;
     let send = Request::post(
         chat.path("messages"),
         &json!({ "sender_id": "ada", "body": "hi" }),
@@ -134,8 +138,7 @@ async fn other_conversations_hear_nothing() {
 
 #[tokio::test]
 async fn events_of_one_sender_arrive_in_the_order_of_its_requests() {
-    let mut chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let (mut chat, mut channel) = listen(NEWEST).await;
     let mut answers = Vec::new();
     for n in 0..10 {
         chat.message = chat.send("ada", &n.to_string()).await;
@@ -188,7 +191,7 @@ impl SupabaseJs {
 }
 
 async fn supabase_js_sees_every_event(version: &str) {
-    let mut chat = Chat::new().await;
+    let mut chat = Chat::without_messages().await;
     let mut client = SupabaseJs::subscribe(&chat, version).await;
     let body = json!({ "sender_id": "ada", "body": "Grüße 💬" });
     let sent = chat.call(Request::post(chat.path("messages"), &body)).await.ok();

@@ -10,7 +10,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// The versions of the websocket protocol that supabase-js speaks.
-pub const VERSIONS: [&str; 2] = ["1.0.0", "2.0.0"];
+pub const VERSIONS: [&str; 2] = ["1.0.0", NEWEST];
+pub const NEWEST: &str = "2.0.0";
 
 /// How long an event may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,7 +28,7 @@ pub struct Channel {
 impl Channel {
     /// Joins a conversation's channel with the newest protocol.
     pub async fn join(conversation: &str) -> Self {
-        Self::join_with(conversation, "2.0.0").await
+        Self::join_with(conversation, NEWEST).await
     }
 
     /// Joins a conversation's channel with a version of the protocol.
