@@ -11,21 +11,22 @@ ARCHITECTURE := arm64
 TOOLS := .tools/venv/bin
 export SAM_CLI_TELEMETRY := 0
 
-# One run of the black-box suite: a local cloud of its own, on free ports, for as long as the suite takes.
-BLACK_BOX := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
-	cargo run -q -p local -- cargo test -q -p tests --
+# One run of a suite: a local cloud of its own, on free ports, for as long as the suite takes.
+SUITE := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
+	cargo run -q --bin local -- cargo test -q --workspace --test
+BLACK_BOX := $(SUITE) api --
+FAULTS := $(SUITE) faults -- --test-threads=1
 
-.PHONY: help dev test lint build clean setup setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam
+.PHONY: help dev test bench lint build clean setup setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
 
 dev: setup-rust setup-postgres ## Starts the local cloud and stays up until Ctrl-C
-	cargo run -p local
+	cargo run --bin local
 
-test: setup-rust setup-postgres setup-pgbouncer setup-node ## Runs all tests, the black-box suite in each of its four ways
-	cargo test --workspace --exclude tests
-	cargo test -p tests --no-run
+test: setup-rust setup-postgres setup-pgbouncer setup-node ## Runs all tests, the suites in each of their ways
+	cargo test --workspace --lib --bins
 	@echo; echo "Black-box suite"
 	$(BLACK_BOX) --skip tls::
 	@echo; echo "Black-box suite, Postgres behind a transaction-mode pooler"
@@ -34,6 +35,16 @@ test: setup-rust setup-postgres setup-pgbouncer setup-node ## Runs all tests, th
 	DATABASE_TLS=1 $(BLACK_BOX)
 	@echo; echo "Black-box suite, within the limits of Lambda and API Gateway"
 	AWS_LIMITS=1 $(BLACK_BOX) --skip tls::
+	@echo; echo "Faults: freezing, outages, a broken Realtime"
+	$(FAULTS)
+	@echo; echo "Faults, Postgres behind a transaction-mode pooler"
+	POOLER=1 $(FAULTS)
+
+bench: setup-rust setup-postgres ## Measures the release binaries and writes target/bench/report.json
+	cargo build --release -p hello
+	cargo build --release -p bench
+	PROFILE=release DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
+		cargo run -q -p local -- cargo run -q --release -p bench
 
 lint: setup-rust setup-deny setup-sam ## Checks format, lints, dependencies and the template
 	cargo fmt --check

@@ -109,7 +109,8 @@ fn prepare_folder(config: &Config) -> anyhow::Result<File> {
     Ok(lock)
 }
 
-/// Builds the functions; cargo shows how far it is.
+/// Builds the functions; cargo shows how far it is. Release binaries are built as they ship. In development all of the
+/// workspace is, so that functions, tests and this program agree on every dependency's features and compile it once.
 async fn build(config: &Config, template: &Template) -> anyhow::Result<()> {
     if config.no_build {
         return Ok(());
@@ -122,9 +123,11 @@ async fn build(config: &Config, template: &Template) -> anyhow::Result<()> {
         .current_dir(project());
     if config.release {
         cargo.arg("--release");
-    }
-    for function in &template.functions {
-        cargo.arg("--package").arg(&function.name);
+        for function in &template.functions {
+            cargo.arg("--package").arg(&function.name);
+        }
+    } else {
+        cargo.args(["--workspace", "--bins"]);
     }
     if !cargo
         .kill_on_drop(true)

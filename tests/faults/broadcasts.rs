@@ -1,6 +1,6 @@
 //! Broadcasts through a Realtime that is slow, down, or out of its mind: no caller notices.
 
-use crate::cloud::{Log, during, until, until_frozen};
+use crate::cloud::{Log, during, listen, until, until_frozen};
 use crate::routes::event_of;
 use crate::support::{Channel, Chat, Function, Request, setting};
 use reqwest::Url;
@@ -63,7 +63,7 @@ async fn hears(channel: &mut Channel, message: &Value) {
 #[tokio::test]
 async fn a_slow_realtime_slows_no_answer_and_loses_no_event() {
     let mut chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let mut channel = listen(&chat).await;
     let mut times = [(); 4].map(|()| [const { Vec::new() }; 2]);
     let warm_up = round(&mut chat).await;
     hears(&mut channel, &warm_up.message).await;
@@ -96,7 +96,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[tokio::test]
 async fn a_slow_realtime_keeps_the_order_of_one_senders_messages() {
     let chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let mut channel = listen(&chat).await;
     during(json!({ "realtime": { "delay_ms": DELAY } }), async {
         let mut sent = Vec::new();
         for number in 0..25 {
@@ -112,7 +112,7 @@ async fn a_slow_realtime_keeps_the_order_of_one_senders_messages() {
 #[tokio::test]
 async fn a_broken_realtime_changes_no_answer_and_what_is_lost_is_logged() {
     let mut chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let mut channel = listen(&chat).await;
     for fault in [
         json!({ "reset": true }),
         json!({ "hang": true }),
@@ -158,7 +158,7 @@ async fn a_broadcast_whose_first_try_fails_is_not_lost() {
     let broken = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
     for first_answer in [Some(""), Some(busy), Some(broken), None] {
         let chat = Chat::new().await;
-        let mut channel = Channel::join(&chat.conversation).await;
+        let mut channel = listen(&chat).await;
         let url = fails_once(first_answer).await;
         let mut process = Function::start("send-message", &[("SUPABASE_URL", &url)]).await;
         let request = Request::post(

@@ -1,6 +1,6 @@
 //! The local cloud as a thing to break: its faults, its frozen processes, its logs.
 
-use crate::support::setting;
+use crate::support::{Channel, Chat, setting};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -58,15 +58,15 @@ pub async fn superuser() -> tokio_postgres::Client {
     client
 }
 
-/// Ends the connections of everyone else to Postgres, or of one of them, picked at random among those at work.
-pub async fn kill_backends(superuser: &tokio_postgres::Client, count: i64) -> i64 {
+/// Ends so many of the connections to Postgres, first those at work, else at random. Tells how many there were.
+pub async fn kill_backends(count: i64) -> i64 {
     let kill = "select count(pg_terminate_backend(pid)) from (
             select pid from pg_stat_activity
             where backend_type = 'client backend' and pid <> pg_backend_pid()
             order by state = 'active' desc, random()
             limit $1
         ) victims";
-    superuser.query_one(kill, &[&count]).await.unwrap().get(0)
+    superuser().await.query_one(kill, &[&count]).await.unwrap().get(0)
 }
 
 /// Waits until a condition is true.
@@ -84,6 +84,12 @@ pub async fn until_frozen() {
         states_of_functions().is_subset(&BTreeSet::from(['T']))
     })
     .await;
+}
+
+/// Joins a conversation's channel when what was sent to it before has been broadcast.
+pub async fn listen(chat: &Chat) -> Channel {
+    until_frozen().await;
+    Channel::join(&chat.conversation).await
 }
 
 /// The letters in which `ps` tells the states of this cloud's functions: `T` is stopped.

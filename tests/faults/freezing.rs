@@ -1,6 +1,6 @@
 //! What functions find when they thaw: a database that went away in the meantime, and came back.
 
-use crate::cloud::{downs, during, kill_backends, superuser, until_frozen};
+use crate::cloud::{downs, during, kill_backends, until_frozen};
 use crate::routes::routes;
 use crate::support::Chat;
 
@@ -8,7 +8,7 @@ use crate::support::Chat;
 async fn connections_that_died_in_the_freezer_fail_nothing() {
     let chat = Chat::new().await;
     every_route_answers(&chat).await;
-    let killed = kill_backends(&superuser().await, i64::MAX).await;
+    let killed = kill_backends(i64::MAX).await;
     assert!(killed > 1, "{killed} connections");
     every_route_answers(&chat).await;
 }

@@ -1,7 +1,8 @@
 //! A statement whose connection ends under it is run again, and still done once and told once.
 
+use crate::cloud::listen;
 use crate::routes::event_of;
-use crate::support::{Channel, Chat, Function, Request};
+use crate::support::{Chat, Function, Request};
 use crate::wire::{Cut, Wire};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -43,7 +44,7 @@ impl Warm {
 #[tokio::test]
 async fn a_send_is_stored_and_broadcast_once() {
     let chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let mut channel = listen(&chat).await;
     let mut warm = Warm::start(&chat, "send-message").await;
     for cut in CUTS {
         for client_message_id in [Value::Null, json!(format!("{cut:?}"))] {
@@ -63,7 +64,7 @@ async fn a_send_is_stored_and_broadcast_once() {
 #[tokio::test]
 async fn an_edit_is_broadcast_once() {
     let chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let mut channel = listen(&chat).await;
     let mut warm = Warm::start(&chat, "edit-message").await;
     for cut in CUTS {
         let text = format!("{cut:?}");
@@ -78,7 +79,7 @@ async fn an_edit_is_broadcast_once() {
 #[tokio::test]
 async fn a_delete_is_broadcast_once() {
     let mut chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let mut channel = listen(&chat).await;
     let mut warm = Warm::start(&chat, "delete-message").await;
     for cut in CUTS {
         chat.message = chat.send("ada", "unwanted").await;
@@ -95,7 +96,7 @@ async fn a_delete_is_broadcast_once() {
 #[tokio::test]
 async fn typing_is_broadcast_once() {
     let chat = Chat::new().await;
-    let mut channel = Channel::join(&chat.conversation).await;
+    let mut channel = listen(&chat).await;
     let mut warm = Warm::start(&chat, "send-typing").await;
     for cut in CUTS {
         let request = Request::post(chat.path("typing"), &json!({ "sender_id": "ada" }));

@@ -4,6 +4,7 @@ use crate::support::lambda::event;
 use crate::support::request::Key;
 use crate::support::{Chat, Request};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// A route's function, and an example request.
 pub struct Route {
@@ -51,11 +52,12 @@ pub async fn routes(chat: &Chat) -> Vec<Route> {
 /// A request as the event that API Gateway makes of it.
 pub fn event_of(function: &str, chat: &Chat, request: &Request) -> Value {
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-    let mut segments = path.split('/').skip(3);
+    let ids = path.split('/').skip(3).step_by(2);
+    let parameters: HashMap<_, _> = ["id", "msgId"].into_iter().zip(ids).collect();
     let mut event = event(function);
     event["rawPath"] = json!(path);
     event["rawQueryString"] = json!(query);
-    event["pathParameters"] = json!({ "id": segments.next(), "msgId": segments.nth(1) });
+    event["pathParameters"] = json!(parameters);
     event["headers"]["content-type"] = json!(request.content_type);
     event["headers"]["x-tinychat-api-key"] = match &request.key {
         Key::Own => json!(chat.key),

@@ -1,0 +1,38 @@
+-- :rows messages of the demo tenant. Every other one is in one long conversation; the rest are spread evenly over
+-- at least a hundred others, and over a hundred thousand where there are ten million. The user u_42 is in all.
+-- Conversation and message n have ids that end in n in hexadecimal; message n of all is from second n of 2026.
+set session_replication_role = replica; -- what is made here needs no checking against foreign keys, row by row
+set synchronous_commit = off;
+
+create function pg_temp.conversation_id(n bigint) returns uuid language sql immutable
+return ('c0000000-0000-4000-8000-' || lpad(to_hex(n), 12, '0'))::uuid;
+
+create function pg_temp.message_id(n bigint) returns uuid language sql immutable
+return ('01990000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid;
+
+create function pg_temp.second(n bigint) returns timestamptz language sql immutable
+return timestamptz '2026-01-01T00:00:00Z' + n * interval '1 s';
+
+create temporary table shape as
+select conversations, :rows / 2 / conversations as share
+from (values (greatest(100, :rows / 100))) as sizes (conversations);
+
+insert into tinychat.conversations (id, tenant_id, kind, external_ref, participants, created_at, last_at)
+select
+    pg_temp.conversation_id(n), '11111111-2222-4333-8444-555555555555',
+    (array['order', 'support', 'direct'])[1 + n % 3], 'bench_' || n, array['u_42', 'driver_' || n],
+    pg_temp.second(0), pg_temp.second(case n when 0 then :rows - 1 else 2 * n * share end)
+from shape, generate_series(0, conversations) as n;
+
+insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at)
+select id, user_id, tenant_id, kind, last_at
+from tinychat.conversations, unnest(participants) as user_id
+where external_ref like 'bench\_%'
+order by last_at;
+
+insert into tinychat.messages (conversation_id, id, sender_id, body, message_type, created_at)
+select
+    case n % 2 when 1 then pg_temp.conversation_id(0) else pg_temp.conversation_id(1 + (n / 2 - 1) / share) end,
+    case n % 2 when 1 then pg_temp.message_id((n + 1) / 2) else pg_temp.message_id(1 + (n / 2 - 1) % share) end,
+    'u_42', 'Message ' || n || ', about as long as what people write to each other.', 'text', pg_temp.second(n)
+from shape, generate_series(1, :rows::bigint) as n;

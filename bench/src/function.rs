@@ -1,0 +1,169 @@
+//! A function's process and the Lambda Runtime API that it polls: one event at a time, no freezing.
+
+use crate::http::{Connection, Request};
+use crate::stats::micros;
+use anyhow::{Context, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::fs;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a function may be silent before the benchmark gives up.
+const PATIENCE_MS: u16 = 20_000;
+
+/// A running function. Dropping it kills it.
+pub(crate) struct Function {
+    name: String,
+    child: Child,
+    started: Instant,
+    listener: TcpListener,
+    connections: Vec<Connection>,
+}
+
+/// What became of an event.
+pub(crate) struct Answer {
+    /// From when the event was handed out until its answer was there.
+    pub(crate) elapsed: Duration,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Fails unless the answer to the app has this status.
+    pub(crate) fn expect(&self, status: u16) -> anyhow::Result<()> {
+        if self
+            .body
+            .starts_with(format!(r#"{{"statusCode":{status},"#).as_bytes())
+        {
+            return Ok(());
+        }
+        bail!("unexpected answer: {}", String::from_utf8_lossy(&self.body))
+    }
+}
+
+impl Function {
+    /// Starts the binary `folder/name` with nothing but `variables`, and what Lambda adds, in its environment.
+    pub(crate) fn start(folder: &Path, name: &str, variables: &[(&str, String)]) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let mut command = Command::new(folder.join(name));
+        command
+            .env_clear()
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| name.to_owned())?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            started,
+            listener,
+            connections: Vec::new(),
+        })
+    }
+
+    /// Waits until it asks for an event, and hands out this one; returns how long after its start it asked, and
+    /// the answer.
+    pub(crate) fn invoke(&mut self, event: &str) -> anyhow::Result<(Duration, Answer)> {
+        let (mut connection, poll) = self.next()?;
+        let polled = self.started.elapsed();
+        self.expect_method(&poll, "GET")?;
+        let head = "200 OK\r\ncontent-type: application/json\r\nlambda-runtime-aws-request-id: 1\r\n\
+            lambda-runtime-deadline-ms: 4102444800000\r\n\
+            lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:123456789012:function:bench\r\n";
+        let handed_out = Instant::now();
+        connection.write(head, event.as_bytes())?;
+        self.connections.push(connection);
+        let (mut connection, answer) = self.next()?;
+        let elapsed = handed_out.elapsed();
+        self.expect_method(&answer, "POST")?;
+        connection.write("202 Accepted\r\n", b"")?;
+        self.connections.push(connection);
+        let body = answer.body;
+        Ok((polled, Answer { elapsed, body }))
+    }
+
+    /// Waits until it asks for its first event; returns how long after its start that was.
+    pub(crate) fn first_poll(&mut self) -> anyhow::Result<Duration> {
+        let (_, poll) = self.next()?;
+        let polled = self.started.elapsed();
+        self.expect_method(&poll, "GET")?;
+        Ok(polled)
+    }
+
+    /// The time since its start.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// CPU time that its threads have used, in microseconds.
+    pub(crate) fn cpu(&self) -> anyhow::Result<f64> {
+        let mut total = 0.0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let nanoseconds = schedstat.split(' ').next().unwrap_or_default().parse()?;
+            total += micros(Duration::from_nanos(nanoseconds));
+        }
+        Ok(total)
+    }
+
+    /// The most memory that it has had resident, in KiB.
+    pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .context("VmHWM")?;
+        Ok(line.trim_end_matches("kB").trim().parse()?)
+    }
+
+    /// The next request on any connection, and that connection.
+    fn next(&mut self) -> anyhow::Result<(Connection, Request)> {
+        loop {
+            let mut sockets: Vec<_> = self
+                .connections
+                .iter()
+                .map(|connection| PollFd::new(connection.stream().as_fd(), PollFlags::POLLIN))
+                .collect();
+            sockets.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
+            if poll(&mut sockets, PollTimeout::from(PATIENCE_MS))? == 0 {
+                bail!("{} is silent", self.name);
+            }
+            let ready = sockets.iter().position(|socket| socket.any().unwrap_or(false));
+            match ready.filter(|&ready| ready < self.connections.len()) {
+                None => self.connections.push(Connection::accept(&self.listener)?),
+                Some(ready) => {
+                    let mut connection = self.connections.swap_remove(ready);
+                    if let Some(request) = connection.read()? {
+                        return Ok((connection, request));
+                    }
+                }
+            }
+        }
+    }
+
+    fn expect_method(&self, request: &Request, method: &str) -> anyhow::Result<()> {
+        if request.method != method {
+            let body = String::from_utf8_lossy(&request.body);
+            bail!(
+                "{} sent {} instead of {method}: {body}",
+                self.name,
+                request.method
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}

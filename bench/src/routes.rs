@@ -1,0 +1,209 @@
+//! The routes: what is sent to each function, and the same work as a script for pgbench.
+
+use anyhow::Context;
+use std::fs;
+use std::path::Path;
+
+/// The conversation that requests go to: the long one of fill.sql.
+pub(crate) const CONVERSATION: &str = "c0000000-0000-4000-8000-000000000000";
+
+/// The conversation in events/*.json.
+pub(crate) const DEMO_CONVERSATION: &str = "c0ffee00-0000-4000-8000-000000000001";
+
+/// What a read's and a write's median may be, as a multiple of pgbench's.
+const READ: f64 = 1.25;
+const WRITE: f64 = 1.35;
+
+const KEY: &str = "sha256(:key::bytea)";
+const IN: &str = ":conversation::uuid";
+const USER: &str = ":user::text";
+const BODY: &str = ":body::text";
+const NEW_ID: &str = "('0f000000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid";
+const MESSAGE: &str = "('01990000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid";
+
+/// A route, and how to use it again and again: request n, counted from `first`.
+pub(crate) struct Route {
+    /// The function's name.
+    pub(crate) name: &'static str,
+    /// What its statement's parameters are to pgbench, from $1. None: nothing to compare with.
+    parameters: &'static [&'static str],
+    /// What its p50 may be as a multiple of pgbench's, if it is compared.
+    pub(crate) aim: f64,
+    /// What in its event is to be replaced, and what by in request n.
+    replace: (&'static str, fn(u64) -> String),
+    pub(crate) first: u64,
+    /// The status that its answers have.
+    pub(crate) status: u16,
+}
+
+const ROUTE: Route = Route {
+    name: "",
+    parameters: &[],
+    aim: READ,
+    replace: (DEMO_CONVERSATION, |_| CONVERSATION.to_owned()),
+    first: 1_000_000,
+    status: 200,
+};
+
+/// All routes, in the README's order.
+pub(crate) const ROUTES: [Route; 11] = [
+    Route {
+        name: "get-config",
+        parameters: &[KEY],
+        ..ROUTE
+    },
+    Route {
+        name: "upsert-user",
+        parameters: &[
+            KEY,
+            NEW_ID,
+            USER,
+            ":name::text",
+            ":email::text",
+            "'customer'::text",
+            "null::text[]",
+            "null::jsonb",
+        ],
+        aim: WRITE,
+        ..ROUTE
+    },
+    Route {
+        name: "list-conversations",
+        parameters: &[KEY, USER, "array['order', 'support', 'direct']"],
+        replace: ("&kind=order", |_| String::new()),
+        ..ROUTE
+    },
+    Route {
+        name: "create-conversation",
+        parameters: &[
+            KEY,
+            NEW_ID,
+            "'order'::text",
+            "('order_' || :n::text)",
+            "array[:user::text, 'driver_3']",
+        ],
+        aim: WRITE,
+        replace: ("order_9001", |n| format!("order_{n}")),
+        ..ROUTE
+    },
+    Route {
+        name: "list-messages",
+        parameters: &[KEY, IN, "null::timestamptz", "50::bigint"],
+        ..ROUTE
+    },
+    Route {
+        name: "send-message",
+        parameters: &[
+            KEY,
+            IN,
+            NEW_ID,
+            USER,
+            "null::text",
+            BODY,
+            "'text'::text",
+            "null::text",
+            "null::uuid",
+            "null::text",
+        ],
+        aim: WRITE,
+        ..ROUTE
+    },
+    Route {
+        name: "edit-message",
+        parameters: &[KEY, IN, MESSAGE, USER, BODY],
+        aim: WRITE,
+        replace: ("01990000-0000-7000-8000-000000000001", message_id),
+        first: 1,
+        ..ROUTE
+    },
+    Route {
+        name: "delete-message",
+        parameters: &[KEY, IN, MESSAGE, USER, "now()"],
+        aim: WRITE,
+        replace: ("01990000-0000-7000-8000-000000000002", message_id),
+        first: 20_001,
+        ..ROUTE
+    },
+    Route {
+        name: "send-typing",
+        parameters: &[KEY, IN],
+        ..ROUTE
+    },
+    Route {
+        name: "upload-image",
+        ..ROUTE
+    },
+    Route {
+        name: "route-not-found",
+        status: 404,
+        ..ROUTE
+    },
+];
+
+/// The id of message `n` of fill.sql.
+fn message_id(n: u64) -> String {
+    format!("01990000-0000-7000-8000-{n:012x}")
+}
+
+impl Route {
+    /// Its event in events/.
+    pub(crate) fn event(&self) -> anyhow::Result<String> {
+        project_file(&format!("events/{}.json", self.name))
+    }
+
+    /// The event of request `n`.
+    pub(crate) fn request(&self, event: &str, n: u64) -> String {
+        let (old, new) = self.replace;
+        event
+            .replace(old, &new(n))
+            .replace(DEMO_CONVERSATION, CONVERSATION)
+    }
+
+    /// Its statement, its parameters replaced by pgbench's.
+    pub(crate) fn statement(&self) -> anyhow::Result<Option<String>> {
+        if self.parameters.is_empty() {
+            return Ok(None);
+        }
+        let sql = project_file(&format!("functions/{0}/src/{0}.sql", self.name))?;
+        let code = sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+        let mut statement = code.collect::<Vec<_>>().join("\n");
+        for (index, parameter) in self.parameters.iter().enumerate().rev() {
+            statement = statement.replace(&format!("${}", index + 1), parameter);
+        }
+        Ok(Some(statement))
+    }
+}
+
+fn project_file(path: &str) -> anyhow::Result<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    fs::read_to_string(file).with_context(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_of_a_statement_is_given() {
+        for route in &ROUTES {
+            let statement = route.statement().unwrap().unwrap_or_default();
+            assert!(!statement.contains('$'), "{}: {statement}", route.name);
+        }
+    }
+
+    #[test]
+    fn every_request_replaces_what_it_shall() {
+        for route in &ROUTES {
+            let event = route.event().unwrap();
+            let (old, _) = route.replace;
+            assert!(old == DEMO_CONVERSATION || event.contains(old), "{}", route.name);
+            let request = route.request(&event, 7);
+            assert!(!request.contains(old), "{}", route.name);
+            assert!(
+                serde_json::from_str::<serde_json::Value>(&request).is_ok(),
+                "{}",
+                route.name
+            );
+        }
+    }
+}

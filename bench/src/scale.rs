@@ -1,0 +1,119 @@
+//! Listing and paging in databases of three sizes, measured in turns: the cost shall not depend on the size.
+
+use crate::lab::Lab;
+use crate::routes::{CONVERSATION, DEMO_CONVERSATION};
+use crate::stats::median;
+use crate::warm::round;
+use anyhow::Context;
+use chrono::{DateTime, SecondsFormat};
+use serde::Serialize;
+
+const ROUNDS: u32 = 7;
+
+/// 2026 begins; fill.sql puts message n at its second n.
+const NEW_YEAR: u64 = 1_767_225_600;
+
+/// One kind of request in databases of all sizes.
+#[derive(Serialize)]
+pub(crate) struct Scale {
+    pub(crate) what: &'static str,
+    pub(crate) sizes: Vec<Size>,
+    /// The median over rounds of the p50 in the largest to the p50 in the smallest.
+    pub(crate) growth: f64,
+}
+
+/// It in one of them.
+#[derive(Serialize)]
+pub(crate) struct Size {
+    pub(crate) messages: u64,
+    pub(crate) p50: f64,
+}
+
+/// The numbers of messages.
+pub(crate) fn sizes(largest: u64) -> Vec<u64> {
+    vec![1_000, 100_000.min(largest), largest.max(1_000)]
+}
+
+/// The name of the database with so many messages.
+pub(crate) fn database(messages: u64) -> String {
+    format!("bench_{messages}")
+}
+
+struct Case {
+    what: &'static str,
+    function: &'static str,
+    event: &'static str,
+    /// Makes its request number k, in a database of so many messages.
+    request: fn(event: &str, messages: u64, k: u64) -> String,
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        what: "list-conversations of a user who is in all",
+        function: "list-conversations",
+        event: include_str!("../../events/list-conversations.json"),
+        request: |event, _, _| event.replace("&kind=order", ""),
+    },
+    Case {
+        what: "list-messages, the newest 50 of half of all",
+        function: "list-messages",
+        event: include_str!("../../events/list-messages.json"),
+        request: |event, _, _| event.replace(DEMO_CONVERSATION, CONVERSATION),
+    },
+    Case {
+        what: "list-messages, 50 from anywhere in them",
+        function: "list-messages",
+        event: include_str!("../../events/list-messages.json"),
+        request: |event, messages, k| {
+            let before = before(messages, k).unwrap_or_default();
+            event
+                .replace(DEMO_CONVERSATION, CONVERSATION)
+                .replace("\"limit=50\"", &format!("\"limit=50&before={before}\""))
+        },
+    },
+];
+
+/// Cursor number k: spread over the whole history, but for its first page.
+fn before(messages: u64, k: u64) -> Option<String> {
+    let second = 200 + k * 7_919 * 613 % (messages - 200);
+    let time = DateTime::from_timestamp_secs(i64::try_from(NEW_YEAR + second).ok()?)?;
+    Some(time.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// Measures all cases.
+pub(crate) fn measure(lab: &Lab, sizes: &[u64]) -> anyhow::Result<Vec<Scale>> {
+    CASES.iter().map(|case| measure_case(lab, sizes, case)).collect()
+}
+
+fn measure_case(lab: &Lab, sizes: &[u64], case: &Case) -> anyhow::Result<Scale> {
+    let mut functions = Vec::new();
+    for &messages in sizes {
+        let function = lab.start(case.function, &lab.database(&database(messages))?)?;
+        functions.push((messages, function, Vec::new(), 0..));
+    }
+    for _ in 0..ROUNDS {
+        for (messages, function, p50s, k) in &mut functions {
+            let events = k.map(|k| (case.request)(case.event, *messages, k));
+            p50s.push(round(function, events, 200)?.p50);
+        }
+    }
+    let (_, _, smallest, _) = functions.first().context("sizes")?;
+    let (_, _, largest, _) = functions.last().context("sizes")?;
+    let growth = median(
+        largest
+            .iter()
+            .zip(smallest)
+            .map(|(largest, smallest)| largest / smallest),
+    );
+    Ok(Scale {
+        what: case.what,
+        sizes: functions
+            .into_iter()
+            .map(|(messages, _, p50s, _)| Size {
+                messages,
+                p50: median(p50s),
+            })
+            .collect(),
+        growth,
+    })
+}

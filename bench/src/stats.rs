@@ -1,0 +1,75 @@
+//! Robust statistics: medians and percentiles, which a few disturbed samples don't move.
+
+use serde::Serialize;
+use std::time::Duration;
+
+/// How long requests took in one round, or in the median over rounds; in microseconds.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Sample {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    /// CPU time of the client side, the function or pgbench, per request.
+    pub(crate) cpu: f64,
+}
+
+impl Sample {
+    /// Sums up a round.
+    pub(crate) fn of(latencies: &[f64], cpu_per_request: f64) -> Self {
+        Self {
+            p50: percentile(latencies, 50),
+            p99: percentile(latencies, 99),
+            cpu: cpu_per_request,
+        }
+    }
+
+    /// The median over rounds, of each figure by itself.
+    pub(crate) fn median(rounds: &[Self]) -> Self {
+        let over = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure));
+        Self {
+            p50: over(|round| round.p50),
+            p99: over(|round| round.p99),
+            cpu: over(|round| round.cpu),
+        }
+    }
+
+    /// This as a multiple of `other`.
+    pub(crate) fn ratio(&self, other: &Self) -> Self {
+        Self {
+            p50: self.p50 / other.p50,
+            p99: self.p99 / other.p99,
+            cpu: self.cpu / other.cpu,
+        }
+    }
+}
+
+/// The value that `percent` of all are not above.
+pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(rank).copied().unwrap_or(f64::NAN)
+}
+
+/// The value in the middle.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    percentile(&Vec::from_iter(values), 50)
+}
+
+/// A time in microseconds.
+pub(crate) fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_occurred() {
+        let values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert!((percentile(&values, 50) - 100.0).abs() < f64::EPSILON);
+        assert!((percentile(&values, 99) - 198.0).abs() < f64::EPSILON);
+        assert!((median([3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!(median([]).is_nan());
+    }
+}
