@@ -78,7 +78,7 @@ setup-node: tests/realtime/node_modules/.package-lock.json
 
 # npm writes this file last.
 tests/realtime/node_modules/.package-lock.json: tests/realtime/package-lock.json
-	@node -e 'process.exit(parseInt(process.versions.node) < 20)' \
+	@node -e 'process.exitCode = +(parseInt(process.versions.node) < 20)' \
 		|| { echo "Node.js 20 or newer is missing: see https://nodejs.org" >&2; exit 1; }
 	npm ci --prefix tests/realtime --no-audit --no-fund
 	@touch $@

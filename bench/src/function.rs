@@ -91,9 +91,10 @@ impl Function {
 
     /// Waits until it asks for its first event; returns how long after its start that was.
     pub(crate) fn first_poll(&mut self) -> anyhow::Result<Duration> {
-        let (_, poll) = self.next()?;
+        let (connection, poll) = self.next()?;
         let polled = self.started.elapsed();
         self.expect_method(&poll, "GET")?;
+        self.connections.push(connection); // to be there when it is killed: else it complains
         Ok(polled)
     }
 

@@ -31,7 +31,10 @@ pub(crate) struct Size {
 
 /// The numbers of messages.
 pub(crate) fn sizes(largest: u64) -> Vec<u64> {
-    vec![1_000, 100_000.min(largest), largest.max(1_000)]
+    let mut sizes = vec![1_000, 100_000, largest];
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
 }
 
 /// The name of the database with so many messages.

@@ -154,8 +154,8 @@ async fn a_broken_realtime_changes_no_answer_and_what_is_lost_is_logged() {
 
 #[tokio::test]
 async fn a_broadcast_whose_first_try_fails_is_not_lost() {
-    let busy = "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n";
-    let broken = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let broken = "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     for first_answer in [Some(""), Some(busy), Some(broken), None] {
         let chat = Chat::new().await;
         let mut channel = listen(&chat).await;
