@@ -50,6 +50,18 @@ id!(
     MessageId
 );
 
+id!(
+    /// Tells one request to delete a message from all others.
+    DeletionId
+);
+
+impl DeletionId {
+    /// A fresh id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl UserId {
     /// A fresh id.
     pub fn random() -> Self {
@@ -86,11 +98,6 @@ impl Field for MessageId {
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// The time now; in microseconds, which is what Postgres keeps.
-    pub fn now() -> Self {
-        Self(Utc::now())
-    }
-
     /// Parses an ISO-8601 time. One without an offset is UTC, and a space where an offset's `+` belongs is a `+` that
     /// nobody encoded.
     pub fn parse(text: &str) -> Option<Self> {

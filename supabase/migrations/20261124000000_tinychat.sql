@@ -82,6 +82,7 @@ create table tinychat.messages (
     created_at timestamptz not null,
     edited_at timestamptz,
     deleted_at timestamptz,
+    deletion_id uuid, -- the request that deleted it, so that its second try knows the first one's work
     primary key (conversation_id, id),
     foreign key (conversation_id, reply_to) references tinychat.messages (conversation_id, id),
     check (case message_type when 'text' then body is not null else media_url is not null end)

@@ -1,4 +1,4 @@
--- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 time of deletion, by which this request knows its own
+-- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 deletion_id, by which this request knows its own work
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
@@ -11,11 +11,11 @@ message as (
 ),
 deleted as (
     update tinychat.messages m
-    set deleted_at = greatest($5, m.created_at)
+    set deleted_at = tinychat.now_ms(), deletion_id = $5
     from message
     where m.conversation_id = message.conversation_id and m.id = message.id
         and message.sender_id = $4 and message.deleted_at is null
-    returning m.deleted_at
+    returning m.deleted_at, m.deletion_id
 )
 select
     case
@@ -27,7 +27,7 @@ select
     found.tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
     message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
     coalesce(deleted.deleted_at, message.deleted_at) as deleted_at,
-    coalesce(deleted.deleted_at, message.deleted_at) = greatest($5, message.created_at) as deleted_now
+    coalesce(deleted.deletion_id, message.deletion_id) is not distinct from $5 as deleted_now
 from found
 left join message on true
 left join deleted on true

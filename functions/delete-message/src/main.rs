@@ -3,7 +3,7 @@
 use shared::db::Db;
 use shared::fields::Name;
 use shared::http::{Request, serve};
-use shared::model::{FullMessage, MessageEnvelope, Timestamp};
+use shared::model::{DeletionId, FullMessage, MessageEnvelope};
 use shared::realtime::Realtime;
 use shared::{Result, telemetry};
 use tokio_postgres::types::Type;
@@ -41,7 +41,7 @@ async fn delete_message(db: &Db, realtime: &Realtime, request: Request) -> Resul
                 (&request.conversation(), Type::UUID),
                 (&request.message(), Type::UUID),
                 (&input.sender_id, Type::TEXT),
-                (&Timestamp::now(), Type::TIMESTAMPTZ),
+                (&DeletionId::random(), Type::UUID),
             ],
         )
         .await?;
