@@ -17,28 +17,18 @@ const HISTORY: &str = "
 /// names of those applied. Runs that overlap take turns.
 pub async fn migrate(client: &mut Client) -> anyhow::Result<Vec<String>> {
     let transaction = client.transaction().await?;
-    transaction
-        .batch_execute("select pg_advisory_xact_lock(hashtext('tinychat migrations'))")
-        .await?;
+    transaction.batch_execute("select pg_advisory_xact_lock(hashtext('tinychat migrations'))").await?;
     transaction.batch_execute(HISTORY).await?;
     let mut applied = Vec::new();
     for file in sorted_files() {
-        let stem = file
-            .path()
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .context("a migration without a name")?;
-        let (version, name) = stem
-            .split_once('_')
-            .context("migrations are named <timestamp>_<name>.sql")?;
+        let stem =
+            file.path().file_stem().and_then(|stem| stem.to_str()).context("a migration without a name")?;
+        let (version, name) = stem.split_once('_').context("migrations are named <timestamp>_<name>.sql")?;
         let sql = file.contents_utf8().context("a migration that is not UTF-8")?;
         let history = "insert into supabase_migrations.schema_migrations (version, statements, name)
             values ($1, array[$2], $3) on conflict do nothing";
         if transaction.execute(history, &[&version, &sql, &name]).await? == 1 {
-            transaction
-                .batch_execute(sql)
-                .await
-                .with_context(|| format!("migration {stem}"))?;
+            transaction.batch_execute(sql).await.with_context(|| format!("migration {stem}"))?;
             applied.push(stem.to_owned());
         }
     }

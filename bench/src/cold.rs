@@ -32,11 +32,7 @@ struct Round {
 
 /// Starts all functions over and over, in turns.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Cold>> {
-    let mut functions = vec![(
-        HELLO,
-        include_str!("../../events/get-config.json").to_owned(),
-        vec![],
-    )];
+    let mut functions = vec![(HELLO, include_str!("../../events/get-config.json").to_owned(), vec![])];
     for route in &ROUTES {
         functions.push((route.name, first_request(route)?, vec![]));
     }
@@ -56,10 +52,7 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Cold>> {
             function,
             init_without_database: over(|round| round.init_without_database),
             ratio: median(
-                rounds
-                    .iter()
-                    .zip(&hello)
-                    .map(|(round, hello)| round.init_without_database / hello),
+                rounds.iter().zip(&hello).map(|(round, hello)| round.init_without_database / hello),
             ),
             init: over(|round| round.init),
             first_answer: over(|round| round.first_answer),

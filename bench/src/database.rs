@@ -35,9 +35,8 @@ pub(crate) async fn run(url: &str, sql: &str) -> anyhow::Result<()> {
 
 /// The address of the database `name` beside the one at `url`.
 pub(crate) fn url(url: &str, name: &str) -> anyhow::Result<String> {
-    let (server, query) = url
-        .split_once("/postgres?")
-        .context("DATABASE_URL is the one that `local` sets")?;
+    let (server, query) =
+        url.split_once("/postgres?").context("DATABASE_URL is the one that `local` sets")?;
     Ok(format!("{server}/{name}?{query}"))
 }
 

@@ -33,10 +33,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// Fails unless the answer to the app has this status.
     pub(crate) fn expect(&self, status: u16) -> anyhow::Result<()> {
-        if self
-            .body
-            .starts_with(format!(r#"{{"statusCode":{status},"#).as_bytes())
-        {
+        if self.body.starts_with(format!(r#"{{"statusCode":{status},"#).as_bytes()) {
             return Ok(());
         }
         bail!("unexpected answer: {}", String::from_utf8_lossy(&self.body))
@@ -59,13 +56,7 @@ impl Function {
             .stdout(Stdio::null());
         let started = Instant::now();
         let child = command.spawn().with_context(|| name.to_owned())?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            started,
-            listener,
-            connections: Vec::new(),
-        })
+        Ok(Self { name: name.to_owned(), child, started, listener, connections: Vec::new() })
     }
 
     /// Waits until it asks for an event, and hands out this one; returns how long after its start it asked, and
@@ -117,10 +108,7 @@ impl Function {
     /// The most memory that it has had resident, in KiB.
     pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .context("VmHWM")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
         Ok(line.trim_end_matches("kB").trim().parse()?)
     }
 
@@ -152,11 +140,7 @@ impl Function {
     fn expect_method(&self, request: &Request, method: &str) -> anyhow::Result<()> {
         if request.method != method {
             let body = String::from_utf8_lossy(&request.body);
-            bail!(
-                "{} sent {} instead of {method}: {body}",
-                self.name,
-                request.method
-            );
+            bail!("{} sent {} instead of {method}: {body}", self.name, request.method);
         }
         Ok(())
     }

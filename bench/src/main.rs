@@ -50,9 +50,6 @@ fn main() -> anyhow::Result<()> {
     }
     let report = Report::new(noise, warm, sends, scale, cold, size::measure(&lab)?);
     println!("{report}");
-    fs::write(
-        lab.folder.join("report.json"),
-        serde_json::to_string_pretty(&report)?,
-    )?;
+    fs::write(lab.folder.join("report.json"), serde_json::to_string_pretty(&report)?)?;
     Ok(())
 }

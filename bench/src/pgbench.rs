@@ -36,11 +36,7 @@ impl Pgbench {
             .filter(|program| program.exists())
             .max()
             .unwrap_or_else(|| "pgbench".into());
-        let mut pgbench = Self {
-            program,
-            folder: folder.to_owned(),
-            start_up: 0.0,
-        };
+        let mut pgbench = Self { program, folder: folder.to_owned(), start_up: 0.0 };
         let mut runs = Vec::new();
         for _ in 0..5 {
             runs.push(pgbench.run(url, "select 1", 0, 1, 0)?.cpu);
@@ -72,9 +68,7 @@ impl Pgbench {
         }
         command.arg("-D").arg(format!("n={first}")).arg(url);
         let before = children_cpu()?;
-        let output = command
-            .output()
-            .context("pgbench is missing; it comes with the Postgres server")?;
+        let output = command.output().context("pgbench is missing; it comes with the Postgres server")?;
         let cpu = micros(children_cpu()?.saturating_sub(before));
         if !output.status.success() {
             bail!("pgbench: {}", String::from_utf8_lossy(&output.stderr));

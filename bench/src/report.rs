@@ -55,33 +55,13 @@ impl Report {
             }
         }
         for scale in &scale {
-            aim(
-                format!("{}, largest to smallest", scale.what),
-                scale.growth,
-                GROWTH,
-            );
+            aim(format!("{}, largest to smallest", scale.what), scale.growth, GROWTH);
         }
         for cold in &cold {
-            aim(
-                format!("{}, init to hello's", cold.function),
-                cold.ratio,
-                INIT_RATIO,
-            );
-            aim(
-                format!("{}, ms to first answer", cold.function),
-                cold.first_answer,
-                FIRST_ANSWER,
-            );
+            aim(format!("{}, init to hello's", cold.function), cold.ratio, INIT_RATIO);
+            aim(format!("{}, ms to first answer", cold.function), cold.first_answer, FIRST_ANSWER);
         }
-        Self {
-            noise,
-            warm,
-            sends,
-            scale,
-            cold,
-            size,
-            aims_missed,
-        }
+        Self { noise, warm, sends, scale, cold, size, aims_missed }
     }
 
     fn warm(&self) -> Table {
@@ -103,11 +83,7 @@ impl Report {
             let cell = |figure: fn(&Sample) -> f64| {
                 sample.map_or(String::new(), |sample| format!("{:.digits$}", figure(sample)))
             };
-            [
-                cell(|sample| sample.p50),
-                cell(|sample| sample.p99),
-                cell(|sample| sample.cpu),
-            ]
+            [cell(|sample| sample.p50), cell(|sample| sample.p99), cell(|sample| sample.cpu)]
         };
         for warm in &self.warm {
             let mut row = vec![warm.route.to_owned()];
@@ -145,11 +121,7 @@ impl Report {
         ]);
         for (cold, size) in self.cold.iter().zip(&self.size) {
             let aim = |aim: f64| {
-                if cold.function == HELLO {
-                    String::new()
-                } else {
-                    aim.to_string()
-                }
+                if cold.function == HELLO { String::new() } else { aim.to_string() }
             };
             table.row([
                 cold.function.to_owned(),
@@ -168,10 +140,7 @@ impl Report {
 
     fn scale(&self) -> Table {
         let sizes = self.scale.first().map_or(&[][..], |scale| &scale.sizes);
-        let names: Vec<_> = sizes
-            .iter()
-            .map(|size| format!("{} messages", size.messages))
-            .collect();
+        let names: Vec<_> = sizes.iter().map(|size| format!("{} messages", size.messages)).collect();
         let mut head = vec!["p50 by size, µs"];
         head.extend(names.iter().map(String::as_str));
         head.extend(["largest to smallest", "aim"]);
@@ -186,11 +155,7 @@ impl Report {
     }
 
     fn sends(&self) -> Table {
-        let names: Vec<_> = self
-            .sends
-            .iter()
-            .map(|sends| sends.processes.to_string())
-            .collect();
+        let names: Vec<_> = self.sends.iter().map(|sends| sends.processes.to_string()).collect();
         let mut head = vec!["processes"];
         head.extend(names.iter().map(String::as_str));
         let mut table = Table::new(&head);
@@ -202,14 +167,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}\n{}\n{}\n{}",
-            self.warm(),
-            self.cold(),
-            self.scale(),
-            self.sends()
-        )?;
+        writeln!(f, "{}\n{}\n{}\n{}", self.warm(), self.cold(), self.scale(), self.sends())?;
         let spread = &self.noise.spread;
         writeln!(
             f,

@@ -47,11 +47,7 @@ const ROUTE: Route = Route {
 
 /// All routes, in the README's order.
 pub(crate) const ROUTES: [Route; 11] = [
-    Route {
-        name: "get-config",
-        parameters: &[KEY],
-        ..ROUTE
-    },
+    Route { name: "get-config", parameters: &[KEY], ..ROUTE },
     Route {
         name: "upsert-user",
         parameters: &[
@@ -86,11 +82,7 @@ pub(crate) const ROUTES: [Route; 11] = [
         replace: ("order_9001", |n| format!("order_{n}")),
         ..ROUTE
     },
-    Route {
-        name: "list-messages",
-        parameters: &[KEY, IN, "null::timestamptz", "50::bigint"],
-        ..ROUTE
-    },
+    Route { name: "list-messages", parameters: &[KEY, IN, "null::timestamptz", "50::bigint"], ..ROUTE },
     Route {
         name: "send-message",
         parameters: &[
@@ -124,20 +116,9 @@ pub(crate) const ROUTES: [Route; 11] = [
         first: 20_001,
         ..ROUTE
     },
-    Route {
-        name: "send-typing",
-        parameters: &[KEY, IN],
-        ..ROUTE
-    },
-    Route {
-        name: "upload-image",
-        ..ROUTE
-    },
-    Route {
-        name: "route-not-found",
-        status: 404,
-        ..ROUTE
-    },
+    Route { name: "send-typing", parameters: &[KEY, IN], ..ROUTE },
+    Route { name: "upload-image", ..ROUTE },
+    Route { name: "route-not-found", status: 404, ..ROUTE },
 ];
 
 /// The id of message `n` of fill.sql.
@@ -154,9 +135,7 @@ impl Route {
     /// The event of request `n`.
     pub(crate) fn request(&self, event: &str, n: u64) -> String {
         let (old, new) = self.replace;
-        event
-            .replace(old, &new(n))
-            .replace(DEMO_CONVERSATION, CONVERSATION)
+        event.replace(old, &new(n)).replace(DEMO_CONVERSATION, CONVERSATION)
     }
 
     /// Its statement, its parameters replaced by pgbench's.
@@ -199,11 +178,7 @@ mod tests {
             assert!(old == DEMO_CONVERSATION || event.contains(old), "{}", route.name);
             let request = route.request(&event, 7);
             assert!(!request.contains(old), "{}", route.name);
-            assert!(
-                serde_json::from_str::<serde_json::Value>(&request).is_ok(),
-                "{}",
-                route.name
-            );
+            assert!(serde_json::from_str::<serde_json::Value>(&request).is_ok(), "{}", route.name);
         }
     }
 }

@@ -102,20 +102,12 @@ fn measure_case(lab: &Lab, sizes: &[u64], case: &Case) -> anyhow::Result<Scale> 
     }
     let (_, _, smallest, _) = functions.first().context("sizes")?;
     let (_, _, largest, _) = functions.last().context("sizes")?;
-    let growth = median(
-        largest
-            .iter()
-            .zip(smallest)
-            .map(|(largest, smallest)| largest / smallest),
-    );
+    let growth = median(largest.iter().zip(smallest).map(|(largest, smallest)| largest / smallest));
     Ok(Scale {
         what: case.what,
         sizes: functions
             .into_iter()
-            .map(|(messages, _, p50s, _)| Size {
-                messages,
-                p50: median(p50s),
-            })
+            .map(|(messages, _, p50s, _)| Size { messages, p50: median(p50s) })
             .collect(),
         growth,
     })

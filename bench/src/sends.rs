@@ -31,10 +31,7 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Sends>> {
     Ok(rounds
         .into_iter()
         .zip(PROCESSES)
-        .map(|(rates, processes)| Sends {
-            processes,
-            per_second: median(rates),
-        })
+        .map(|(rates, processes)| Sends { processes, per_second: median(rates) })
         .collect())
 }
 
@@ -63,16 +60,11 @@ fn rate(lab: &Lab, processes: u32) -> anyhow::Result<f64> {
         anyhow::Ok(f64::from(sent) / begin.elapsed().as_secs_f64())
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..usize::try_from(processes)?)
-            .map(|offset| scope.spawn(move || send(offset)))
-            .collect();
+        let threads: Vec<_> =
+            (0..usize::try_from(processes)?).map(|offset| scope.spawn(move || send(offset))).collect();
         threads
             .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(anyhow::anyhow!("a sender panicked")))
-            })
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a sender panicked"))))
             .sum()
     })
 }

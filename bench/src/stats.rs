@@ -15,30 +15,18 @@ pub(crate) struct Sample {
 impl Sample {
     /// Sums up a round.
     pub(crate) fn of(latencies: &[f64], cpu_per_request: f64) -> Self {
-        Self {
-            p50: percentile(latencies, 50),
-            p99: percentile(latencies, 99),
-            cpu: cpu_per_request,
-        }
+        Self { p50: percentile(latencies, 50), p99: percentile(latencies, 99), cpu: cpu_per_request }
     }
 
     /// The median over rounds, of each figure by itself.
     pub(crate) fn median(rounds: &[Self]) -> Self {
         let over = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure));
-        Self {
-            p50: over(|round| round.p50),
-            p99: over(|round| round.p99),
-            cpu: over(|round| round.cpu),
-        }
+        Self { p50: over(|round| round.p50), p99: over(|round| round.p99), cpu: over(|round| round.cpu) }
     }
 
     /// This as a multiple of `other`.
     pub(crate) fn ratio(&self, other: &Self) -> Self {
-        Self {
-            p50: self.p50 / other.p50,
-            p99: self.p99 / other.p99,
-            cpu: self.cpu / other.cpu,
-        }
+        Self { p50: self.p50 / other.p50, p99: self.p99 / other.p99, cpu: self.cpu / other.cpu }
     }
 }
 

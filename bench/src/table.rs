@@ -10,9 +10,7 @@ pub(crate) struct Table {
 impl Table {
     /// A table with only its head.
     pub(crate) fn new(head: &[&str]) -> Self {
-        Self {
-            rows: vec![head.iter().map(ToString::to_string).collect()],
-        }
+        Self { rows: vec![head.iter().map(ToString::to_string).collect()] }
     }
 
     /// Adds a row.

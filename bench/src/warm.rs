@@ -29,10 +29,7 @@ pub(crate) struct Warm {
 
 /// Measures all routes, and the noise in between.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<(Vec<Warm>, Noise)> {
-    let routes = ROUTES
-        .iter()
-        .map(|route| measure_route(lab, route))
-        .collect::<Result<_, _>>()?;
+    let routes = ROUTES.iter().map(|route| measure_route(lab, route)).collect::<Result<_, _>>()?;
     Ok((routes, noise::measure(lab)?))
 }
 
@@ -52,11 +49,7 @@ fn measure_route(lab: &Lab, route: &Route) -> anyhow::Result<Warm> {
             n.start += u64::from(WARM_UP + REQUESTS);
         }
     }
-    let ratios: Vec<_> = ours
-        .iter()
-        .zip(&theirs)
-        .map(|(ours, theirs)| ours.ratio(theirs))
-        .collect();
+    let ratios: Vec<_> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.ratio(theirs)).collect();
     let compared = statement.is_some();
     Ok(Warm {
         route: route.name,

@@ -21,9 +21,7 @@ impl Certificates {
     pub(crate) fn make(folder: &Path) -> anyhow::Result<Self> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority
-            .distinguished_name
-            .push(DnType::CommonName, "TinyChat local authority");
+        authority.distinguished_name.push(DnType::CommonName, "TinyChat local authority");
         let authority_key = KeyPair::generate()?;
         let authority_certificate = authority.self_signed(&authority_key)?;
         let key = KeyPair::generate()?;

@@ -42,10 +42,7 @@ impl Cloud {
             database_url: database.url.clone(),
             function_database_url: database.function_url.clone(),
             certificate_authority: database.tls.as_ref().map(|tls| tls.authority.clone()),
-            keys: Keys {
-                anon: ANON_KEY.to_owned(),
-                service: SERVICE_ROLE_KEY.to_owned(),
-            },
+            keys: Keys { anon: ANON_KEY.to_owned(), service: SERVICE_ROLE_KEY.to_owned() },
             storage: Credentials {
                 region: "local".to_owned(),
                 access_key_id: "local-storage".to_owned(),
@@ -57,12 +54,7 @@ impl Cloud {
         let buckets = Buckets::read(&project().join("supabase/config.toml"))?;
         let storage = Storage::open(&config.data_dir.join("storage"), buckets, &settings.storage)?;
         let faults = Arc::new(database.faults());
-        tokio::spawn(supabase::serve(
-            listener(supabase)?,
-            settings.keys.clone(),
-            storage,
-            faults.clone(),
-        ));
+        tokio::spawn(supabase::serve(listener(supabase)?, settings.keys.clone(), storage, faults.clone()));
 
         let console = Arc::new(Console::new(config.data_dir.join("logs"), quiet));
         let programs = programs(config, &template, &settings, &console);
@@ -77,12 +69,7 @@ impl Cloud {
         in_background(gateway::serve(listener(api)?, gateway.clone()));
         fs::write(config.data_dir.join("sam-env.json"), sam_env)?;
         write_env(&config.data_dir.join("env"), &settings.public(config))?; // last: who waits for it finds all up
-        Ok(Self {
-            settings,
-            gateway,
-            database,
-            _lock: lock,
-        })
+        Ok(Self { settings, gateway, database, _lock: lock })
     }
 
     /// Stops everything.
@@ -98,10 +85,7 @@ fn prepare_folder(config: &Config) -> anyhow::Result<File> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let lock = File::create(folder.join("lock"))?;
     if lock.try_lock().is_err() {
-        bail!(
-            "a local cloud already runs in {}; set DATA_DIR for a second one",
-            folder.display()
-        );
+        bail!("a local cloud already runs in {}; set DATA_DIR for a second one", folder.display());
     }
     let _no_earlier_run = fs::remove_file(folder.join("env"));
     let _no_earlier_run = fs::remove_dir_all(folder.join("logs"));
@@ -116,11 +100,7 @@ async fn build(config: &Config, template: &Template) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut cargo = Command::new("cargo");
-    forget_cargo(&mut cargo)
-        .arg("build")
-        .arg("--target-dir")
-        .arg(&config.target)
-        .current_dir(project());
+    forget_cargo(&mut cargo).arg("build").arg("--target-dir").arg(&config.target).current_dir(project());
     if config.release {
         cargo.arg("--release");
         for function in &template.functions {
@@ -129,13 +109,7 @@ async fn build(config: &Config, template: &Template) -> anyhow::Result<()> {
     } else {
         cargo.args(["--workspace", "--bins"]);
     }
-    if !cargo
-        .kill_on_drop(true)
-        .status()
-        .await
-        .context("cargo")?
-        .success()
-    {
+    if !cargo.kill_on_drop(true).status().await.context("cargo")?.success() {
         bail!("the functions don't build");
     }
     Ok(())
@@ -159,11 +133,7 @@ fn programs(
 }
 
 fn url(config: &Config, listener: &TcpListener) -> anyhow::Result<String> {
-    Ok(format!(
-        "http://{}:{}",
-        config.reachable_host(),
-        listener.local_addr()?.port()
-    ))
+    Ok(format!("http://{}:{}", config.reachable_host(), listener.local_addr()?.port()))
 }
 
 fn listener(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {

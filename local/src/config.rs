@@ -75,11 +75,7 @@ impl Config {
 
     /// The address under which this machine reaches what binds to `host`.
     pub(crate) fn reachable_host(&self) -> IpAddr {
-        if self.host.is_unspecified() {
-            Ipv4Addr::LOCALHOST.into()
-        } else {
-            self.host
-        }
+        if self.host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { self.host }
     }
 }
 

@@ -16,11 +16,7 @@ pub(crate) struct Console {
 
 impl Console {
     pub(crate) fn new(folder: PathBuf, quiet: bool) -> Self {
-        Self {
-            folder,
-            files: Mutex::default(),
-            quiet,
-        }
+        Self { folder, files: Mutex::default(), quiet }
     }
 
     /// Tells of a request.
@@ -42,10 +38,7 @@ impl Console {
     /// Takes a line that a function printed.
     pub(crate) fn function_says(&self, function: &str, line: &str) {
         self.log(function, line);
-        if ["\"ERROR\"", " ERROR ", "panicked at"]
-            .iter()
-            .any(|mark| line.contains(mark))
-        {
+        if ["\"ERROR\"", " ERROR ", "panicked at"].iter().any(|mark| line.contains(mark)) {
             self.problem(&format!("{function}: {line}"));
         }
     }

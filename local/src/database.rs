@@ -33,17 +33,12 @@ impl Database {
                 pooler: None,
             });
         }
-        let tls = if config.database_tls {
-            Some(Certificates::make(&config.data_dir.join("tls"))?)
-        } else {
-            None
-        };
+        let tls =
+            if config.database_tls { Some(Certificates::make(&config.data_dir.join("tls"))?) } else { None };
         let cluster = Cluster::start(config, tls.as_ref()).await?;
         prepare_database(cluster.url()).await?;
         let pooler = if config.pooler {
-            Some(Arc::new(
-                Pooler::start(config, cluster.port(), tls.as_ref()).await?,
-            ))
+            Some(Arc::new(Pooler::start(config, cluster.port(), tls.as_ref()).await?))
         } else {
             None
         };

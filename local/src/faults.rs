@@ -74,11 +74,7 @@ struct FunctionFault {
 impl Faults {
     /// Nothing is wrong yet.
     pub(crate) fn new(postgres: Option<Arc<Cluster>>, pooler: Option<Arc<Pooler>>) -> Self {
-        Self {
-            wanted: Mutex::default(),
-            postgres,
-            pooler,
-        }
+        Self { wanted: Mutex::default(), postgres, pooler }
     }
 
     /// What happens to a request to this path of the Supabase stand-in.
@@ -142,8 +138,5 @@ async fn set(
     State(faults): State<Arc<Faults>>,
     Json(wanted): Json<Wanted>,
 ) -> Result<(), (StatusCode, String)> {
-    faults
-        .set(wanted)
-        .await
-        .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))
+    faults.set(wanted).await.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")))
 }

@@ -115,9 +115,7 @@ async fn run_command(
             _ = terminate.recv() => process::send(&child, Signal::SIGTERM),
         }
     };
-    let code = status
-        .code()
-        .or_else(|| Some(128 + status.signal()?))
-        .and_then(|code| u8::try_from(code).ok());
+    let code =
+        status.code().or_else(|| Some(128 + status.signal()?)).and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }

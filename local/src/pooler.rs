@@ -43,10 +43,7 @@ impl Pooler {
             }
             command
         });
-        let pooler = Self {
-            service,
-            address: (config.reachable_host(), port).into(),
-        };
+        let pooler = Self { service, address: (config.reachable_host(), port).into() };
         pooler.ready().await?;
         Ok(pooler)
     }
@@ -79,11 +76,7 @@ impl Pooler {
 }
 
 fn find_program() -> Option<&'static Path> {
-    let places = [
-        "/usr/sbin/pgbouncer",
-        "/usr/bin/pgbouncer",
-        "/usr/local/bin/pgbouncer",
-    ];
+    let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
     places.into_iter().map(Path::new).find(|path| path.is_file())
 }
 

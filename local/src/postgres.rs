@@ -53,22 +53,14 @@ impl Cluster {
             // Of the signals that stop Postgres, SIGINT is the one for an orderly and fast shutdown.
             let mut command = unprivileged_command(&program, Signal::SIGINT);
             command.arg("-D").arg(&data).args(&settings).current_dir(&data);
-            command
-                .stdin(Stdio::null())
-                .stdout(append(&log_file))
-                .stderr(append(&log_file));
+            command.stdin(Stdio::null()).stdout(append(&log_file)).stderr(append(&log_file));
             command
         });
         let url = format!(
             "postgres://postgres:postgres@{}:{port}/postgres?sslmode=disable",
             config.reachable_host()
         );
-        let cluster = Self {
-            service,
-            log,
-            url,
-            port,
-        };
+        let cluster = Self { service, log, url, port };
         cluster.ready().await?;
         Ok(cluster)
     }
@@ -100,10 +92,8 @@ impl Cluster {
                 let log = std::fs::read_to_string(&self.log).unwrap_or_default();
                 let lines: Vec<_> = log.lines().rev().take(5).collect();
                 let tail: Vec<_> = lines.into_iter().rev().collect();
-                return Err(error).context(format!(
-                    "Postgres doesn't start; its log ends:\n{}",
-                    tail.join("\n")
-                ));
+                return Err(error)
+                    .context(format!("Postgres doesn't start; its log ends:\n{}", tail.join("\n")));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -132,10 +122,7 @@ fn settings(config: &Config, port: u16, tls: Option<&Certificates>) -> Vec<Strin
         settings.push(format!("ssl_cert_file={}", tls.certificate.display()));
         settings.push(format!("ssl_key_file={}", tls.key.display()));
     }
-    settings
-        .into_iter()
-        .flat_map(|setting| ["-c".to_owned(), setting])
-        .collect()
+    settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
 }
 
 /// A new cluster appears under its name only when it is complete.
@@ -148,17 +135,9 @@ async fn initialize(binaries: &Path, data: &Path) -> anyhow::Result<()> {
     hand_over(&unfinished)?;
     let mut initdb = unprivileged_command(&binaries.join("initdb"), Signal::SIGKILL);
     initdb.arg("-D").arg(&unfinished).current_dir(&unfinished);
-    initdb.args([
-        "--username=postgres",
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--locale=C.UTF-8",
-    ]);
+    initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
     run(initdb).await.with_context(|| {
-        format!(
-            "initdb in {}: can the user that it runs as reach this folder?",
-            data.display()
-        )
+        format!("initdb in {}: can the user that it runs as reach this folder?", data.display())
     })?;
     Ok(std::fs::rename(&unfinished, data)?)
 }
@@ -167,10 +146,7 @@ async fn initialize(binaries: &Path, data: &Path) -> anyhow::Result<()> {
 async fn stop_leftover(binaries: &Path, data: &Path) -> anyhow::Result<()> {
     if data.join("postmaster.pid").exists() {
         let mut pg_ctl = unprivileged_command(&binaries.join("pg_ctl"), Signal::SIGKILL);
-        pg_ctl
-            .args(["stop", "--mode=fast", "--wait", "-D"])
-            .arg(data)
-            .current_dir(data);
+        pg_ctl.args(["stop", "--mode=fast", "--wait", "-D"]).arg(data).current_dir(data);
         let _already_gone = run(pg_ctl).await;
     }
     Ok(())
@@ -198,15 +174,10 @@ async fn find_binaries() -> anyhow::Result<PathBuf> {
     }
     if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
         let mut versions: Vec<_> = versions.flatten().map(|version| version.path()).collect();
-        versions.sort_by_key(|path| {
-            path.file_name()
-                .and_then(|name| name.to_str()?.parse::<u32>().ok())
-        });
+        versions.sort_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
         folders.extend(versions.into_iter().rev().map(|version| version.join("bin")));
     }
-    folders.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_default(),
-    ));
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     folders
         .into_iter()
         .find(|folder| ["postgres", "initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file()))

@@ -27,9 +27,7 @@ pub(crate) fn unprivileged_command(program: &Path, signal: Signal) -> Command {
 
 fn command(program: &Path, signal: Signal, user: Option<User>) -> Command {
     let mut command = Command::new("setpriv");
-    command
-        .args(["--pdeathsig", signal.as_str().trim_start_matches("SIG")])
-        .process_group(0);
+    command.args(["--pdeathsig", signal.as_str().trim_start_matches("SIG")]).process_group(0);
     if let Some(user) = user {
         command.arg(format!("--reuid={}", user.uid));
         command.arg(format!("--regid={}", user.gid));
@@ -63,9 +61,7 @@ pub(crate) fn unprivileged_user() -> Option<User> {
     if !Uid::effective().is_root() {
         return None;
     }
-    ["postgres", "nobody"]
-        .into_iter()
-        .find_map(|name| User::from_name(name).ok().flatten())
+    ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten())
 }
 
 /// Makes `path` the property of the user that servers run as.
@@ -78,10 +74,7 @@ pub(crate) fn hand_over(path: &Path) -> std::io::Result<()> {
 
 /// The process id of a child that still runs.
 pub(crate) fn pid(child: &Child) -> Option<Pid> {
-    child
-        .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .map(Pid::from_raw)
+    child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)
 }
 
 /// Sends a signal to a child, if it is still there.

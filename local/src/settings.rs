@@ -29,10 +29,7 @@ pub(crate) struct Settings {
 type Variables = BTreeMap<String, String>;
 
 fn variables<const N: usize>(pairs: [(&str, &str); N]) -> Variables {
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 impl Settings {
@@ -48,10 +45,7 @@ impl Settings {
             ("DATA_DIR", &config.data_dir.to_string_lossy()),
         ]));
         if let Some(authority) = &self.certificate_authority {
-            all.insert(
-                "DATABASE_CA_CERT".to_owned(),
-                authority.to_string_lossy().into_owned(),
-            );
+            all.insert("DATABASE_CA_CERT".to_owned(), authority.to_string_lossy().into_owned());
         }
         all
     }
@@ -73,17 +67,10 @@ impl Settings {
     pub(crate) fn of_function(&self, function: &Function) -> Variables {
         let mut known = self.supabase();
         known.insert("DATABASE_URL".to_owned(), self.function_database_url.clone());
-        let authority = self
-            .certificate_authority
-            .as_ref()
-            .map(|path| path.to_string_lossy().into_owned());
+        let authority = self.certificate_authority.as_ref().map(|path| path.to_string_lossy().into_owned());
         known.insert("DATABASE_CA_CERT".to_owned(), authority.unwrap_or_default());
         let value = |name: &str, default: &Option<String>| {
-            known
-                .get(name)
-                .cloned()
-                .or_else(|| std::env::var(name).ok())
-                .or_else(|| default.clone())
+            known.get(name).cloned().or_else(|| std::env::var(name).ok()).or_else(|| default.clone())
         };
         let mut all: Variables = function
             .variables
@@ -96,10 +83,8 @@ impl Settings {
 
     /// The same for `sam local invoke`, whose functions run in containers: in the format of its `--env-vars`.
     pub(crate) fn for_sam(&self, template: &Template) -> String {
-        let authority = self
-            .certificate_authority
-            .as_ref()
-            .and_then(|path| std::fs::read_to_string(path).ok());
+        let authority =
+            self.certificate_authority.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
         let mut all = BTreeMap::new();
         for function in &template.functions {
             let mut own = self.of_function(function);
@@ -141,7 +126,5 @@ fn added_by_lambda(function: &Function) -> Variables {
 /// Lines of `NAME=value`, as shells and `.env` readers take them.
 pub(crate) fn write_env(path: &Path, variables: &Variables) -> std::io::Result<()> {
     let mut file = File::create(path)?;
-    variables
-        .iter()
-        .try_for_each(|(name, value)| writeln!(file, "{name}={value}"))
+    variables.iter().try_for_each(|(name, value)| writeln!(file, "{name}={value}"))
 }

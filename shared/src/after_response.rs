@@ -29,10 +29,7 @@ pub(crate) async fn finish(deadline: SystemTime) {
     if work.is_empty() {
         return;
     }
-    let left = deadline
-        .duration_since(SystemTime::now())
-        .unwrap_or_default()
-        .saturating_sub(MARGIN);
+    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default().saturating_sub(MARGIN);
     let all = async {
         while let Some(done) = work.join_next().await {
             if let Err(error) = done {

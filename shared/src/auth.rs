@@ -12,10 +12,8 @@ pub struct KeyHash(Vec<u8>);
 impl KeyHash {
     /// Checks a key's form, `pk_live_` or `pk_test_` and at least 24 letters or digits, and hashes it.
     pub fn of(key: &str) -> Result<Self> {
-        let secret = key
-            .strip_prefix("pk_live_")
-            .or_else(|| key.strip_prefix("pk_test_"))
-            .ok_or(Error::InvalidKey)?;
+        let secret =
+            key.strip_prefix("pk_live_").or_else(|| key.strip_prefix("pk_test_")).ok_or(Error::InvalidKey)?;
         if secret.len() < 24 || !secret.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(Error::InvalidKey);
         }

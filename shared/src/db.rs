@@ -42,11 +42,8 @@ impl Db {
             None => tls::public()?,
         };
         let recycling_method = RecyclingMethod::Fast;
-        let manager = Manager::from_config(
-            config,
-            MakeRustlsConnect::new(tls),
-            ManagerConfig { recycling_method },
-        );
+        let manager =
+            Manager::from_config(config, MakeRustlsConnect::new(tls), ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)
             .max_size(1) // Lambda sends an environment one request at a time
             .runtime(Runtime::Tokio1)
@@ -65,9 +62,7 @@ impl Db {
         let mut all: Vec<Param> = vec![(key, Type::BYTEA)];
         all.extend_from_slice(params);
         let rows = self.run(sql, &all).await?;
-        let first = rows
-            .first()
-            .ok_or_else(|| Error::Database("a statement without a verdict".into()))?;
+        let first = rows.first().ok_or_else(|| Error::Database("a statement without a verdict".into()))?;
         error::verdict(first.try_get("verdict")?)?;
         Ok(rows)
     }
@@ -82,8 +77,7 @@ impl Db {
     /// is a 401, never a 400.
     pub async fn admit<T>(&self, key: &KeyHash, input: Result<T>) -> Result<T> {
         if input.is_err() {
-            self.rows(key, "select verdict from tinychat.tenant($1)", &[])
-                .await?;
+            self.rows(key, "select verdict from tinychat.tenant($1)", &[]).await?;
         }
         input
     }
@@ -92,11 +86,7 @@ impl Db {
         let deadline = Instant::now() + TIMEOUT;
         let mut tries = 1;
         loop {
-            let client = self
-                .pool
-                .get()
-                .await
-                .map_err(|error| Error::Database(error.into()))?;
+            let client = self.pool.get().await.map_err(|error| Error::Database(error.into()))?;
             let outcome = timeout_at(deadline, client.query_typed(sql, params)).await;
             let error = match outcome {
                 Ok(Ok(rows)) => return Ok(rows),
@@ -130,9 +120,8 @@ fn connection_died(error: &tokio_postgres::Error) -> bool {
 /// `DATABASE_URL` as libpq reads it, but for one thing: TLS, if used at all, is verified in full. Only
 /// `sslmode=disable` is without.
 fn parse_url(url: &str) -> Result<Config, tokio_postgres::Error> {
-    let url = url
-        .replace("sslmode=verify-full", "sslmode=require")
-        .replace("sslmode=verify-ca", "sslmode=require");
+    let url =
+        url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
     let mut config: Config = url.parse()?;
     if config.get_ssl_mode() != SslMode::Disable {
         config.ssl_mode(SslMode::Require);
@@ -166,18 +155,9 @@ mod tests {
 
     #[test]
     fn tls_is_verified_unless_it_is_switched_off() {
-        let mode = |query| {
-            parse_url(&format!("postgres://u@h/d{query}"))
-                .unwrap()
-                .get_ssl_mode()
-        };
-        for query in [
-            "",
-            "?sslmode=prefer",
-            "?sslmode=require",
-            "?sslmode=verify-ca",
-            "?sslmode=verify-full",
-        ] {
+        let mode = |query| parse_url(&format!("postgres://u@h/d{query}")).unwrap().get_ssl_mode();
+        for query in ["", "?sslmode=prefer", "?sslmode=require", "?sslmode=verify-ca", "?sslmode=verify-full"]
+        {
             assert_eq!(mode(query), SslMode::Require, "{query}");
         }
         assert_eq!(mode("?sslmode=disable"), SslMode::Disable);

@@ -23,9 +23,7 @@ pub trait Field: Sized {
 impl Fields {
     /// Parses a JSON object.
     pub fn from_json(body: &[u8]) -> Result<Self> {
-        serde_json::from_slice(body)
-            .map(Self)
-            .map_err(|_| Error::invalid("invalid json"))
+        serde_json::from_slice(body).map(Self).map_err(|_| Error::invalid("invalid json"))
     }
 
     /// A field that must be there and must not be empty.
@@ -43,10 +41,7 @@ impl Fields {
 
     /// A field that may be missing, null or an empty string, which all mean the same.
     pub fn optional_text<T: Field>(&mut self, name: &'static str) -> Result<Option<T>> {
-        self.take(name)
-            .filter(|value| value != "")
-            .map(|value| T::parse(name, value))
-            .transpose()
+        self.take(name).filter(|value| value != "").map(|value| T::parse(name, value)).transpose()
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {
@@ -119,11 +114,9 @@ impl<const COUNT: usize, const MAX: usize> Field for TextList<COUNT, MAX> {
                 Err(Error::invalid(format!("{name} must be an array of strings")))
             }
             Value::Array(values) if values.len() > COUNT => Err(Error::invalid(format!("too many {name}"))),
-            Value::Array(values) => values
-                .into_iter()
-                .map(|value| Text::parse(name, value))
-                .collect::<Result<_>>()
-                .map(Self),
+            Value::Array(values) => {
+                values.into_iter().map(|value| Text::parse(name, value)).collect::<Result<_>>().map(Self)
+            }
             _ => Err(Error::invalid(format!("{name} must be an array of strings"))),
         }
     }
@@ -153,9 +146,7 @@ fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -168,9 +159,8 @@ pub struct MediaUrl(Text<2_048>);
 impl Field for MediaUrl {
     fn parse(name: &str, value: Value) -> Result<Self> {
         let text = Text::parse(name, value)?;
-        let url = reqwest::Url::parse(&text)
-            .ok()
-            .filter(|_| !text.contains(|c: char| c.is_control() || c == ' '));
+        let url =
+            reqwest::Url::parse(&text).ok().filter(|_| !text.contains(|c: char| c.is_control() || c == ' '));
         match url {
             Some(url) if ["http", "https"].contains(&url.scheme()) && text.contains("://") => Ok(Self(text)),
             _ => Err(Error::invalid(format!("{name} must be an absolute http(s) URL"))),
@@ -246,16 +236,7 @@ mod tests {
     #[test]
     fn what_is_no_json_object_is_invalid_json() {
         let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        for text in [
-            "",
-            "nope",
-            "[]",
-            "\"a\"",
-            "null",
-            "{\"a\":1",
-            "{\"a\":\"\\ud800\"}",
-            nested.as_str(),
-        ] {
+        for text in ["", "nope", "[]", "\"a\"", "null", "{\"a\":1", "{\"a\":\"\\ud800\"}", nested.as_str()] {
             assert_eq!(message(Fields::from_json(text.as_bytes())), "invalid json");
         }
         assert_eq!(message(Fields::from_json(b"{\"a\":\"\xff\"}")), "invalid json");
@@ -263,18 +244,10 @@ mod tests {
 
     #[test]
     fn a_required_field_must_be_there_and_hold_something() {
-        for absent in [
-            json!({}),
-            json!({ "f": null }),
-            json!({ "f": "" }),
-            json!({ "f": [] }),
-        ] {
+        for absent in [json!({}), json!({ "f": null }), json!({ "f": "" }), json!({ "f": [] })] {
             assert_eq!(message(body(&absent).required::<Name>("f")), "f is required");
             assert_eq!(message(body(&absent).required::<Kind>("f")), "f is required");
-            assert_eq!(
-                message(body(&absent).required::<TextList<9, 9>>("f")),
-                "f is required"
-            );
+            assert_eq!(message(body(&absent).required::<TextList<9, 9>>("f")), "f is required");
         }
     }
 
@@ -291,10 +264,7 @@ mod tests {
         for absent in [json!({}), json!({ "f": null }), json!({ "f": "" })] {
             assert_eq!(body(&absent).optional_text::<Name>("f").unwrap(), None);
         }
-        assert_eq!(
-            message(body(&json!({ "f": {} })).optional_text::<Name>("f")),
-            "f must be a string"
-        );
+        assert_eq!(message(body(&json!({ "f": {} })).optional_text::<Name>("f")), "f must be a string");
     }
 
     #[test]
@@ -317,14 +287,9 @@ mod tests {
 
     #[test]
     fn a_list_is_deduplicated_in_order() {
-        let list: TextList<9, 9> = body(&json!({ "f": ["b", "a", "b", "c", "a"] }))
-            .required("f")
-            .unwrap();
+        let list: TextList<9, 9> = body(&json!({ "f": ["b", "a", "b", "c", "a"] })).required("f").unwrap();
         let TextList(texts) = list.deduplicated();
-        assert_eq!(
-            texts.iter().map(|text| &**text).collect::<Vec<_>>(),
-            ["b", "a", "c"]
-        );
+        assert_eq!(texts.iter().map(|text| &**text).collect::<Vec<_>>(), ["b", "a", "c"]);
     }
 
     #[test]
@@ -339,11 +304,7 @@ mod tests {
     #[test]
     fn a_media_url_is_absolute_and_http() {
         let parse = |text: &str| body(&json!({ "f": text })).required::<MediaUrl>("f");
-        for good in [
-            "https://x.co/a.png",
-            "http://127.0.0.1:54321/a?b=c#d",
-            "HTTPS://X.CO/ä",
-        ] {
+        for good in ["https://x.co/a.png", "http://127.0.0.1:54321/a?b=c#d", "HTTPS://X.CO/ä"] {
             assert!(parse(good).is_ok(), "{good}");
         }
         for bad in [

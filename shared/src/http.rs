@@ -25,15 +25,8 @@ pub struct Request(lambda_http::Request);
 impl Request {
     /// The hash of the key in the `x-tinychat-api-key` header.
     pub fn key(&self) -> Result<KeyHash> {
-        let header = self
-            .0
-            .headers()
-            .get("x-tinychat-api-key")
-            .filter(|value| !value.is_empty());
-        let key = header
-            .ok_or(Error::MissingKey)?
-            .to_str()
-            .map_err(|_| Error::InvalidKey)?;
+        let header = self.0.headers().get("x-tinychat-api-key").filter(|value| !value.is_empty());
+        let key = header.ok_or(Error::MissingKey)?.to_str().map_err(|_| Error::InvalidKey)?;
         KeyHash::of(key)
     }
 
@@ -49,11 +42,7 @@ impl Request {
 
     /// The query string's parameters.
     pub fn query(&self) -> Fields {
-        self.0
-            .query_string_parameters_ref()
-            .into_iter()
-            .flat_map(|query| query.iter())
-            .collect()
+        self.0.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()).collect()
     }
 
     /// The fields of the JSON object in the body, whatever content type it claims.
@@ -63,11 +52,7 @@ impl Request {
 
     /// The body's content type, empty if none was sent.
     pub fn content_type(&self) -> &str {
-        self.0
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.0.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The body, decoded.
@@ -76,10 +61,7 @@ impl Request {
     }
 
     fn path_parameter(&self, name: &str) -> &str {
-        self.0
-            .path_parameters_ref()
-            .and_then(|path| path.first(name))
-            .unwrap_or_default()
+        self.0.path_parameters_ref().and_then(|path| path.first(name)).unwrap_or_default()
     }
 }
 
@@ -126,17 +108,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn answer_of(result: Result<impl Serialize>) -> Response<Body> {
     let (status, json) = match result {
         Ok(answer) => (StatusCode::OK, serde_json::to_string(&answer)),
-        Err(error) => (
-            error.status(),
-            serde_json::to_string(&serde_json::json!({ "error": error.to_string() })),
-        ),
+        Err(error) => {
+            (error.status(), serde_json::to_string(&serde_json::json!({ "error": error.to_string() })))
+        }
     };
     let mut response = Response::new(Body::Text(json.unwrap_or_default()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }
 
@@ -159,10 +137,7 @@ fn tame_event(event: &mut ApiGatewayV2httpRequest) {
         event.query_string_parameters = query.parse().unwrap_or_default();
     }
     if event.is_base64_encoded
-        && event
-            .body
-            .as_ref()
-            .is_some_and(|body| BASE64_STANDARD.decode(body).is_err())
+        && event.body.as_ref().is_some_and(|body| BASE64_STANDARD.decode(body).is_err())
     {
         event.body = None;
     }
@@ -198,10 +173,7 @@ mod tests {
             key(json!({ "x-tinychat-api-key": "" })).unwrap_err(),
             "missing x-tinychat-api-key header"
         );
-        assert_eq!(
-            key(json!({ "x-tinychat-api-key": "nope" })).unwrap_err(),
-            "invalid api key"
-        );
+        assert_eq!(key(json!({ "x-tinychat-api-key": "nope" })).unwrap_err(), "invalid api key");
         assert!(key(json!({ "X-TinyChat-Api-Key": "pk_live_abcdefghijklmnopqrstuvwx" })).is_ok());
     }
 
@@ -216,19 +188,13 @@ mod tests {
         event["body"] = json!("!!!");
         let request = request(&event);
         assert_eq!(request.body(), b"");
-        assert_eq!(
-            &*request.query().required::<crate::fields::Name>("limit").unwrap(),
-            "7"
-        );
+        assert_eq!(&*request.query().required::<crate::fields::Name>("limit").unwrap(), "7");
     }
 
     #[test]
     fn an_error_is_an_object_with_one_field() {
         let response = answer_of(Err::<(), _>(Error::UnsupportedMime("\"\u{1}".into())));
         assert_eq!(response.status(), 415);
-        assert_eq!(
-            response.body(),
-            &Body::Text(r#"{"error":"unsupported mime: \"\u0001"}"#.into())
-        );
+        assert_eq!(response.body(), &Body::Text(r#"{"error":"unsupported mime: \"\u0001"}"#.into()));
     }
 }

@@ -47,9 +47,7 @@ impl ImageType {
     /// The type that a caller declares, as a content type with or without parameters.
     pub fn declared(content_type: &str) -> Result<Self> {
         let mime = content_type.split(';').next().unwrap_or_default().trim();
-        let found = Self::ALL
-            .into_iter()
-            .find(|image| image.mime().eq_ignore_ascii_case(mime));
+        let found = Self::ALL.into_iter().find(|image| image.mime().eq_ignore_ascii_case(mime));
         found.ok_or_else(|| Error::UnsupportedMime(mime.chars().take(255).collect()))
     }
 
@@ -73,11 +71,8 @@ impl ImageType {
 /// Whether the brands of an ISO media file's `ftyp` box (major brand, version, compatible brands) are HEIC's
 /// (ISO/IEC 23008-12, annex B): named first, or named at all in a file of the general kind. AVIF has the same box.
 fn is_heic(brands: &[u8]) -> bool {
-    let heic = |brand: &[u8]| {
-        [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"]
-            .iter()
-            .any(|b| brand == *b)
-    };
+    let heic =
+        |brand: &[u8]| [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"].iter().any(|b| brand == *b);
     let mut brands = brands.chunks_exact(4);
     match brands.next() {
         Some(b"mif1" | b"msf1") => brands.skip(1).any(heic),
@@ -96,9 +91,7 @@ pub async fn from_multipart(content_type: &str, body: &[u8]) -> Result<(ImageTyp
         if part.name() != Some("file") {
             continue;
         }
-        let declared = part
-            .content_type()
-            .map_or_else(|| "text/plain".to_owned(), ToString::to_string);
+        let declared = part.content_type().map_or_else(|| "text/plain".to_owned(), ToString::to_string);
         let bytes = part.bytes().await.map_err(malformed)?;
         if bytes.is_empty() {
             break;
@@ -129,20 +122,13 @@ mod tests {
     }
 
     async fn parse(body: &[u8]) -> Result<(ImageType, Bytes), String> {
-        from_multipart("multipart/form-data; boundary=b", body)
-            .await
-            .map_err(|error| error.to_string())
+        from_multipart("multipart/form-data; boundary=b", body).await.map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_signature_decides() {
         let heic = |brands: &[u8]| {
-            [
-                &[0, 0, 0, 8 + u8::try_from(brands.len()).unwrap()],
-                &b"ftyp"[..],
-                brands,
-            ]
-            .concat()
+            [&[0, 0, 0, 8 + u8::try_from(brands.len()).unwrap()], &b"ftyp"[..], brands].concat()
         };
         for (bytes, expected) in [
             (b"\xff\xd8\xff\xe0".to_vec(), Some(ImageType::Jpeg)),
@@ -189,16 +175,11 @@ mod tests {
     #[tokio::test]
     async fn a_form_without_the_part_or_boundary_is_refused() {
         assert_eq!(
-            parse(&form(b"content-disposition: form-data; name=\"x\"\r\n\r\nhi"))
-                .await
-                .unwrap_err(),
+            parse(&form(b"content-disposition: form-data; name=\"x\"\r\n\r\nhi")).await.unwrap_err(),
             "file is required"
         );
         assert_eq!(
-            from_multipart("multipart/form-data", b"")
-                .await
-                .unwrap_err()
-                .to_string(),
+            from_multipart("multipart/form-data", b"").await.unwrap_err().to_string(),
             "invalid multipart"
         );
     }

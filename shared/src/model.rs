@@ -151,11 +151,7 @@ impl TryFrom<&Row> for Message {
     fn try_from(row: &Row) -> Result<Self> {
         let deleted_at: Option<Timestamp> = row.try_get("deleted_at")?;
         let unless_deleted = |column| {
-            if deleted_at.is_some() {
-                Ok(None)
-            } else {
-                row.try_get(column)
-            }
+            if deleted_at.is_some() { Ok(None) } else { row.try_get(column) }
         };
         Ok(Self {
             id: row.try_get("id")?,
@@ -186,10 +182,7 @@ impl TryFrom<&Row> for FullMessage {
     type Error = Error;
 
     fn try_from(row: &Row) -> Result<Self> {
-        Ok(Self {
-            message: row.try_into()?,
-            receiver_id: row.try_get("receiver_id")?,
-        })
+        Ok(Self { message: row.try_into()?, receiver_id: row.try_get("receiver_id")? })
     }
 }
 
@@ -291,14 +284,9 @@ mod tests {
         ] {
             assert_eq!(shown(text), Some("2026-01-15T10:21:09.114Z".into()), "{text}");
         }
-        for text in [
-            "",
-            "yesterday",
-            "1768472469114",
-            "2026-13-01T00:00:00Z",
-            "2026-01-15",
-            "2026-01-15T10:21:09X",
-        ] {
+        for text in
+            ["", "yesterday", "1768472469114", "2026-13-01T00:00:00Z", "2026-01-15", "2026-01-15T10:21:09X"]
+        {
             assert_eq!(shown(text), None, "{text}");
         }
     }
@@ -306,12 +294,8 @@ mod tests {
     #[test]
     fn an_id_that_is_no_uuid_names_nothing() {
         let nil = MessageId(Uuid::nil());
-        for text in [
-            "",
-            "m_1",
-            "{01990000-0000-7000-8000-000000000001}",
-            "01990000000070008000000000000001",
-        ] {
+        for text in ["", "m_1", "{01990000-0000-7000-8000-000000000001}", "01990000000070008000000000000001"]
+        {
             assert_eq!(MessageId::parse(text), nil, "{text}");
         }
         assert_ne!(MessageId::parse("01990000-0000-7000-8000-000000000001"), nil);

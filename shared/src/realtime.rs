@@ -32,22 +32,13 @@ impl Realtime {
             .default_headers(credentials(&key).map_err(|_| "mend SUPABASE_SERVICE_ROLE_KEY: it is no key")?)
             .timeout(TIMEOUT)
             .build()?;
-        Ok(Self {
-            http,
-            url: format!("{}/realtime/v1/api/broadcast", config::supabase_url()?),
-        })
+        Ok(Self { http, url: format!("{}/realtime/v1/api/broadcast", config::supabase_url()?) })
     }
 
     /// Broadcasts a message that is new, edited or deleted.
     pub fn message(&self, tenant: TenantId, envelope: &MessageEnvelope) {
         let message = &envelope.message.message;
-        self.broadcast(
-            tenant,
-            message.conversation_id,
-            Some(message.id),
-            "message",
-            envelope,
-        );
+        self.broadcast(tenant, message.conversation_id, Some(message.id), "message", envelope);
     }
 
     /// Broadcasts that someone is typing.
@@ -86,9 +77,7 @@ impl Realtime {
 
 /// Whether another try may fare better: not where Realtime understood the request and refused it.
 fn worth_repeating(error: &reqwest::Error) -> bool {
-    error
-        .status()
-        .is_none_or(|status| status.is_server_error() || status.as_u16() == 429)
+    error.status().is_none_or(|status| status.is_server_error() || status.as_u16() == 429)
 }
 
 /// A key of the older kind is a JWT and goes into both headers; an `sb_secret_` key isn't one, and Supabase refuses it
@@ -113,10 +102,7 @@ mod tests {
 
     #[test]
     fn only_a_jwt_is_sent_as_a_bearer_token() {
-        assert_eq!(
-            credentials("eyJhbGciOi.e30.c2ln").unwrap()[AUTHORIZATION],
-            "Bearer eyJhbGciOi.e30.c2ln"
-        );
+        assert_eq!(credentials("eyJhbGciOi.e30.c2ln").unwrap()[AUTHORIZATION], "Bearer eyJhbGciOi.e30.c2ln");
         let headers = credentials("sb_secret_abc").unwrap();
         assert_eq!(headers["apikey"], "sb_secret_abc");
         assert!(!headers.contains_key(AUTHORIZATION));

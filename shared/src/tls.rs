@@ -12,11 +12,7 @@ pub fn public() -> Result<ClientConfig, lambda_http::Error> {
 
 /// A configuration that trusts only the authorities in `pem`: PEM text, or the path of a PEM file.
 pub(crate) fn private(pem: &str) -> Result<ClientConfig, lambda_http::Error> {
-    let text = if pem.starts_with("-----BEGIN") {
-        pem.to_owned()
-    } else {
-        std::fs::read_to_string(pem)?
-    };
+    let text = if pem.starts_with("-----BEGIN") { pem.to_owned() } else { std::fs::read_to_string(pem)? };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
         roots.add(certificate?)?;
@@ -28,10 +24,8 @@ pub(crate) fn private(pem: &str) -> Result<ClientConfig, lambda_http::Error> {
 }
 
 fn trusting(roots: RootCertStore) -> Result<ClientConfig, lambda_http::Error> {
-    Ok(
-        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth(),
-    )
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
 }

@@ -10,11 +10,7 @@ use tokio::net::TcpListener;
 /// Asserts that a function answers its own event with a 500 that says just this.
 async fn fails(name: &str, changes: &[(&str, &str)], text: &str) {
     let mut function = Function::start(name, changes).await;
-    assert_eq!(
-        function.call(event(name)).await,
-        (500, json!({ "error": text })),
-        "{name}"
-    );
+    assert_eq!(function.call(event(name)).await, (500, json!({ "error": text })), "{name}");
 }
 
 #[tokio::test]
@@ -46,24 +42,9 @@ async fn a_database_that_comes_back_is_found_again() {
 #[tokio::test]
 async fn storage_that_is_down_or_refuses_answers_500_in_a_few_words() {
     let nowhere = format!("http://127.0.0.1:{}", closed_port().await);
-    fails(
-        "upload-image",
-        &[("SUPABASE_URL", &nowhere)],
-        "storage unavailable",
-    )
-    .await;
-    fails(
-        "upload-image",
-        &[("STORAGE_SECRET_ACCESS_KEY", "wrong")],
-        "storage unavailable",
-    )
-    .await;
-    fails(
-        "upload-image",
-        &[("STORAGE_BUCKET", "nowhere")],
-        "storage unavailable",
-    )
-    .await;
+    fails("upload-image", &[("SUPABASE_URL", &nowhere)], "storage unavailable").await;
+    fails("upload-image", &[("STORAGE_SECRET_ACCESS_KEY", "wrong")], "storage unavailable").await;
+    fails("upload-image", &[("STORAGE_BUCKET", "nowhere")], "storage unavailable").await;
 }
 
 #[tokio::test]

@@ -51,10 +51,7 @@ async fn the_first_conversation_comes_back_with_its_last_message() {
     chat.conversation = create(&chat, json!({})).await["id"].as_str().unwrap().to_owned();
     let message = chat.send("ada", "where is it?").await;
     let again = create(&chat, json!({})).await;
-    assert_eq!(
-        (&again["last_message"], &again["last_at"]),
-        (&message["body"], &message["created_at"])
-    );
+    assert_eq!((&again["last_message"], &again["last_at"]), (&message["body"], &message["created_at"]));
 }
 
 #[tokio::test]
@@ -97,11 +94,7 @@ async fn fifty_concurrent_calls_with_one_reference_make_one_conversation_and_all
     let before = count(&chat).await;
     let conversations =
         join_all((0..50).map(|n| create(&chat, json!({ "participants": [format!("user_{n}")] })))).await;
-    assert!(
-        conversations
-            .iter()
-            .all(|conversation| *conversation == conversations[0])
-    );
+    assert!(conversations.iter().all(|conversation| *conversation == conversations[0]));
     assert_eq!(count(&chat).await, before + 1);
 }
 
@@ -116,17 +109,10 @@ async fn repeated_participants_count_once_in_order() {
 async fn participants_are_1_to_100_strings_of_at_most_255_characters() {
     let chat = Chat::new().await;
     let most: Vec<_> = (0..100).map(|n| format!("{n:💬>255}")).collect();
-    assert_eq!(
-        create(&chat, json!({ "participants": most })).await["participants"],
-        json!(most)
-    );
+    assert_eq!(create(&chat, json!({ "participants": most })).await["participants"], json!(most));
     let too_many: Vec<_> = (0..101).map(|n| n.to_string()).collect();
-    let (is_required, no_array) = (
-        "participants is required",
-        "participants must be an array of strings",
-    );
-    chat.refuses(request(&chat).without_field("participants"), 400, is_required)
-        .await;
+    let (is_required, no_array) = ("participants is required", "participants must be an array of strings");
+    chat.refuses(request(&chat).without_field("participants"), 400, is_required).await;
     let values = [
         (Value::Null, is_required),
         (json!([]), is_required),
@@ -146,8 +132,7 @@ async fn participants_are_1_to_100_strings_of_at_most_255_characters() {
 #[tokio::test]
 async fn a_kind_that_does_not_exist_answers_400() {
     let chat = Chat::new().await;
-    chat.refuses(request(&chat).without_field("kind"), 400, "kind is required")
-        .await;
+    chat.refuses(request(&chat).without_field("kind"), 400, "kind is required").await;
     let unknown = "kind must be one of order, support, direct";
     let values = [
         (Value::Null, "kind is required"),

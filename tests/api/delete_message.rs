@@ -27,11 +27,7 @@ async fn a_deletion_answers_the_message_without_its_content() {
     let deleted_at = &answer["message"]["deleted_at"];
     assert_time(deleted_at);
     let mut expected = chat.message.clone();
-    for (field, value) in [
-        ("body", &Value::Null),
-        ("media_url", &Value::Null),
-        ("deleted_at", deleted_at),
-    ] {
+    for (field, value) in [("body", &Value::Null), ("media_url", &Value::Null), ("deleted_at", deleted_at)] {
         expected[field] = value.clone();
     }
     assert_eq!(answer["message"], expected);
@@ -71,9 +67,8 @@ async fn ten_concurrent_deletions_get_one_answer() {
 #[tokio::test]
 async fn a_reply_outlives_what_it_answers() {
     let chat = Chat::new().await;
-    let reply = chat
-        .send_with(&json!({ "sender_id": "bob", "body": "yes", "reply_to": chat.message["id"] }))
-        .await;
+    let reply =
+        chat.send_with(&json!({ "sender_id": "bob", "body": "yes", "reply_to": chat.message["id"] })).await;
     chat.call(request(&chat)).await.ok();
     let history = chat.history("").await;
     assert_eq!((history.len(), &history[0]["id"]), (1, &reply["id"]));
@@ -85,8 +80,7 @@ async fn another_sender_answers_403_after_the_deletion_too() {
     let chat = Chat::new().await;
     chat.call(request(&chat)).await.ok();
     let request = request(&chat).with_field("sender_id", "bob");
-    chat.refuses(request, 403, "only the sender may change this message")
-        .await;
+    chat.refuses(request, 403, "only the sender may change this message").await;
 }
 
 #[tokio::test]

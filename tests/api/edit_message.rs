@@ -6,10 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 fn request(chat: &Chat) -> Request {
-    Request::patch(
-        chat.message_path(),
-        &json!({ "sender_id": "ada", "body": "edited" }),
-    )
+    Request::patch(chat.message_path(), &json!({ "sender_id": "ada", "body": "edited" }))
 }
 
 every_route!(request);
@@ -35,12 +32,7 @@ async fn an_edit_changes_body_and_edited_at_and_nothing_else() {
 #[tokio::test]
 async fn a_deleted_message_answers_404() {
     let chat = Chat::new().await;
-    chat.call(Request::delete(
-        chat.message_path(),
-        &json!({ "sender_id": "ada" }),
-    ))
-    .await
-    .ok();
+    chat.call(Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))).await.ok();
     chat.refuses(request(&chat), 404, "message not found").await;
 }
 
@@ -54,10 +46,7 @@ async fn sender_and_body_must_be_strings_of_some_length() {
 async fn the_longest_body_is_taken() {
     let chat = Chat::new().await;
     let longest = "💬".repeat(10_000);
-    let answer = chat
-        .call(request(&chat).with_field("body", longest.clone()))
-        .await
-        .ok();
+    let answer = chat.call(request(&chat).with_field("body", longest.clone())).await.ok();
     assert_eq!(answer["message"]["body"], longest);
 }
 
@@ -65,11 +54,7 @@ async fn the_longest_body_is_taken() {
 async fn of_ten_concurrent_edits_all_succeed_and_one_stays() {
     let chat = Chat::new().await;
     let edits = (0..10).map(|n| chat.call(request(&chat).with_field("body", format!("edit {n}"))));
-    let answers: Vec<_> = join_all(edits)
-        .await
-        .iter()
-        .map(|answer| answer.ok()["message"].take())
-        .collect();
+    let answers: Vec<_> = join_all(edits).await.iter().map(|answer| answer.ok()["message"].take()).collect();
     let stays = &chat.history("").await[0];
     assert!(
         answers

@@ -20,11 +20,8 @@ async fn every_function_answers_its_event_on_the_demo_data() {
 #[test]
 fn every_event_is_that_of_a_function() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
-    let files = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|file| file.unwrap().path());
-    let events: BTreeSet<_> = files
-        .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
-        .collect();
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let events: BTreeSet<_> =
+        files.map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     assert_eq!(events, functions().into_iter().collect());
 }

@@ -27,10 +27,7 @@ async fn it_names_the_tenant_and_the_realtime_endpoint() {
 async fn each_tenant_sees_itself() {
     let (one, other) = (Chat::new().await, Chat::new().await);
     for chat in [&one, &other] {
-        assert_eq!(
-            chat.call(request(chat)).await.ok()["tenant"]["id"],
-            json!(chat.tenant)
-        );
+        assert_eq!(chat.call(request(chat)).await.ok()["tenant"]["id"], json!(chat.tenant));
     }
 }
 

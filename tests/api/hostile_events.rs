@@ -27,17 +27,9 @@ async fn answers(function: &str, events: &[(&[(&str, Value)], u64)]) {
 
 #[tokio::test]
 async fn a_body_that_claims_to_be_base64_and_is_not_answers_400() {
-    for function in [
-        "send-message",
-        "create-conversation",
-        "upsert-user",
-        "upload-image",
-        "send-typing",
-    ] {
+    for function in ["send-message", "create-conversation", "upsert-user", "upload-image", "send-typing"] {
         let body = |text: &str| [("/isBase64Encoded", json!(true)), ("/body", json!(text))];
-        let bad: Vec<_> = ["%%%", "e30", "e30==", "{}", "💬", "\u{0}", " e30= ", ""]
-            .map(body)
-            .to_vec();
+        let bad: Vec<_> = ["%%%", "e30", "e30==", "{}", "💬", "\u{0}", " e30= ", ""].map(body).to_vec();
         let events: Vec<_> = bad.iter().map(|changes| (&changes[..], 400)).collect();
         answers(function, &events).await;
     }
@@ -46,22 +38,13 @@ async fn a_body_that_claims_to_be_base64_and_is_not_answers_400() {
 #[tokio::test]
 async fn a_missing_body_answers_400() {
     for function in ["send-message", "upload-image"] {
-        answers(
-            function,
-            &[(&[("/body", Value::Null)], 400), (&[("/body", json!(""))], 400)],
-        )
-        .await;
+        answers(function, &[(&[("/body", Value::Null)], 400), (&[("/body", json!(""))], 400)]).await;
     }
 }
 
 #[tokio::test]
 async fn an_odd_query_string_answers_200_or_400() {
-    let query = |text: &str| {
-        [
-            ("/rawQueryString", json!(text)),
-            ("/queryStringParameters", Value::Null),
-        ]
-    };
+    let query = |text: &str| [("/rawQueryString", json!(text)), ("/queryStringParameters", Value::Null)];
     let odd = [
         (query(""), 200),
         (query("%"), 200),
@@ -74,29 +57,15 @@ async fn an_odd_query_string_answers_200_or_400() {
         (query("limit=%"), 400),
         (query("before=\u{0}"), 400),
     ];
-    let events: Vec<_> = odd
-        .iter()
-        .map(|(changes, status)| (&changes[..], *status))
-        .collect();
+    let events: Vec<_> = odd.iter().map(|(changes, status)| (&changes[..], *status)).collect();
     answers("list-messages", &events).await;
 }
 
 #[tokio::test]
 async fn hostile_hosts_and_schemes_do_not_matter() {
     let mut odd = Vec::new();
-    for host in [
-        "",
-        "[::1",
-        "exa mple.com",
-        "example.com:99999",
-        "a/b?c#d@e",
-        "💬",
-        "%00",
-    ] {
-        odd.push([
-            ("/headers/host", json!(host)),
-            ("/requestContext/domainName", json!(host)),
-        ]);
+    for host in ["", "[::1", "exa mple.com", "example.com:99999", "a/b?c#d@e", "💬", "%00"] {
+        odd.push([("/headers/host", json!(host)), ("/requestContext/domainName", json!(host))]);
     }
     for scheme in ["", "javascript", "ht tp", "http,https", "://", "💬"] {
         odd.push([
@@ -105,16 +74,10 @@ async fn hostile_hosts_and_schemes_do_not_matter() {
         ]);
     }
     for path in ["", "//", "no slash", "/%zz", "/💬", "http://elsewhere/"] {
-        odd.push([
-            ("/rawPath", json!(path)),
-            ("/requestContext/http/path", json!(path)),
-        ]);
+        odd.push([("/rawPath", json!(path)), ("/requestContext/http/path", json!(path))]);
     }
     for stage in ["", "$default", "💬"] {
-        odd.push([
-            ("/requestContext/stage", json!(stage)),
-            ("/routeKey", json!(stage)),
-        ]);
+        odd.push([("/requestContext/stage", json!(stage)), ("/routeKey", json!(stage))]);
     }
     let events: Vec<_> = odd.iter().map(|changes| (&changes[..], 200)).collect();
     answers("get-config", &events).await;
@@ -124,9 +87,8 @@ async fn hostile_hosts_and_schemes_do_not_matter() {
 async fn odd_path_parameters_answer_404() {
     let none: &[_] = &[("/pathParameters", Value::Null)];
     let empty: &[_] = &[("/pathParameters", json!({}))];
-    let odd: Vec<_> = ["", "\u{0}", "💬", "' or true --", "../.."]
-        .map(|id| [("/pathParameters/id", json!(id))])
-        .to_vec();
+    let odd: Vec<_> =
+        ["", "\u{0}", "💬", "' or true --", "../.."].map(|id| [("/pathParameters/id", json!(id))]).to_vec();
     let mut events = vec![(none, 404), (empty, 404)];
     events.extend(odd.iter().map(|changes| (&changes[..], 404)));
     answers("list-messages", &events).await;
@@ -151,11 +113,7 @@ async fn what_is_no_http_event_leaves_the_process_alive() {
     ] {
         // Lambda tells the caller of an error; what matters is that it isn't the last thing the process says.
         let outcome = process.invoke(other.clone()).await;
-        assert_ne!(
-            outcome.map(|answer| answer["statusCode"].clone()),
-            Ok(json!(200)),
-            "{other}"
-        );
+        assert_ne!(outcome.map(|answer| answer["statusCode"].clone()), Ok(json!(200)), "{other}");
         assert_eq!(process.call(event("get-config")).await.0, 200, "after {other}");
     }
 }

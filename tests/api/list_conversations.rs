@@ -11,10 +11,7 @@ fn request(_: &Chat) -> Request {
 every_route!(request);
 
 fn ids(conversations: &[Value]) -> Vec<&str> {
-    conversations
-        .iter()
-        .map(|conversation| conversation["id"].as_str().unwrap())
-        .collect()
+    conversations.iter().map(|conversation| conversation["id"].as_str().unwrap()).collect()
 }
 
 /// The preview of the chat's conversation.
@@ -38,14 +35,8 @@ async fn a_conversation_is_listed_in_full_for_each_participant_and_no_one_else()
 #[tokio::test]
 async fn another_tenants_conversations_are_never_listed() {
     let (one, other) = (Chat::new().await, Chat::new().await);
-    assert_eq!(
-        ids(&one.conversations_of("ada").await),
-        [one.conversation.as_str()]
-    );
-    assert_eq!(
-        ids(&other.conversations_of("ada").await),
-        [other.conversation.as_str()]
-    );
+    assert_eq!(ids(&one.conversations_of("ada").await), [one.conversation.as_str()]);
+    assert_eq!(ids(&other.conversations_of("ada").await), [other.conversation.as_str()]);
 }
 
 #[tokio::test]
@@ -54,21 +45,12 @@ async fn the_newest_activity_comes_first_be_it_a_message_or_the_creation() {
     let first = chat.conversation.clone();
     let second = chat.converse(&["ada", "carl"]).await;
     let third = chat.converse(&["ada"]).await;
-    assert_eq!(
-        ids(&chat.conversations_of("ada").await),
-        [&*third, &*second, &*first]
-    );
+    assert_eq!(ids(&chat.conversations_of("ada").await), [&*third, &*second, &*first]);
     chat.send("bob", "back to the top").await;
-    assert_eq!(
-        ids(&chat.conversations_of("ada").await),
-        [&*first, &*third, &*second]
-    );
+    assert_eq!(ids(&chat.conversations_of("ada").await), [&*first, &*third, &*second]);
     chat.conversation.clone_from(&second);
     chat.send("carl", "now me").await;
-    assert_eq!(
-        ids(&chat.conversations_of("ada").await),
-        [&*second, &*first, &*third]
-    );
+    assert_eq!(ids(&chat.conversations_of("ada").await), [&*second, &*first, &*third]);
 }
 
 #[tokio::test]
@@ -78,20 +60,9 @@ async fn a_conversation_without_messages_has_no_preview_and_no_time() {
     let conversation = &chat.conversations_of("carl").await[0];
     assert_keys(
         conversation,
-        &[
-            "id",
-            "tenant_id",
-            "kind",
-            "external_ref",
-            "participants",
-            "last_message",
-            "last_at",
-        ],
+        &["id", "tenant_id", "kind", "external_ref", "participants", "last_message", "last_at"],
     );
-    assert_eq!(
-        (&conversation["last_message"], &conversation["last_at"]),
-        (&Value::Null, &Value::Null)
-    );
+    assert_eq!((&conversation["last_message"], &conversation["last_at"]), (&Value::Null, &Value::Null));
 }
 
 #[tokio::test]
@@ -100,23 +71,11 @@ async fn the_preview_follows_edits_and_deletions() {
     let newest = chat.send("bob", "second").await;
     assert_eq!(preview(&chat).await, "second");
     let path = chat.path(&format!("messages/{}", newest["id"].as_str().unwrap()));
-    chat.call(Request::patch(
-        &path,
-        &json!({ "sender_id": "bob", "body": "edited" }),
-    ))
-    .await
-    .ok();
+    chat.call(Request::patch(&path, &json!({ "sender_id": "bob", "body": "edited" }))).await.ok();
     assert_eq!(preview(&chat).await, "edited");
-    chat.call(Request::delete(&path, &json!({ "sender_id": "bob" })))
-        .await
-        .ok();
+    chat.call(Request::delete(&path, &json!({ "sender_id": "bob" }))).await.ok();
     assert_eq!(preview(&chat).await, "hello");
-    chat.call(Request::delete(
-        chat.message_path(),
-        &json!({ "sender_id": "ada" }),
-    ))
-    .await
-    .ok();
+    chat.call(Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))).await.ok();
     assert_eq!(preview(&chat).await, Value::Null);
 }
 
@@ -124,12 +83,9 @@ async fn the_preview_follows_edits_and_deletions() {
 async fn editing_an_older_message_leaves_the_preview() {
     let chat = Chat::new().await;
     chat.send("bob", "newest").await;
-    chat.call(Request::patch(
-        chat.message_path(),
-        &json!({ "sender_id": "ada", "body": "older" }),
-    ))
-    .await
-    .ok();
+    chat.call(Request::patch(chat.message_path(), &json!({ "sender_id": "ada", "body": "older" })))
+        .await
+        .ok();
     assert_eq!(preview(&chat).await, "newest");
 }
 
@@ -167,13 +123,7 @@ async fn kind_filters() {
     }
     for kind in ["order", "support", "direct"] {
         let listed = chat.conversations_of(&format!("ada&kind={kind}")).await;
-        assert_eq!(
-            listed
-                .iter()
-                .map(|conversation| &conversation["kind"])
-                .collect::<Vec<_>>(),
-            [kind]
-        );
+        assert_eq!(listed.iter().map(|conversation| &conversation["kind"]).collect::<Vec<_>>(), [kind]);
     }
     assert_eq!(chat.conversations_of("ada").await.len(), 3);
 }
@@ -209,20 +159,14 @@ async fn a_bad_query_answers_400() {
         ("?user_id=ada&kind=group", unknown_kind),
         ("?user_id=ada&kind=ORDER", unknown_kind),
     ] {
-        chat.refuses(Request::get(format!("/v1/conversations{query}")), 400, text)
-            .await;
+        chat.refuses(Request::get(format!("/v1/conversations{query}")), 400, text).await;
     }
 }
 
 #[tokio::test]
 async fn a_bad_query_with_a_bad_key_answers_401() {
     let chat = Chat::new().await;
-    chat.refuses(
-        Request::get("/v1/conversations").with_key("pk_"),
-        401,
-        "invalid api key",
-    )
-    .await;
+    chat.refuses(Request::get("/v1/conversations").with_key("pk_"), 401, "invalid api key").await;
 }
 
 #[tokio::test]

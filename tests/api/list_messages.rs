@@ -12,19 +12,16 @@ every_route!(request);
 conversation_route!(request);
 
 fn column<'a>(messages: &'a [Value], field: &str) -> Vec<&'a str> {
-    messages
-        .iter()
-        .map(|message| message[field].as_str().unwrap())
-        .collect()
+    messages.iter().map(|message| message[field].as_str().unwrap()).collect()
 }
 
 /// Pages back from the newest message to the first, and gives them all oldest first.
 async fn page_back(chat: &Chat, limit: usize) -> Vec<Value> {
     let mut messages: Vec<Value> = Vec::new();
     loop {
-        let before = messages.first().map_or(String::new(), |oldest| {
-            format!("&before={}", oldest["created_at"].as_str().unwrap())
-        });
+        let before = messages
+            .first()
+            .map_or(String::new(), |oldest| format!("&before={}", oldest["created_at"].as_str().unwrap()));
         let mut page = chat.history(&format!("?limit={limit}{before}")).await;
         if page.is_empty() {
             return messages;
@@ -70,12 +67,7 @@ async fn messages_come_oldest_first_without_the_deleted_ones() {
         chat.send("bob", body).await;
     }
     assert_eq!(column(&chat.history("").await, "body"), ["hello", "2", "3"]);
-    chat.call(Request::delete(
-        chat.message_path(),
-        &json!({ "sender_id": "ada" }),
-    ))
-    .await
-    .ok();
+    chat.call(Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))).await.ok();
     assert_eq!(column(&chat.history("").await, "body"), ["2", "3"]);
 }
 
@@ -102,10 +94,7 @@ async fn before_leaves_out_its_own_time_and_what_is_later() {
     let third = chat.send("ada", "3").await;
     let before = format!("?before={}", third["created_at"].as_str().unwrap());
     assert_eq!(column(&chat.history(&before).await, "body"), ["hello", "2"]);
-    assert_eq!(
-        column(&chat.history(&format!("{before}&limit=1")).await, "body"),
-        ["2"]
-    );
+    assert_eq!(column(&chat.history(&format!("{before}&limit=1")).await, "body"), ["2"]);
 }
 
 #[tokio::test]
@@ -114,28 +103,14 @@ async fn before_is_understood_with_any_offset() {
     let after = chat.send("ada", "2").await;
     let time: chrono::DateTime<chrono::Utc> = after["created_at"].as_str().unwrap().parse().unwrap();
     let zone = |hours: i32| chrono::FixedOffset::east_opt(hours * 3600).unwrap();
-    let east = time
-        .with_timezone(&zone(2))
-        .format("%Y-%m-%dT%H:%M:%S%.3f%:z")
-        .to_string();
-    let west = time
-        .with_timezone(&zone(-7))
-        .format("%Y-%m-%dT%H:%M:%S%.3f%:z")
-        .to_string();
+    let east = time.with_timezone(&zone(2)).format("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string();
+    let west = time.with_timezone(&zone(-7)).format("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string();
     let utc = time.format("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string();
     for before in [&east, &east.replace('+', "%2B"), &west, &utc] {
-        assert_eq!(
-            column(&chat.history(&format!("?before={before}")).await, "body"),
-            ["hello"],
-            "{before}"
-        );
+        assert_eq!(column(&chat.history(&format!("?before={before}")).await, "body"), ["hello"], "{before}");
     }
     for (before, count) in [("2020-01-01T00:00:00Z", 0), ("2999-01-01T00:00:00Z", 2)] {
-        assert_eq!(
-            chat.history(&format!("?before={before}")).await.len(),
-            count,
-            "{before}"
-        );
+        assert_eq!(chat.history(&format!("?before={before}")).await.len(), count, "{before}");
     }
 }
 
@@ -144,8 +119,7 @@ async fn a_limit_that_is_no_whole_number_from_1_answers_400() {
     let chat = Chat::new().await;
     for limit in ["", "0", "-1", "1.5", "1e2", "ten", "NaN", "1%20", "%00", "0x10"] {
         let request = Request::get(chat.path(&format!("messages?limit={limit}")));
-        chat.refuses(request, 400, "limit must be a whole number of at least 1")
-            .await;
+        chat.refuses(request, 400, "limit must be a whole number of at least 1").await;
     }
 }
 
@@ -153,18 +127,11 @@ async fn a_limit_that_is_no_whole_number_from_1_answers_400() {
 async fn a_cursor_that_is_no_time_answers_400() {
     let chat = Chat::new().await;
     let id = chat.message["id"].as_str().unwrap();
-    for before in [
-        "",
-        "yesterday",
-        "1768472481412",
-        "2026-13-01T00:00:00Z",
-        "2026-01-15T25:00:00Z",
-        "%00",
-        id,
-    ] {
+    for before in
+        ["", "yesterday", "1768472481412", "2026-13-01T00:00:00Z", "2026-01-15T25:00:00Z", "%00", id]
+    {
         let request = Request::get(chat.path(&format!("messages?before={before}")));
-        chat.refuses(request, 400, "before must be an ISO-8601 time")
-            .await;
+        chat.refuses(request, 400, "before must be an ISO-8601 time").await;
     }
 }
 
@@ -173,10 +140,8 @@ async fn a_bad_query_is_seen_after_the_key_and_before_the_conversation() {
     let mut chat = Chat::new().await;
     chat.conversation = "c_abc".to_owned();
     let request = Request::get(chat.path("messages?limit=0"));
-    chat.refuses(request.clone(), 400, "limit must be a whole number of at least 1")
-        .await;
-    chat.refuses(request.with_key("pk_"), 401, "invalid api key")
-        .await;
+    chat.refuses(request.clone(), 400, "limit must be a whole number of at least 1").await;
+    chat.refuses(request.with_key("pk_"), 401, "invalid api key").await;
 }
 
 #[tokio::test]
@@ -199,17 +164,9 @@ async fn a_thousand_messages_of_16_concurrent_senders_are_paged_back_each_once_i
         "times strictly increase"
     );
     for (sender, ids) in sent.iter().enumerate() {
-        let theirs: Vec<_> = whole
-            .iter()
-            .filter(|message| message["sender_id"] == format!("sender_{sender}"))
-            .collect();
-        assert_eq!(
-            theirs
-                .iter()
-                .map(|message| message["id"].as_str().unwrap())
-                .collect::<Vec<_>>(),
-            *ids
-        );
+        let theirs: Vec<_> =
+            whole.iter().filter(|message| message["sender_id"] == format!("sender_{sender}")).collect();
+        assert_eq!(theirs.iter().map(|message| message["id"].as_str().unwrap()).collect::<Vec<_>>(), *ids);
     }
     for limit in [1, 7] {
         assert_eq!(page_back(&chat, limit).await, whole, "limit {limit}");

@@ -10,10 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 fn edit(chat: &Chat) -> Request {
-    Request::patch(
-        chat.message_path(),
-        &json!({ "sender_id": "ada", "body": "edited" }),
-    )
+    Request::patch(chat.message_path(), &json!({ "sender_id": "ada", "body": "edited" }))
 }
 
 fn delete(chat: &Chat) -> Request {
@@ -21,10 +18,7 @@ fn delete(chat: &Chat) -> Request {
 }
 
 fn typing(chat: &Chat) -> Request {
-    Request::post(
-        chat.path("typing"),
-        &json!({ "sender_id": "ada", "sender_name": "Ada" }),
-    )
+    Request::post(chat.path("typing"), &json!({ "sender_id": "ada", "sender_name": "Ada" }))
 }
 
 /// A chat and a listener who has heard of its first message.
@@ -42,10 +36,7 @@ async fn sending_editing_and_deleting_broadcast_what_they_answer() {
         let (mut chat, mut channel) = listen(version).await;
         let message =
             json!({ "sender_id": "ada", "receiver_id": "bob", "body": "hi", "reply_to": chat.message["id"] });
-        let sent = chat
-            .call(Request::post(chat.path("messages"), &message))
-            .await
-            .ok();
+        let sent = chat.call(Request::post(chat.path("messages"), &message)).await.ok();
         assert_eq!(channel.next("message").await, sent);
         chat.message = sent["message"].clone();
         let edited = chat.call(edit(&chat)).await.ok();
@@ -61,15 +52,9 @@ async fn typing_broadcasts_who_types() {
     for version in VERSIONS {
         let (chat, mut channel) = listen(version).await;
         chat.call(typing(&chat)).await.ok();
-        assert_eq!(
-            channel.next("typing").await,
-            json!({ "senderId": "ada", "senderName": "Ada" })
-        );
+        assert_eq!(channel.next("typing").await, json!({ "senderId": "ada", "senderName": "Ada" }));
         chat.call(typing(&chat).without_field("sender_name")).await.ok();
-        assert_eq!(
-            channel.next("typing").await,
-            json!({ "senderId": "ada", "senderName": null })
-        );
+        assert_eq!(channel.next("typing").await, json!({ "senderId": "ada", "senderName": null }));
     }
 }
 
@@ -105,10 +90,7 @@ async fn ten_concurrent_deletions_broadcast_once() {
 async fn a_request_that_fails_broadcasts_nothing() {
     let (chat, mut channel) = listen(NEWEST).await;
     let stranger = Chat::new().await;
-    let send = Request::post(
-        chat.path("messages"),
-        &json!({ "sender_id": "ada", "body": "hi" }),
-    );
+    let send = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
     for (request, status) in [
         (send.clone().without_field("body"), 400),
         (send.clone().with_field("reply_to", "m_1"), 400),
@@ -160,10 +142,7 @@ struct SupabaseJs {
 impl SupabaseJs {
     async fn subscribe(chat: &Chat, version: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("realtime");
-        assert!(
-            folder.join("node_modules").exists(),
-            "supabase-js is not installed: run `make setup`"
-        );
+        assert!(folder.join("node_modules").exists(), "supabase-js is not installed: run `make setup`");
         let mut node = Command::new("node")
             .args(["realtime.mjs", &chat.conversation, version])
             .current_dir(folder)
@@ -182,10 +161,7 @@ impl SupabaseJs {
     /// What it prints next.
     async fn next(&mut self) -> Value {
         let line = tokio::time::timeout(Duration::from_secs(15), self.lines.next_line()).await;
-        let line = line
-            .expect("a line of realtime.mjs in time")
-            .unwrap()
-            .expect("a line of realtime.mjs");
+        let line = line.expect("a line of realtime.mjs in time").unwrap().expect("a line of realtime.mjs");
         serde_json::from_str(&line).unwrap()
     }
 }
@@ -195,24 +171,15 @@ async fn supabase_js_sees_every_event(version: &str) {
     let mut client = SupabaseJs::subscribe(&chat, version).await;
     let body = json!({ "sender_id": "ada", "body": "Grüße 💬" });
     let sent = chat.call(Request::post(chat.path("messages"), &body)).await.ok();
-    assert_eq!(
-        client.next().await,
-        json!({ "event": "message", "payload": sent })
-    );
+    assert_eq!(client.next().await, json!({ "event": "message", "payload": sent }));
     chat.message = sent["message"].clone();
     for request in [edit(&chat), delete(&chat)] {
         let answer = chat.call(request).await.ok();
-        assert_eq!(
-            client.next().await,
-            json!({ "event": "message", "payload": answer })
-        );
+        assert_eq!(client.next().await, json!({ "event": "message", "payload": answer }));
     }
     chat.call(typing(&chat)).await.ok();
     let payload = json!({ "senderId": "ada", "senderName": "Ada" });
-    assert_eq!(
-        client.next().await,
-        json!({ "event": "typing", "payload": payload })
-    );
+    assert_eq!(client.next().await, json!({ "event": "typing", "payload": payload }));
 }
 
 #[tokio::test]

@@ -7,10 +7,7 @@ use reqwest::Method;
 async fn is_no_route(method: Method, path: &str) {
     let chat = Chat::new().await;
     for base in ["", "/api"] {
-        let request = Request {
-            method: method.clone(),
-            ..Request::get(format!("{base}{path}"))
-        };
+        let request = Request { method: method.clone(), ..Request::get(format!("{base}{path}")) };
         chat.call(request.clone()).await.error(404, "not found");
         chat.call(request.without_key()).await.error(404, "not found");
     }
@@ -58,12 +55,7 @@ async fn a_wrong_method_answers_404() {
 async fn a_body_that_nobody_reads_does_no_harm() {
     let chat = Chat::new().await;
     for body in [&b"{"[..], b"\xff\x00"] {
-        let request = Request {
-            method: Method::POST,
-            ..Request::get("/v1/nothing")
-        };
-        chat.call(request.body("application/json", body))
-            .await
-            .error(404, "not found");
+        let request = Request { method: Method::POST, ..Request::get("/v1/nothing") };
+        chat.call(request.body("application/json", body)).await.error(404, "not found");
     }
 }

@@ -7,10 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 fn request(chat: &Chat) -> Request {
-    Request::post(
-        chat.path("messages"),
-        &json!({ "sender_id": "ada", "body": "Hi, where is my order?" }),
-    )
+    Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "Hi, where is my order?" }))
 }
 
 every_route!(request);
@@ -102,33 +99,17 @@ async fn the_sender_need_not_be_a_participant() {
 #[tokio::test]
 async fn a_text_without_a_body_answers_400() {
     let chat = Chat::new().await;
-    chat.refuses(request(&chat).without_field("body"), 400, "body is required")
-        .await;
+    chat.refuses(request(&chat).without_field("body"), 400, "body is required").await;
     let is_required = "body is required";
-    refuses_values(
-        request,
-        "body",
-        &[(Value::Null, is_required), (json!(""), is_required)],
-    )
-    .await;
+    refuses_values(request, "body", &[(Value::Null, is_required), (json!(""), is_required)]).await;
 }
 
 #[tokio::test]
 async fn an_image_without_a_media_url_answers_400() {
     let chat = Chat::new().await;
-    chat.refuses(
-        image(&chat).without_field("media_url"),
-        400,
-        "media_url is required",
-    )
-    .await;
+    chat.refuses(image(&chat).without_field("media_url"), 400, "media_url is required").await;
     let is_required = "media_url is required";
-    refuses_values(
-        image,
-        "media_url",
-        &[(Value::Null, is_required), (json!(""), is_required)],
-    )
-    .await;
+    refuses_values(image, "media_url", &[(Value::Null, is_required), (json!(""), is_required)]).await;
 }
 
 #[tokio::test]
@@ -146,15 +127,9 @@ async fn a_message_type_that_does_not_exist_answers_400() {
 #[tokio::test]
 async fn a_media_url_must_be_absolute_http_of_at_most_2048_characters() {
     let chat = Chat::new().await;
-    let url = |length: usize| {
-        format!(
-            "https://example.com/{}",
-            "x".repeat(length - "https://example.com/".len())
-        )
-    };
-    chat.call(image(&chat).with_field("media_url", url(2048)))
-        .await
-        .ok();
+    let url =
+        |length: usize| format!("https://example.com/{}", "x".repeat(length - "https://example.com/".len()));
+    chat.call(image(&chat).with_field("media_url", url(2048))).await.ok();
     let no_url = "media_url must be an absolute http(s) URL";
     let mut values: Vec<_> = [
         "/x.png",
@@ -171,10 +146,7 @@ async fn a_media_url_must_be_absolute_http_of_at_most_2048_characters() {
     .map(|url| (json!(url), no_url))
     .to_vec();
     values.push((json!(url(2049)), "media_url is too long"));
-    values.push((
-        json!("https://example.com/\u{0}"),
-        "media_url must not contain NUL",
-    ));
+    values.push((json!("https://example.com/\u{0}"), "media_url must not contain NUL"));
     values.push((json!(["https://example.com/x.png"]), "media_url must be a string"));
     refuses_values(image, "media_url", &values).await;
 }
@@ -202,14 +174,9 @@ async fn a_body_must_be_a_string_of_at_most_10_000_characters() {
 async fn a_body_of_9_mb_is_refused_and_the_next_request_answered() {
     let chat = Chat::new().await;
     let before = chat.rows().await;
-    let answer = chat
-        .call(request(&chat).with_field("body", "x".repeat(9_000_000)))
-        .await;
+    let answer = chat.call(request(&chat).with_field("body", "x".repeat(9_000_000))).await;
     if crate::support::aws_limits() {
-        assert_eq!(
-            (answer.status, answer.json()),
-            (413, json!({ "message": "Request Entity Too Large" }))
-        );
+        assert_eq!((answer.status, answer.json()), (413, json!({ "message": "Request Entity Too Large" })));
     } else {
         answer.error(400, "body is too long");
     }
@@ -223,14 +190,8 @@ async fn a_reply_must_name_a_message_of_the_same_conversation() {
     let mut elsewhere = Chat::new().await;
     elsewhere.conversation = elsewhere.converse(&["ada"]).await;
     let no_message = "reply_to is not a message in this conversation";
-    for id in [
-        json!(Uuid::new_v4()),
-        json!(Uuid::nil()),
-        json!("m_1"),
-        stranger.message["id"].clone(),
-    ] {
-        chat.refuses(request(&chat).with_field("reply_to", id), 400, no_message)
-            .await;
+    for id in [json!(Uuid::new_v4()), json!(Uuid::nil()), json!("m_1"), stranger.message["id"].clone()] {
+        chat.refuses(request(&chat).with_field("reply_to", id), 400, no_message).await;
     }
     let to_first_conversation = request(&elsewhere).with_field("reply_to", elsewhere.message["id"].clone());
     elsewhere.refuses(to_first_conversation, 400, no_message).await;
@@ -241,12 +202,7 @@ async fn a_reply_must_name_a_message_of_the_same_conversation() {
 async fn input_is_checked_before_the_conversation() {
     let mut chat = Chat::new().await;
     chat.conversation = Uuid::new_v4().to_string();
-    chat.refuses(
-        request(&chat).without_field("sender_id"),
-        400,
-        "sender_id is required",
-    )
-    .await;
+    chat.refuses(request(&chat).without_field("sender_id"), 400, "sender_id is required").await;
     let reply = request(&chat).with_field("reply_to", Uuid::new_v4().to_string());
     chat.refuses(reply, 404, "conversation not found").await;
 }
@@ -254,14 +210,12 @@ async fn input_is_checked_before_the_conversation() {
 #[tokio::test]
 async fn the_same_client_message_id_returns_the_first_message() {
     let chat = Chat::new().await;
-    let first = chat
-        .send_with(&json!({ "sender_id": "ada", "body": "once", "client_message_id": "c1" }))
-        .await;
+    let first =
+        chat.send_with(&json!({ "sender_id": "ada", "body": "once", "client_message_id": "c1" })).await;
     let before = chat.rows().await;
     for body in ["once", "twice"] {
-        let again = chat
-            .send_with(&json!({ "sender_id": "ada", "body": body, "client_message_id": "c1" }))
-            .await;
+        let again =
+            chat.send_with(&json!({ "sender_id": "ada", "body": body, "client_message_id": "c1" })).await;
         assert_eq!(again, first);
     }
     assert_eq!(chat.rows().await, before);
@@ -296,11 +250,7 @@ async fn twenty_concurrent_sends_of_one_client_message_id_are_one_message() {
 async fn a_client_message_id_must_be_a_string_of_at_most_64_characters() {
     let chat = Chat::new().await;
     let longest = "💬".repeat(64);
-    let send = async || {
-        chat.call(request(&chat).with_field("client_message_id", longest.clone()))
-            .await
-            .ok()
-    };
+    let send = async || chat.call(request(&chat).with_field("client_message_id", longest.clone())).await.ok();
     assert_eq!(send().await, send().await);
     let values = [
         (json!("x".repeat(65)), "client_message_id is too long"),
@@ -314,22 +264,13 @@ async fn a_client_message_id_must_be_a_string_of_at_most_64_characters() {
 async fn a_null_client_message_id_sends_every_time() {
     let chat = Chat::new().await;
     let message = json!({ "sender_id": "ada", "body": "x", "client_message_id": null });
-    assert_ne!(
-        chat.send_with(&message).await["id"],
-        chat.send_with(&message).await["id"]
-    );
+    assert_ne!(chat.send_with(&message).await["id"], chat.send_with(&message).await["id"]);
 }
 
 #[tokio::test]
 async fn a_direct_upload_can_be_sent_as_an_image() {
     let chat = Chat::new().await;
-    let url = format!(
-        "{}/storage/v1/object/public/chat/a/b/c.png",
-        setting("SUPABASE_URL")
-    );
-    let message = chat
-        .call(image(&chat).with_field("media_url", url.clone()))
-        .await
-        .ok();
+    let url = format!("{}/storage/v1/object/public/chat/a/b/c.png", setting("SUPABASE_URL"));
+    let message = chat.call(image(&chat).with_field("media_url", url.clone())).await.ok();
     assert_eq!(message["message"]["media_url"], url);
 }

@@ -6,10 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 fn request(chat: &Chat) -> Request {
-    Request::post(
-        chat.path("typing"),
-        &json!({ "sender_id": "ada", "sender_name": "Ada" }),
-    )
+    Request::post(chat.path("typing"), &json!({ "sender_id": "ada", "sender_name": "Ada" }))
 }
 
 every_route!(request);
@@ -21,10 +18,7 @@ async fn typing_answers_ok_and_stores_nothing() {
     let chat = Chat::new().await;
     let before = chat.rows().await;
     assert_eq!(chat.call(request(&chat)).await.ok(), json!({ "ok": true }));
-    assert_eq!(
-        chat.call(request(&chat).without_field("sender_name")).await.ok(),
-        json!({ "ok": true })
-    );
+    assert_eq!(chat.call(request(&chat).without_field("sender_name")).await.ok(), json!({ "ok": true }));
     assert_eq!(chat.rows().await, before);
 }
 
@@ -32,12 +26,7 @@ async fn typing_answers_ok_and_stores_nothing() {
 async fn input_is_checked_before_the_conversation() {
     let mut chat = Chat::new().await;
     chat.conversation = Uuid::new_v4().to_string();
-    chat.refuses(
-        request(&chat).without_field("sender_id"),
-        400,
-        "sender_id is required",
-    )
-    .await;
+    chat.refuses(request(&chat).without_field("sender_id"), 400, "sender_id is required").await;
 }
 
 #[tokio::test]

@@ -7,14 +7,8 @@ use serde_json::{Value, json};
 
 /// The answer of get-config with some of its settings changed.
 async fn config_with(changes: &[(&str, &str)]) -> (u64, Value) {
-    assert!(
-        std::env::var_os("DATABASE_CA_CERT").is_some(),
-        "start the local cloud with DATABASE_TLS=1"
-    );
-    Function::start("get-config", changes)
-        .await
-        .call(event("get-config"))
-        .await
+    assert!(std::env::var_os("DATABASE_CA_CERT").is_some(), "start the local cloud with DATABASE_TLS=1");
+    Function::start("get-config", changes).await.call(event("get-config")).await
 }
 
 fn refused() -> (u64, Value) {
@@ -41,16 +35,10 @@ async fn a_host_name_that_is_not_in_the_certificate_is_refused() {
 
 #[tokio::test]
 async fn an_unknown_ca_is_refused() {
-    let stranger = rcgen::generate_simple_self_signed(["localhost".to_owned()])
-        .unwrap()
-        .cert
-        .pem();
+    let stranger = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
     assert_eq!(config_with(&[("DATABASE_CA_CERT", &stranger)]).await, refused());
     let public_roots = "";
-    assert_eq!(
-        config_with(&[("DATABASE_CA_CERT", public_roots)]).await,
-        refused()
-    );
+    assert_eq!(config_with(&[("DATABASE_CA_CERT", public_roots)]).await, refused());
 }
 
 #[tokio::test]

@@ -27,22 +27,15 @@ conversation_route!(request);
 
 /// An upload of a file of this declared type.
 fn file(chat: &Chat, mime: &str, bytes: &[u8]) -> Request {
-    multipart(
-        chat,
-        &format!("name=\"file\"; filename=\"photo.png\"\r\ncontent-type: {mime}"),
-        bytes,
-    )
+    multipart(chat, &format!("name=\"file\"; filename=\"photo.png\"\r\ncontent-type: {mime}"), bytes)
 }
 
 /// An upload of one part.
 fn multipart(chat: &Chat, disposition: &str, bytes: &[u8]) -> Request {
     let head = format!("--edge\r\ncontent-disposition: form-data; {disposition}\r\n\r\n");
     let body = [head.as_bytes(), bytes, b"\r\n--edge--\r\n"].concat();
-    Request {
-        method: Method::POST,
-        ..Request::get(chat.path("upload"))
-    }
-    .body("multipart/form-data; boundary=edge", body)
+    Request { method: Method::POST, ..Request::get(chat.path("upload")) }
+        .body("multipart/form-data; boundary=edge", body)
 }
 
 /// An image of `size` bytes.
@@ -55,35 +48,15 @@ fn image_of(size: usize) -> Vec<u8> {
 /// Asserts that the URL in an answer serves these bytes as this type, for a year, under the promised path.
 async fn serves(chat: &Chat, answer: &Value, bytes: &[u8], mime: &str, extension: &str) {
     let path = answer["path"].as_str().unwrap();
-    let rest = path
-        .strip_prefix(&format!("{}/{}/", chat.tenant, chat.conversation))
-        .expect(path);
+    let rest = path.strip_prefix(&format!("{}/{}/", chat.tenant, chat.conversation)).expect(path);
     let name = rest.strip_suffix(&format!(".{extension}")).expect(path);
     assert!(name.len() >= 32 && !name.contains('/'), "{path} is guessable");
-    assert_eq!(
-        answer["url"],
-        format!("{}/storage/v1/object/public/chat/{path}", setting("SUPABASE_URL"))
-    );
-    let object = chat
-        .fetch(chat.request(Method::GET, answer["url"].as_str().unwrap()))
-        .await;
+    assert_eq!(answer["url"], format!("{}/storage/v1/object/public/chat/{path}", setting("SUPABASE_URL")));
+    let object = chat.fetch(chat.request(Method::GET, answer["url"].as_str().unwrap())).await;
     assert_eq!((object.status, object.header("content-type")), (200, mime));
-    assert!(
-        object.header("cache-control").contains("max-age=31536000"),
-        "{:?}",
-        object.headers
-    );
-    assert!(
-        object.header("cache-control").contains("immutable"),
-        "{:?}",
-        object.headers
-    );
-    assert!(
-        object.body == bytes,
-        "{} of {} bytes, or others",
-        object.body.len(),
-        bytes.len()
-    );
+    assert!(object.header("cache-control").contains("max-age=31536000"), "{:?}", object.headers);
+    assert!(object.header("cache-control").contains("immutable"), "{:?}", object.headers);
+    assert!(object.body == bytes, "{} of {} bytes, or others", object.body.len(), bytes.len());
 }
 
 #[tokio::test]
@@ -105,10 +78,7 @@ async fn every_image_type_passes_and_its_url_serves_the_same_bytes() {
 #[tokio::test]
 async fn the_same_file_twice_is_two_objects() {
     let chat = Chat::new().await;
-    let (one, other) = (
-        chat.call(request(&chat)).await.ok(),
-        chat.call(request(&chat)).await.ok(),
-    );
+    let (one, other) = (chat.call(request(&chat)).await.ok(), chat.call(request(&chat)).await.ok());
     assert_ne!(one["path"], other["path"]);
 }
 
@@ -124,56 +94,32 @@ async fn the_type_is_what_the_bytes_are_whatever_was_declared() {
 #[tokio::test]
 async fn a_declared_type_that_is_not_allowed_answers_415() {
     let chat = Chat::new().await;
-    for mime in [
-        "image/svg+xml",
-        "image/avif",
-        "text/html",
-        "application/pdf",
-        "application/octet-stream",
-    ] {
-        chat.refuses(file(&chat, mime, PNG), 415, &format!("unsupported mime: {mime}"))
-            .await;
+    for mime in ["image/svg+xml", "image/avif", "text/html", "application/pdf", "application/octet-stream"] {
+        chat.refuses(file(&chat, mime, PNG), 415, &format!("unsupported mime: {mime}")).await;
     }
     let undeclared = multipart(&chat, "name=\"file\"; filename=\"photo.png\"", PNG);
-    chat.refuses(undeclared, 415, "unsupported mime: text/plain")
-        .await;
+    chat.refuses(undeclared, 415, "unsupported mime: text/plain").await;
 }
 
 #[tokio::test]
 async fn bytes_that_are_no_allowed_image_answer_415() {
     let chat = Chat::new().await;
-    for bytes in [
-        HTML,
-        AVIF,
-        &PNG[1..],
-        &PNG[..4],
-        b"GIF",
-        b"RIFF\x00\x00\x00\x00WAVE",
-        b"%PDF-1.7",
-        b"\x00",
-    ] {
-        chat.refuses(
-            file(&chat, "image/png", bytes),
-            415,
-            "unsupported mime: application/octet-stream",
-        )
-        .await;
+    for bytes in [HTML, AVIF, &PNG[1..], &PNG[..4], b"GIF", b"RIFF\x00\x00\x00\x00WAVE", b"%PDF-1.7", b"\x00"]
+    {
+        chat.refuses(file(&chat, "image/png", bytes), 415, "unsupported mime: application/octet-stream")
+            .await;
     }
 }
 
 #[tokio::test]
 async fn a_form_without_a_file_answers_400() {
     let chat = Chat::new().await;
-    for disposition in [
-        "name=\"photo\"; filename=\"photo.png\"\r\ncontent-type: image/png",
-        "name=\"File\"",
-        "x=y",
-    ] {
-        chat.refuses(multipart(&chat, disposition, PNG), 400, "file is required")
-            .await;
+    for disposition in
+        ["name=\"photo\"; filename=\"photo.png\"\r\ncontent-type: image/png", "name=\"File\"", "x=y"]
+    {
+        chat.refuses(multipart(&chat, disposition, PNG), 400, "file is required").await;
     }
-    chat.refuses(file(&chat, "image/png", b""), 400, "file is required")
-        .await;
+    chat.refuses(file(&chat, "image/png", b""), 400, "file is required").await;
     chat.refuses(
         request(&chat).body("multipart/form-data; boundary=edge", "--edge--\r\n"),
         400,
@@ -187,11 +133,8 @@ async fn the_file_is_found_among_other_parts_and_its_name_does_not_matter() {
     let chat = Chat::new().await;
     let other = "--edge\r\ncontent-disposition: form-data; name=\"note\"\r\n\r\nfile\r\n";
     for name in ["../../etc/passwd", "ä💬.png", "a\\\"b.png", ""] {
-        let file = multipart(
-            &chat,
-            &format!("name=\"file\"; filename=\"{name}\"\r\ncontent-type: image/png"),
-            PNG,
-        );
+        let file =
+            multipart(&chat, &format!("name=\"file\"; filename=\"{name}\"\r\ncontent-type: image/png"), PNG);
         let body = [other.as_bytes(), &file.body].concat();
         let answer = chat.call(Request { body, ..file }).await.ok();
         serves(&chat, &answer, PNG, "image/png", "png").await;
@@ -221,15 +164,10 @@ async fn a_broken_form_answers_400() {
 async fn a_body_of_another_content_type_answers_400() {
     let chat = Chat::new().await;
     let text = "content-type must be multipart/form-data or application/json";
-    for content_type in [
-        "",
-        "image/png",
-        "text/plain",
-        "multipart/mixed; boundary=edge",
-        "application/x-nobody-knows",
-    ] {
-        chat.refuses(request(&chat).body(content_type, PNG), 400, text)
-            .await;
+    for content_type in
+        ["", "image/png", "text/plain", "multipart/mixed; boundary=edge", "application/x-nobody-knows"]
+    {
+        chat.refuses(request(&chat).body(content_type, PNG), 400, text).await;
     }
 }
 
@@ -237,8 +175,7 @@ async fn a_body_of_another_content_type_answers_400() {
 async fn input_is_checked_after_the_key_and_before_the_conversation() {
     let mut chat = Chat::new().await;
     let bad = |chat: &Chat| file(chat, "text/html", HTML);
-    chat.refuses(bad(&chat).with_key("pk_"), 401, "invalid api key")
-        .await;
+    chat.refuses(bad(&chat).with_key("pk_"), 401, "invalid api key").await;
     chat.conversation = "c_abc".to_owned();
     chat.refuses(bad(&chat), 415, "unsupported mime: text/html").await;
 }
@@ -247,31 +184,14 @@ async fn input_is_checked_after_the_key_and_before_the_conversation() {
 async fn a_refused_upload_stores_no_file() {
     let (mut chat, stranger) = (Chat::new().await, Chat::new().await);
     let files = |chat: &Chat| {
-        let folder = format!(
-            "{}/storage/chat/{}/{}",
-            setting("DATA_DIR"),
-            chat.tenant,
-            chat.conversation
-        );
+        let folder = format!("{}/storage/chat/{}/{}", setting("DATA_DIR"), chat.tenant, chat.conversation);
         std::fs::read_dir(folder).map_or(0, Iterator::count)
     };
     chat.call(request(&chat)).await.ok();
     assert_eq!(files(&chat), 1);
-    stranger
-        .refuses(request(&chat), 404, "conversation not found")
-        .await;
-    chat.refuses(
-        request(&chat).without_key(),
-        401,
-        "missing x-tinychat-api-key header",
-    )
-    .await;
-    chat.refuses(
-        file(&chat, "image/png", HTML),
-        415,
-        "unsupported mime: application/octet-stream",
-    )
-    .await;
+    stranger.refuses(request(&chat), 404, "conversation not found").await;
+    chat.refuses(request(&chat).without_key(), 401, "missing x-tinychat-api-key header").await;
+    chat.refuses(file(&chat, "image/png", HTML), 415, "unsupported mime: application/octet-stream").await;
     assert_eq!(files(&chat), 1);
     chat.conversation = uuid::Uuid::new_v4().to_string();
     chat.refuses(request(&chat), 404, "conversation not found").await;

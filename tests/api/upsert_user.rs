@@ -78,10 +78,7 @@ async fn seeing_a_user_again_moves_last_seen_at_on() {
     let first = upsert(&chat, json!({})).await;
     tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     let second = upsert(&chat, json!({})).await;
-    assert!(
-        second["last_seen_at"].as_str() > first["last_seen_at"].as_str(),
-        "{first} {second}"
-    );
+    assert!(second["last_seen_at"].as_str() > first["last_seen_at"].as_str(), "{first} {second}");
 }
 
 #[tokio::test]
@@ -98,10 +95,7 @@ async fn two_tenants_may_name_their_users_alike() {
     let first = upsert(&one, json!({ "name": "Ada" })).await;
     let second = upsert(&other, json!({})).await;
     assert_ne!(first["id"], second["id"]);
-    assert_eq!(
-        (&second["tenant_id"], &second["name"]),
-        (&json!(other.tenant), &Value::Null)
-    );
+    assert_eq!((&second["tenant_id"], &second["name"]), (&json!(other.tenant), &Value::Null));
 }
 
 #[tokio::test]
@@ -121,10 +115,7 @@ async fn the_user_id_must_be_a_string_of_at_most_255_characters() {
 async fn the_longest_user_id_is_taken() {
     let chat = Chat::new().await;
     let longest = "💬".repeat(255);
-    assert_eq!(
-        upsert(&chat, json!({ "user_id": longest })).await["user_id"],
-        longest
-    );
+    assert_eq!(upsert(&chat, json!({ "user_id": longest })).await["user_id"], longest);
 }
 
 #[tokio::test]
@@ -150,10 +141,7 @@ async fn a_role_that_does_not_exist_answers_400() {
 async fn fcm_tokens_are_at_most_20_strings_of_at_most_4096_characters() {
     let chat = Chat::new().await;
     let most = json!(vec!["x".repeat(4096); 20]);
-    assert_eq!(
-        upsert(&chat, json!({ "fcm_tokens": most })).await["fcm_tokens"],
-        most
-    );
+    assert_eq!(upsert(&chat, json!({ "fcm_tokens": most })).await["fcm_tokens"], most);
     let no_array = "fcm_tokens must be an array of strings";
     let values = [
         (json!("token"), no_array),
@@ -172,20 +160,14 @@ async fn notification_prefs_are_an_object_of_at_most_16_kib() {
     let chat = Chat::new().await;
     let frame = r#"{"x":""}"#.len();
     let most = json!({ "x": "x".repeat(16 * 1024 - frame) });
-    assert_eq!(
-        upsert(&chat, json!({ "notification_prefs": most })).await["notification_prefs"],
-        most
-    );
+    assert_eq!(upsert(&chat, json!({ "notification_prefs": most })).await["notification_prefs"], most);
     let no_object = "notification_prefs must be an object";
     let nul = "notification_prefs must not contain NUL";
     let values = [
         (json!("{}"), no_object),
         (json!([]), no_object),
         (json!(true), no_object),
-        (
-            json!({ "x": "x".repeat(16 * 1024 - frame + 1) }),
-            "notification_prefs is too long",
-        ),
+        (json!({ "x": "x".repeat(16 * 1024 - frame + 1) }), "notification_prefs is too long"),
         (json!({ "x": [{ "y": "\u{0}" }] }), nul),
         (json!({ "\u{0}": 1 }), nul),
     ];

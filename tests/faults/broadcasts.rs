@@ -35,10 +35,7 @@ async fn round(chat: &mut Chat) -> Round {
     let (_, edited) = timed(chat, edit).await;
     let (_, deleted) = timed(chat, Request::delete(chat.message_path(), &ada)).await;
     let (_, typed) = timed(chat, Request::post(chat.path("typing"), &ada)).await;
-    Round {
-        message: chat.message.clone(),
-        times: [sent, edited, deleted, typed],
-    }
+    Round { message: chat.message.clone(), times: [sent, edited, deleted, typed] }
 }
 
 async fn timed(chat: &Chat, request: Request) -> (Value, Duration) {
@@ -52,10 +49,7 @@ async fn timed(chat: &Chat, request: Request) -> (Value, Duration) {
 async fn hears(channel: &mut Channel, message: &Value) {
     for body in [json!("sent"), json!("edited"), Value::Null] {
         let event = channel.next("message").await;
-        assert_eq!(
-            (&event["message"]["id"], &event["message"]["body"]),
-            (&message["id"], &body)
-        );
+        assert_eq!((&event["message"]["id"], &event["message"]["body"]), (&message["id"], &body));
     }
     assert_eq!(channel.next("typing").await["senderId"], "ada");
 }
@@ -142,10 +136,7 @@ async fn a_broken_realtime_changes_no_answer_and_what_is_lost_is_logged() {
                 ids.push(round.message["id"].clone());
             }
             for id in ids {
-                assert!(
-                    text.contains(id.as_str().unwrap()),
-                    "{function} with {fault}: {text}"
-                );
+                assert!(text.contains(id.as_str().unwrap()), "{function} with {fault}: {text}");
             }
         }
         channel.is_silent().await;
@@ -161,10 +152,7 @@ async fn a_broadcast_whose_first_try_fails_is_not_lost() {
         let mut channel = listen(&chat).await;
         let url = fails_once(first_answer).await;
         let mut process = Function::start("send-message", &[("SUPABASE_URL", &url)]).await;
-        let request = Request::post(
-            chat.path("messages"),
-            &json!({ "sender_id": "ada", "body": "hi" }),
-        );
+        let request = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
         let (status, sent) = process.call(event_of("send-message", &chat, &request)).await;
         assert_eq!(status, 200, "{sent}");
         assert_eq!(channel.next("message").await, sent);

@@ -39,11 +39,7 @@ pub async fn during<T>(faults: Value, work: impl Future<Output = T>) -> T {
 
 async fn set_faults(faults: &Value) {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()
-        .unwrap();
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let url = format!("{}/__faults", setting("SUPABASE_URL"));
     let answer = http.post(url).json(faults).send().await.unwrap();
     assert_eq!(answer.status(), 200, "{faults}: {}", answer.text().await.unwrap());
@@ -51,9 +47,7 @@ async fn set_faults(faults: &Value) {
 
 /// A connection of one's own, straight to Postgres and as its superuser.
 pub async fn superuser() -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(&setting("DATABASE_URL"), NoTls)
-        .await
-        .unwrap();
+    let (client, connection) = tokio_postgres::connect(&setting("DATABASE_URL"), NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
@@ -80,10 +74,7 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Waits until every function that was at work, be it after its answer, is frozen.
 pub async fn until_frozen() {
-    until("functions are not frozen", || {
-        states_of_functions().is_subset(&BTreeSet::from(['T']))
-    })
-    .await;
+    until("functions are not frozen", || states_of_functions().is_subset(&BTreeSet::from(['T']))).await;
 }
 
 /// Joins a conversation's channel when what was sent to it before has been broadcast.
@@ -105,9 +96,7 @@ fn states_of_functions() -> BTreeSet<char> {
         stat.rsplit_once(") ")?.1.chars().next()
     };
     let processes = std::fs::read_dir("/proc").unwrap();
-    processes
-        .filter_map(|process| state(process.ok()?.path()))
-        .collect()
+    processes.filter_map(|process| state(process.ok()?.path())).collect()
 }
 
 /// What a function logs from now on.
@@ -128,9 +117,6 @@ impl Log {
     pub fn errors(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
         let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-        lines
-            .filter(|line: &Value| line["level"] == "ERROR")
-            .skip(self.skip)
-            .collect()
+        lines.filter(|line: &Value| line["level"] == "ERROR").skip(self.skip).collect()
     }
 }

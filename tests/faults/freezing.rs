@@ -31,9 +31,7 @@ async fn without_postgres_every_route_answers_500_and_recovers_by_itself() {
         during(down, async {
             for route in &routes {
                 let began = std::time::Instant::now();
-                chat.call(route.request.clone())
-                    .await
-                    .error(500, "database unavailable");
+                chat.call(route.request.clone()).await.error(500, "database unavailable");
                 assert!(began.elapsed().as_secs() < 3, "{}", route.function);
             }
         })

@@ -10,12 +10,7 @@
 mod cloud;
 mod routes;
 #[path = "../api/support/mod.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    unused_macros,
-    reason = "the rest of it is for tests/api"
-)]
+#[expect(dead_code, unused_imports, unused_macros, reason = "the rest of it is for tests/api")]
 mod support;
 mod wire;
 

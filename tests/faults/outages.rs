@@ -40,11 +40,7 @@ struct Senders {
 
 impl Senders {
     async fn new() -> Self {
-        Self {
-            chat: Chat::new().await,
-            succeeded: Cell::default(),
-            sent: RefCell::default(),
-        }
+        Self { chat: Chat::new().await, succeeded: Cell::default(), sent: RefCell::default() }
     }
 
     /// Runs all clients, and meanwhile ends connections, and now and then a server.
@@ -63,11 +59,7 @@ impl Senders {
                     assert_eq!(kill_backends(1).await, 1);
                     1
                 };
-                outages.push(Outage {
-                    from,
-                    to: Instant::now(),
-                    spoils,
-                });
+                outages.push(Outage { from, to: Instant::now(), spoils });
             }
             outages
         };
@@ -122,11 +114,7 @@ impl Senders {
     async fn are_stored_once(&self) {
         let query = "select body, array_agg(id::text) from tinychat.messages
             where conversation_id = $1::text::uuid and sender_id like 'sender %' group by body";
-        let rows = superuser()
-            .await
-            .query(query, &[&self.chat.conversation])
-            .await
-            .unwrap();
+        let rows = superuser().await.query(query, &[&self.chat.conversation]).await.unwrap();
         let stored: HashMap<String, Vec<String>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         for (body, sent) in &*self.sent.borrow() {
             let ids = stored.get(body).map_or(&[][..], Vec::as_slice);
@@ -142,9 +130,7 @@ impl Senders {
     fn failed_only_in(&self, outages: &[Outage]) {
         for (body, sent) in &*self.sent.borrow() {
             for (began, ended) in &sent.failures {
-                let met = outages
-                    .iter()
-                    .filter(|outage| outage.from <= *ended && *began <= outage.to);
+                let met = outages.iter().filter(|outage| outage.from <= *ended && *began <= outage.to);
                 let spoiled: usize = met.map(|outage| outage.spoils).sum();
                 assert!(spoiled >= 2, "{body} failed after {:?}", *ended - *began);
             }

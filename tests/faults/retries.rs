@@ -24,11 +24,7 @@ impl Warm {
         let stranger =
             Request::post("/v1/", &json!({})).with_key(format!("pk_test_{}", Uuid::new_v4().simple()));
         assert_eq!(process.call(event_of(function, chat, &stranger)).await.0, 401);
-        Self {
-            function,
-            process,
-            wire,
-        }
+        Self { function, process, wire }
     }
 
     /// The answer to a request whose connection ends like this.
@@ -115,9 +111,7 @@ async fn a_conversation_is_created_once() {
             let conversation =
                 json!({ "kind": "order", "external_ref": external_ref, "participants": ["ada", "eve"] });
             let before = chat.conversations_of("ada").await;
-            let created = warm
-                .cut(cut, &chat, &Request::post("/v1/conversations", &conversation))
-                .await;
+            let created = warm.cut(cut, &chat, &Request::post("/v1/conversations", &conversation)).await;
             let after = chat.conversations_of("ada").await;
             assert_eq!(after.len(), before.len() + 1);
             assert!(after.contains(&created["conversation"]));
@@ -134,10 +128,7 @@ async fn a_user_is_created_once() {
         let created = warm.cut(cut, &chat, &Request::post("/v1/users", &user)).await;
         let rows = chat.rows().await;
         let mut stored = rows["users"].as_array().unwrap().iter();
-        let stored: Vec<_> = stored
-            .by_ref()
-            .filter(|row| row["user_id"] == user["user_id"])
-            .collect();
+        let stored: Vec<_> = stored.by_ref().filter(|row| row["user_id"] == user["user_id"]).collect();
         assert_eq!(stored.len(), 1, "{cut:?}");
         assert_eq!(stored[0]["id"], created["user"]["id"]);
     }

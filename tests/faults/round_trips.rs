@@ -14,10 +14,7 @@ use uuid::Uuid;
 const LIMIT: Duration = Duration::from_secs(3);
 
 fn round_trips(count: usize) -> Tally {
-    Tally {
-        round_trips: count,
-        named_statements: Vec::new(),
-    }
+    Tally { round_trips: count, named_statements: Vec::new() }
 }
 
 #[tokio::test]
@@ -43,10 +40,7 @@ async fn bad_input_takes_one_round_trip_at_most() {
         let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
         for (bad, count) in bad_requests(&chat, &request) {
             let (status, answer) = process.call(event_of(function, &chat, &bad)).await;
-            assert!(
-                (400..500).contains(&status),
-                "{function} answers {status}: {answer}"
-            );
+            assert!((400..500).contains(&status), "{function} answers {status}: {answer}");
             assert_eq!(wire.count(), round_trips(count), "{function}: {answer}");
         }
     }
@@ -123,9 +117,6 @@ async fn a_database_that_stops_answering_costs_one_request() {
 
 async fn is_unavailable(process: &mut Function, event: &serde_json::Value) {
     let began = Instant::now();
-    assert_eq!(
-        process.call(event.clone()).await,
-        (500, json!({ "error": "database unavailable" }))
-    );
+    assert_eq!(process.call(event.clone()).await, (500, json!({ "error": "database unavailable" })));
     assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
 }

@@ -22,31 +22,17 @@ pub async fn routes(chat: &Chat) -> Vec<Route> {
     let image = json!({ "content_type": "image/png", "size": 42 });
     let requests = [
         ("get-config", Request::get("/v1/config")),
-        (
-            "upsert-user",
-            Request::post("/v1/users", &json!({ "user_id": "ada" })),
-        ),
-        (
-            "list-conversations",
-            Request::get("/v1/conversations?user_id=ada"),
-        ),
-        (
-            "create-conversation",
-            Request::post("/v1/conversations", &conversation),
-        ),
+        ("upsert-user", Request::post("/v1/users", &json!({ "user_id": "ada" }))),
+        ("list-conversations", Request::get("/v1/conversations?user_id=ada")),
+        ("create-conversation", Request::post("/v1/conversations", &conversation)),
         ("list-messages", Request::get(chat.path("messages"))),
         ("send-message", Request::post(chat.path("messages"), &body("hi"))),
-        (
-            "edit-message",
-            Request::patch(chat.message_path(), &body("edited")),
-        ),
+        ("edit-message", Request::patch(chat.message_path(), &body("edited"))),
         ("delete-message", Request::delete(unwanted, &ada)),
         ("send-typing", Request::post(chat.path("typing"), &ada)),
         ("upload-image", Request::post(chat.path("upload"), &image)),
     ];
-    requests
-        .map(|(function, request)| Route { function, request })
-        .into()
+    requests.map(|(function, request)| Route { function, request }).into()
 }
 
 /// A request as the event that API Gateway makes of it.

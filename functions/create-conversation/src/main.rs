@@ -29,9 +29,7 @@ impl Input {
         Ok(Self {
             kind: body.required("kind")?,
             external_ref: body.optional_text("external_ref")?,
-            participants: body
-                .required::<TextList<100, 255>>("participants")?
-                .deduplicated(),
+            participants: body.required::<TextList<100, 255>>("participants")?.deduplicated(),
         })
     }
 }
@@ -56,7 +54,5 @@ async fn create_conversation(db: &Db, request: Request) -> Result<Answer> {
             ],
         )
         .await?;
-    Ok(Answer {
-        conversation: Conversation::try_from(&row)?,
-    })
+    Ok(Answer { conversation: Conversation::try_from(&row)? })
 }

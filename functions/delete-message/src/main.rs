@@ -24,9 +24,7 @@ struct Input {
 
 impl Input {
     fn parse(request: &Request) -> Result<Self> {
-        Ok(Self {
-            sender_id: request.json()?.required("sender_id")?,
-        })
+        Ok(Self { sender_id: request.json()?.required("sender_id")? })
     }
 }
 
@@ -45,9 +43,7 @@ async fn delete_message(db: &Db, realtime: &Realtime, request: Request) -> Resul
             ],
         )
         .await?;
-    let answer = MessageEnvelope {
-        message: FullMessage::try_from(&row)?,
-    };
+    let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
     // Deleting again gets the same answer, and nobody needs to hear of it twice.
     if row.try_get("deleted_now")? {
         realtime.message(row.try_get("tenant_id")?, &answer);

@@ -26,10 +26,7 @@ struct Input {
 impl Input {
     fn parse(request: &Request) -> Result<Self> {
         let mut body = request.json()?;
-        Ok(Self {
-            sender_id: body.required("sender_id")?,
-            body: body.required("body")?,
-        })
+        Ok(Self { sender_id: body.required("sender_id")?, body: body.required("body")? })
     }
 }
 
@@ -48,9 +45,7 @@ async fn edit_message(db: &Db, realtime: &Realtime, request: Request) -> Result<
             ],
         )
         .await?;
-    let answer = MessageEnvelope {
-        message: FullMessage::try_from(&row)?,
-    };
+    let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
     realtime.message(row.try_get("tenant_id")?, &answer);
     Ok(answer)
 }

@@ -25,10 +25,7 @@ struct Input {
 impl Input {
     fn parse(request: &Request) -> Result<Self> {
         let mut query = request.query();
-        Ok(Self {
-            user_id: query.required("user_id")?,
-            kind: query.optional("kind")?,
-        })
+        Ok(Self { user_id: query.required("user_id")?, kind: query.optional("kind")? })
     }
 }
 
@@ -47,7 +44,5 @@ async fn list_conversations(db: &Db, request: Request) -> Result<Answer> {
         .collect();
     let params = [(&input.user_id as _, Type::TEXT), (&kinds as _, Type::TEXT_ARRAY)];
     let rows = db.rows(&key, STATEMENT, &params).await?;
-    Ok(Answer {
-        conversations: list(&rows)?,
-    })
+    Ok(Answer { conversations: list(&rows)? })
 }

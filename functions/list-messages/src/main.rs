@@ -26,10 +26,7 @@ struct Input {
 impl Input {
     fn parse(request: &Request) -> Result<Self> {
         let mut query = request.query();
-        Ok(Self {
-            before: query.optional("before")?,
-            limit: query.optional("limit")?.unwrap_or(Limit(50)),
-        })
+        Ok(Self { before: query.optional("before")?, limit: query.optional("limit")?.unwrap_or(Limit(50)) })
     }
 }
 
@@ -38,13 +35,9 @@ struct Limit(i64);
 
 impl Field for Limit {
     fn parse(name: &str, value: Value) -> Result<Self> {
-        let digits = value
-            .as_str()
-            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let digits = value.as_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         match digits.map(|text| text.trim_start_matches('0')) {
-            None | Some("") => Err(Error::invalid(format!(
-                "{name} must be a whole number of at least 1"
-            ))),
+            None | Some("") => Err(Error::invalid(format!("{name} must be a whole number of at least 1"))),
             Some(number) => Ok(Self(number.parse().map_or(200, |number: i64| number.min(200)))),
         }
     }
@@ -69,7 +62,5 @@ async fn list_messages(db: &Db, request: Request) -> Result<Answer> {
             ],
         )
         .await?;
-    Ok(Answer {
-        messages: list(&rows)?,
-    })
+    Ok(Answer { messages: list(&rows)? })
 }

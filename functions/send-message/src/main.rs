@@ -69,9 +69,7 @@ async fn send_message(db: &Db, realtime: &Realtime, request: Request) -> Result<
             ],
         )
         .await?;
-    let answer = MessageEnvelope {
-        message: FullMessage::try_from(&row)?,
-    };
+    let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
     // Another id is an earlier message with the same client_message_id, which was broadcast when it was sent.
     if answer.message.message.id == id {
         realtime.message(row.try_get("tenant_id")?, &answer);

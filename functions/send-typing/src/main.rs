@@ -26,10 +26,7 @@ struct Input {
 impl Input {
     fn parse(request: &Request) -> Result<Self> {
         let mut body = request.json()?;
-        Ok(Self {
-            sender_id: body.required("sender_id")?,
-            sender_name: body.optional_text("sender_name")?,
-        })
+        Ok(Self { sender_id: body.required("sender_id")?, sender_name: body.optional_text("sender_name")? })
     }
 }
 
@@ -38,11 +35,6 @@ async fn send_typing(db: &Db, realtime: &Realtime, request: Request) -> Result<V
     let input = db.admit(&key, Input::parse(&request)).await?;
     let conversation = request.conversation();
     let row = db.row(&key, STATEMENT, &[(&conversation, Type::UUID)]).await?;
-    realtime.typing(
-        row.try_get("tenant_id")?,
-        conversation,
-        &input.sender_id,
-        input.sender_name.as_deref(),
-    );
+    realtime.typing(row.try_get("tenant_id")?, conversation, &input.sender_id, input.sender_name.as_deref());
     Ok(json!({ "ok": true }))
 }

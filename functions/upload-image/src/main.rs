@@ -54,9 +54,7 @@ impl Input {
                 let Size(bytes) = body.required("size")?;
                 Ok(Self::Direct(ImageType::declared(&content_type)?, bytes))
             }
-            _ => Err(Error::invalid(
-                "content-type must be multipart/form-data or application/json",
-            )),
+            _ => Err(Error::invalid("content-type must be multipart/form-data or application/json")),
         }
     }
 }
@@ -67,9 +65,7 @@ struct Size(u64);
 impl Field for Size {
     fn parse(name: &str, value: Value) -> Result<Self> {
         match value.as_u64() {
-            None | Some(0) => Err(Error::invalid(format!(
-                "{name} must be a whole number of at least 1"
-            ))),
+            None | Some(0) => Err(Error::invalid(format!("{name} must be a whole number of at least 1"))),
             Some(bytes) if bytes > MAX_BYTES => Err(Error::FileTooLarge),
             Some(bytes) => Ok(Self(bytes)),
         }
@@ -107,25 +103,9 @@ async fn upload_image(db: &Db, storage: &Storage, request: Request) -> Result<An
         }
         Input::Direct(image, bytes) => {
             let path = path(image);
-            let SignedPut {
-                url,
-                headers,
-                expires_at,
-            } = storage.sign(&path, image, bytes).await?;
-            (
-                path,
-                Some(Upload {
-                    method: "PUT",
-                    url,
-                    headers,
-                    expires_at: expires_at.into(),
-                }),
-            )
+            let SignedPut { url, headers, expires_at } = storage.sign(&path, image, bytes).await?;
+            (path, Some(Upload { method: "PUT", url, headers, expires_at: expires_at.into() }))
         }
     };
-    Ok(Answer {
-        url: storage.public_url(&path),
-        path,
-        upload,
-    })
+    Ok(Answer { url: storage.public_url(&path), path, upload })
 }

@@ -38,13 +38,8 @@ impl Storage {
         let url = config::supabase_url()?;
         let bucket = config::optional("STORAGE_BUCKET").unwrap_or_else(|| "chat".into());
         let (id, secret) = ("STORAGE_ACCESS_KEY_ID", "STORAGE_SECRET_ACCESS_KEY");
-        let credentials = Credentials::new(
-            config::required(id)?,
-            config::required(secret)?,
-            None,
-            None,
-            "environment",
-        );
+        let credentials =
+            Credentials::new(config::required(id)?, config::required(secret)?, None, None, "environment");
         let s3 = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .endpoint_url(format!("{url}/storage/v1/s3/")) // without the last slash, the bucket would be glued to it
@@ -89,11 +84,7 @@ impl Storage {
             .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        Ok(SignedPut {
-            url: signed.uri().to_owned(),
-            headers,
-            expires_at,
-        })
+        Ok(SignedPut { url: signed.uri().to_owned(), headers, expires_at })
     }
 
     /// Stores a file.
@@ -103,11 +94,7 @@ impl Storage {
         for (name, value) in signed.headers {
             request = request.header(name, value);
         }
-        let sent = request
-            .body(bytes)
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status);
+        let sent = request.body(bytes).send().await.and_then(reqwest::Response::error_for_status);
         // Without its URL, which carries the signature.
         sent.map_err(|error| Error::Storage(error.without_url().into()))?;
         Ok(())

@@ -63,7 +63,5 @@ async fn upsert_user(db: &Db, request: Request) -> Result<Answer> {
             ],
         )
         .await?;
-    Ok(Answer {
-        user: User::try_from(&row)?,
-    })
+    Ok(Answer { user: User::try_from(&row)? })
 }

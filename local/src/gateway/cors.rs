@@ -16,18 +16,12 @@ impl Cors {
 
     /// Replaces the CORS headers of an answer, of which a preflight gets some more.
     pub(crate) fn apply(&self, request: &HeaderMap, preflight: bool, answer: &mut HeaderMap) {
-        let theirs: Vec<_> = answer
-            .keys()
-            .filter(|name| name.as_str().starts_with(PREFIX))
-            .cloned()
-            .collect();
+        let theirs: Vec<_> =
+            answer.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
         for name in theirs {
             answer.remove(name);
         }
-        let Some(origin) = request
-            .get(header::ORIGIN)
-            .and_then(|origin| self.allowed(origin))
-        else {
+        let Some(origin) = request.get(header::ORIGIN).and_then(|origin| self.allowed(origin)) else {
             return;
         };
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -45,10 +39,7 @@ impl Cors {
             }
         }
         if self.allow_credentials {
-            answer.insert(
-                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                HeaderValue::from_static("true"),
-            );
+            answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
     }
 
@@ -75,10 +66,7 @@ mod tests {
             ..Cors::default()
         };
         let request = HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static("https://a.example"))]);
-        let theirs = (
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            HeaderValue::from_static("https://evil.example"),
-        );
+        let theirs = (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://evil.example"));
         let mut answer = HeaderMap::from_iter([theirs]);
         cors.apply(&request, preflight, &mut answer);
         answer
@@ -87,10 +75,7 @@ mod tests {
     #[test]
     fn the_functions_own_headers_are_replaced() {
         assert_eq!(apply(&["*"], false)["access-control-allow-origin"], "*");
-        assert_eq!(
-            apply(&["https://a.example"], false)["access-control-allow-origin"],
-            "https://a.example"
-        );
+        assert_eq!(apply(&["https://a.example"], false)["access-control-allow-origin"], "https://a.example");
         assert!(apply(&["https://b.example"], false).is_empty());
     }
 

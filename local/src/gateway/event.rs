@@ -54,21 +54,11 @@ pub(crate) fn build(parts: &Parts, body: &[u8], context: &Context<'_>) -> Value 
     let optional = [
         ("cookies", cookies(&parts.headers)),
         ("queryStringParameters", query_parameters(query)),
-        (
-            "pathParameters",
-            some_if(
-                !context.path_parameters.is_empty(),
-                json!(context.path_parameters),
-            ),
-        ),
+        ("pathParameters", some_if(!context.path_parameters.is_empty(), json!(context.path_parameters))),
         ("body", body.map(Value::String)),
     ];
     if let Value::Object(event) = &mut event {
-        event.extend(
-            optional
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), value?))),
-        );
+        event.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     }
     event
 }
@@ -86,19 +76,14 @@ fn headers(headers: &HeaderMap, source_ip: IpAddr) -> Value {
 }
 
 fn text(headers: &HeaderMap, name: &str) -> String {
-    let values = headers
-        .get_all(name)
-        .iter()
-        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     values.collect::<Vec<_>>().join(",")
 }
 
 fn cookies(headers: &HeaderMap) -> Option<Value> {
     let cookies = headers.get_all(header::COOKIE).iter();
-    let cookies: Vec<_> = cookies
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split("; "))
-        .collect();
+    let cookies: Vec<_> =
+        cookies.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split("; ")).collect();
     some_if(!cookies.is_empty(), json!(cookies))
 }
 
@@ -108,10 +93,8 @@ fn query_parameters(query: &str) -> Option<Value> {
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         all.entry(name).or_default().push(value);
     }
-    let joined: Map<_, _> = all
-        .into_iter()
-        .map(|(name, values)| (name.into_owned(), json!(values.join(","))))
-        .collect();
+    let joined: Map<_, _> =
+        all.into_iter().map(|(name, values)| (name.into_owned(), json!(values.join(",")))).collect();
     some_if(!joined.is_empty(), Value::Object(joined))
 }
 
@@ -200,14 +183,8 @@ mod tests {
             let event = event(Request::post("/").header("Content-Type", content_type), body);
             (event["body"].clone(), event["isBase64Encoded"].clone())
         };
-        assert_eq!(
-            body("application/json; charset=utf-8", b"{}"),
-            (json!("{}"), json!(false))
-        );
-        assert_eq!(
-            body("multipart/form-data; boundary=x", b"--x"),
-            (json!("LS14"), json!(true))
-        );
+        assert_eq!(body("application/json; charset=utf-8", b"{}"), (json!("{}"), json!(false)));
+        assert_eq!(body("multipart/form-data; boundary=x", b"--x"), (json!("LS14"), json!(true)));
         assert_eq!(body("text/plain", b"\xff"), (json!("/w=="), json!(true)));
     }
 }

@@ -102,11 +102,7 @@ impl Gateway {
                 break;
             }
         }
-        if size > limit {
-            Err(StatusCode::PAYLOAD_TOO_LARGE)
-        } else {
-            Ok(received.freeze())
-        }
+        if size > limit { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(received.freeze()) }
     }
 
     /// The response, and who gave it.
@@ -117,10 +113,8 @@ impl Gateway {
         peer: SocketAddr,
     ) -> Result<(Response<Body>, String), StatusCode> {
         let path = self.without_stage(parts.uri.path());
-        let (route, path_parameters) = self
-            .routes
-            .find(parts.method.as_str(), path)
-            .ok_or(StatusCode::NOT_FOUND)?;
+        let (route, path_parameters) =
+            self.routes.find(parts.method.as_str(), path).ok_or(StatusCode::NOT_FOUND)?;
         let request_id = Uuid::new_v4().to_string();
         let context = event::Context {
             route_key: &route.key,
@@ -156,16 +150,11 @@ impl Gateway {
 
     /// A path as it is under the API's own address has the stage in front, one under a custom domain doesn't.
     fn without_stage<'a>(&self, path: &'a str) -> &'a str {
-        let rest = path
-            .strip_prefix('/')
-            .and_then(|path| path.strip_prefix(self.stage.as_str()));
+        let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(self.stage.as_str()));
         rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)
     }
 }
 
 fn headers_size(headers: &HeaderMap) -> usize {
-    headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum()
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }

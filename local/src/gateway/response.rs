@@ -27,35 +27,20 @@ pub(crate) fn from_function(json: &[u8]) -> Option<Response<Body>> {
     let value: Value = serde_json::from_slice(json).ok()?;
     if value.get("statusCode").is_none() {
         let json = [(header::CONTENT_TYPE, "application/json")];
-        return Some(axum::response::IntoResponse::into_response((
-            json,
-            value.to_string(),
-        )));
+        return Some(axum::response::IntoResponse::into_response((json, value.to_string())));
     }
     let answer: Answer = serde_json::from_value(value).ok()?;
     let body = answer.body.unwrap_or_default();
-    let body = if answer.is_base64_encoded {
-        BASE64_STANDARD.decode(body).ok()?
-    } else {
-        body.into_bytes()
-    };
+    let body = if answer.is_base64_encoded { BASE64_STANDARD.decode(body).ok()? } else { body.into_bytes() };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(answer.status_code).ok()?;
-    let headers = answer
-        .headers
-        .into_iter()
-        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+    let headers = answer.headers.into_iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
     for (name, value) in headers {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        response.headers_mut().insert(
-            HeaderName::try_from(name).ok()?,
-            HeaderValue::try_from(value).ok()?,
-        );
+        response.headers_mut().insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
     }
     for cookie in answer.cookies {
-        response
-            .headers_mut()
-            .append(header::SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
+        response.headers_mut().append(header::SET_COOKIE, HeaderValue::try_from(cookie).ok()?);
     }
     Some(response)
 }
@@ -75,10 +60,8 @@ mod tests {
 
     async fn read(answer: Value) -> Option<(StatusCode, String, Vec<u8>)> {
         let (parts, body) = from_function(answer.to_string().as_bytes())?.into_parts();
-        let content_type = parts
-            .headers
-            .get(header::CONTENT_TYPE)
-            .map(|value| value.to_str().unwrap().to_owned());
+        let content_type =
+            parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
         Some((parts.status, content_type.unwrap_or_default(), body))
     }
@@ -89,29 +72,18 @@ mod tests {
             "statusCode": 201, "headers": {"content-type": "image/png", "content-length": 99},
             "multiValueHeaders": {}, "body": "/w==", "isBase64Encoded": true, "cookies": []
         });
-        assert_eq!(
-            read(answer).await.unwrap(),
-            (StatusCode::CREATED, "image/png".to_owned(), vec![0xff])
-        );
+        assert_eq!(read(answer).await.unwrap(), (StatusCode::CREATED, "image/png".to_owned(), vec![0xff]));
     }
 
     #[tokio::test]
     async fn bare_json_is_the_body() {
-        let expected = (
-            StatusCode::OK,
-            "application/json".to_owned(),
-            br#"{"a":1}"#.to_vec(),
-        );
+        let expected = (StatusCode::OK, "application/json".to_owned(), br#"{"a":1}"#.to_vec());
         assert_eq!(read(json!({"a": 1})).await.unwrap(), expected);
     }
 
     #[tokio::test]
     async fn nonsense_is_no_answer() {
         assert!(read(json!({"statusCode": "many"})).await.is_none());
-        assert!(
-            read(json!({"statusCode": 200, "body": "?", "isBase64Encoded": true}))
-                .await
-                .is_none()
-        );
+        assert!(read(json!({"statusCode": 200, "body": "?", "isBase64Encoded": true})).await.is_none());
     }
 }

@@ -24,12 +24,7 @@ impl Routes {
     /// Takes the template's routes.
     pub(crate) fn new(routes: Vec<template::Route>) -> anyhow::Result<Self> {
         let mut all = Self::default();
-        for template::Route {
-            method,
-            path,
-            function,
-        } in routes
-        {
+        for template::Route { method, path, function } in routes {
             if path == "$default" {
                 all.default = Some(Route { key: path, function });
                 continue;
@@ -37,32 +32,20 @@ impl Routes {
             let key = format!("{method} {path}");
             let pattern = greedy_as_wildcard(&path);
             let of_method = all.by_method.entry(method).or_default();
-            of_method
-                .insert(
-                    pattern,
-                    Route {
-                        key: key.clone(),
-                        function,
-                    },
-                )
-                .context(key)?;
+            of_method.insert(pattern, Route { key: key.clone(), function }).context(key)?;
         }
         Ok(all)
     }
 
     /// The route of a request and the path's parameters, percent-decoded. `path` is without the stage.
     pub(crate) fn find(&self, method: &str, path: &str) -> Option<(&Route, BTreeMap<String, String>)> {
-        let matched = [method, "ANY"]
-            .into_iter()
-            .find_map(|method| self.by_method.get(method)?.at(path).ok());
+        let matched =
+            [method, "ANY"].into_iter().find_map(|method| self.by_method.get(method)?.at(path).ok());
         let Some(matched) = matched else {
             return Some((self.default.as_ref()?, BTreeMap::new()));
         };
         let parameters = matched.params.iter().map(|(name, value)| {
-            (
-                name.to_owned(),
-                percent_decode_str(value).decode_utf8_lossy().into_owned(),
-            )
+            (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned())
         });
         Some((matched.value, parameters.collect()))
     }
@@ -101,23 +84,14 @@ mod tests {
 
     #[test]
     fn a_fixed_segment_beats_a_parameter() {
-        assert_eq!(
-            find("GET", "/v1/things/new"),
-            ("GET /v1/things/new".into(), vec![])
-        );
-        assert_eq!(
-            find("GET", "/v1/things/old"),
-            ("GET /v1/things/{id}".into(), vec!["old".into()])
-        );
+        assert_eq!(find("GET", "/v1/things/new"), ("GET /v1/things/new".into(), vec![]));
+        assert_eq!(find("GET", "/v1/things/old"), ("GET /v1/things/{id}".into(), vec!["old".into()]));
     }
 
     #[test]
     fn the_method_must_match() {
         assert_eq!(find("DELETE", "/v1/things").0, "$default");
-        assert_eq!(
-            find("DELETE", "/files/a/b"),
-            ("ANY /files/{path+}".into(), vec!["a/b".into()])
-        );
+        assert_eq!(find("DELETE", "/files/a/b"), ("ANY /files/{path+}".into(), vec!["a/b".into()]));
     }
 
     #[test]

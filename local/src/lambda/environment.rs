@@ -77,13 +77,7 @@ impl Environment {
             .context("setpriv, of the package util-linux")?;
         copy_lines(process.stdout.take(), program);
         copy_lines(process.stderr.take(), program);
-        Ok(Self {
-            process,
-            api,
-            server,
-            built,
-            deadline: Instant::now(),
-        })
+        Ok(Self { process, api, server, built, deadline: Instant::now() })
     }
 
     /// Whether it can take another invocation: its process lives, and is of the binary as it is now.

@@ -59,10 +59,7 @@ impl Functions {
 
     /// Invokes a function. Once begun, an invocation goes on even if the caller no longer waits for it.
     pub(crate) async fn invoke(&self, name: &str, request_id: &str, event: Bytes) -> Invoked {
-        let failed = Invoked {
-            outcome: Err(Failure::Died),
-            start: Start::Cold,
-        };
+        let failed = Invoked { outcome: Err(Failure::Died), start: Start::Cold };
         let Some(function) = self.0.get(name).cloned() else {
             return failed;
         };
@@ -110,9 +107,9 @@ impl Function {
         };
         match settled {
             Ok(()) => self.idle.lock().push(environment),
-            Err(failure) => program
-                .console
-                .problem(&format!("{0}: {failure}; see logs/{0}.log", program.name)),
+            Err(failure) => {
+                program.console.problem(&format!("{0}: {failure}; see logs/{0}.log", program.name))
+            }
         }
     }
 
@@ -178,21 +175,13 @@ mod tests {
 
     /// The process that answered.
     async fn pid(functions: &Functions) -> Value {
-        let answer = functions
-            .invoke("f", "1", "go".into())
-            .await
-            .outcome
-            .unwrap()
-            .unwrap();
+        let answer = functions.invoke("f", "1", "go".into()).await.outcome.unwrap().unwrap();
         serde_json::from_slice(&answer).unwrap()
     }
 
     /// `T` is a stopped process.
     async fn until_frozen(pid: &Value) {
-        while !std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .unwrap()
-            .contains(") T ")
-        {
+        while !std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ") {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -228,25 +217,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_function_that_hangs_is_ended_by_its_timeout() {
-        let outcome = functions(&BINARIES[0])
-            .invoke("f", "2", "hang".into())
-            .await
-            .outcome;
+        let outcome = functions(&BINARIES[0]).invoke("f", "2", "hang".into()).await.outcome;
         assert!(matches!(outcome, Err(Failure::TimedOut)));
     }
 
     #[tokio::test]
     async fn an_error_is_passed_on() {
-        let error = functions(&BINARIES[0])
-            .invoke("f", "2", "fail".into())
-            .await
-            .outcome
-            .unwrap()
-            .unwrap_err();
-        assert_eq!(
-            serde_json::from_slice::<Value>(&error).unwrap(),
-            json!({"errorMessage": "no"})
-        );
+        let error =
+            functions(&BINARIES[0]).invoke("f", "2", "fail".into()).await.outcome.unwrap().unwrap_err();
+        assert_eq!(serde_json::from_slice::<Value>(&error).unwrap(), json!({"errorMessage": "no"}));
     }
 
     #[tokio::test]
@@ -254,10 +233,7 @@ mod tests {
         let functions = functions(&BINARIES[1]);
         let first = pid(&functions).await;
         until_frozen(&first).await;
-        std::fs::File::open(&BINARIES[1])
-            .unwrap()
-            .set_modified(std::time::SystemTime::UNIX_EPOCH)
-            .unwrap();
+        std::fs::File::open(&BINARIES[1]).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         assert_ne!(pid(&functions).await, first);
     }
 }

@@ -53,21 +53,13 @@ struct Extension {
 
 impl Pollers {
     fn all_wait(&self) -> bool {
-        self.runtime.is_some()
-            && self
-                .extensions
-                .values()
-                .all(|extension| extension.poller.is_some())
+        self.runtime.is_some() && self.extensions.values().all(|extension| extension.poller.is_some())
     }
 }
 
 impl RuntimeApi {
     pub(crate) fn new(function: String) -> Arc<Self> {
-        Arc::new(Self {
-            function,
-            state: Mutex::default(),
-            idle: watch::Sender::new(false),
-        })
+        Arc::new(Self { function, state: Mutex::default(), idle: watch::Sender::new(false) })
     }
 
     /// Waits until the runtime and every extension wait for their next event.
@@ -84,11 +76,7 @@ impl RuntimeApi {
         if let Some(runtime) = state.runtime.take() {
             let _gone = runtime.send(runtime_event(invocation));
         }
-        for extension in state
-            .extensions
-            .values_mut()
-            .filter(|extension| extension.wants_invoke)
-        {
+        for extension in state.extensions.values_mut().filter(|extension| extension.wants_invoke) {
             if let Some(poller) = extension.poller.take() {
                 let _gone = poller.send(extension_event(invocation));
             }
@@ -108,9 +96,7 @@ impl RuntimeApi {
             *poller = Some(sender);
             self.idle.send_replace(state.all_wait());
         }
-        event
-            .await
-            .unwrap_or_else(|_| error(StatusCode::CONFLICT, "Runtime.PolledTwice"))
+        event.await.unwrap_or_else(|_| error(StatusCode::CONFLICT, "Runtime.PolledTwice"))
     }
 
     fn finish(&self, request_id: &str, outcome: Outcome) -> Response<Body> {
@@ -129,14 +115,8 @@ impl RuntimeApi {
 pub(crate) fn router(api: Arc<RuntimeApi>) -> Router {
     Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next_invocation))
-        .route(
-            "/2018-06-01/runtime/invocation/{id}/response",
-            post(invocation_response),
-        )
-        .route(
-            "/2018-06-01/runtime/invocation/{id}/error",
-            post(invocation_error),
-        )
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(invocation_response))
+        .route("/2018-06-01/runtime/invocation/{id}/error", post(invocation_error))
         .route("/2018-06-01/runtime/init/error", post(failure))
         .route("/2020-01-01/extension/register", post(register))
         .route("/2020-01-01/extension/event/next", get(next_extension_event))
@@ -192,12 +172,8 @@ async fn register(State(api): State<Arc<RuntimeApi>>, Json(request): Json<Value>
 }
 
 async fn next_extension_event(State(api): State<Arc<RuntimeApi>>, headers: HeaderMap) -> Response<Body> {
-    let id = headers
-        .get("lambda-extension-identifier")
-        .and_then(|id| id.to_str().ok())
-        .unwrap_or_default();
-    api.wait(|pollers| Some(&mut pollers.extensions.get_mut(id)?.poller))
-        .await
+    let id = headers.get("lambda-extension-identifier").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    api.wait(|pollers| Some(&mut pollers.extensions.get_mut(id)?.poller)).await
 }
 
 fn runtime_event(invocation: &Invocation) -> Response<Body> {
@@ -224,11 +200,7 @@ fn extension_event(invocation: &Invocation) -> Response<Body> {
 
 fn trace_id(invocation: &Invocation) -> String {
     let random = invocation.request_id.replace('-', "");
-    format!(
-        "Root=1-{:08x}-{:.24};Sampled=0",
-        invocation.deadline / 1000,
-        random
-    )
+    format!("Root=1-{:08x}-{:.24};Sampled=0", invocation.deadline / 1000, random)
 }
 
 fn accepted() -> Response<Body> {

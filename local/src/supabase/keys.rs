@@ -38,11 +38,7 @@ impl Keys {
         match text(header::AUTHORIZATION.as_str()) {
             Some(value) => {
                 let token = value.strip_prefix("Bearer ")?;
-                if token.starts_with("sb_") {
-                    None
-                } else {
-                    self.role(token)
-                }
+                if token.starts_with("sb_") { None } else { self.role(token) }
             }
             None => self.role(text("apikey")?),
         }
@@ -56,25 +52,15 @@ mod tests {
 
     #[test]
     fn the_bearer_token_counts_where_there_is_one() {
-        let keys = Keys {
-            anon: "a.b.c".into(),
-            service: "sb_secret_x".into(),
-        };
+        let keys = Keys { anon: "a.b.c".into(), service: "sb_secret_x".into() };
         let role = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs
-                .iter()
-                .map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+            let pairs =
+                pairs.iter().map(|&(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
             keys.role_of_request(&pairs.collect())
         };
         assert_eq!(role(&[("apikey", "sb_secret_x")]), Some(Role::Service));
-        assert_eq!(
-            role(&[("apikey", "sb_secret_x"), ("authorization", "Bearer sb_secret_x")]),
-            None
-        );
-        assert_eq!(
-            role(&[("apikey", "sb_secret_x"), ("authorization", "Bearer a.b.c")]),
-            Some(Role::Anon)
-        );
+        assert_eq!(role(&[("apikey", "sb_secret_x"), ("authorization", "Bearer sb_secret_x")]), None);
+        assert_eq!(role(&[("apikey", "sb_secret_x"), ("authorization", "Bearer a.b.c")]), Some(Role::Anon));
         assert_eq!(role(&[("apikey", "sb_secret_x"), ("authorization", "")]), None);
         assert_eq!(role(&[]), None);
     }

@@ -28,10 +28,7 @@ pub(crate) async fn serve(listener: TcpListener, keys: Keys, storage: Storage, f
         .merge(storage.router())
         .merge(faults::router(faults.clone()))
         .fallback(async || {
-            (
-                StatusCode::NOT_FOUND,
-                Json(json!({ "message": "no Route matched with those values" })),
-            )
+            (StatusCode::NOT_FOUND, Json(json!({ "message": "no Route matched with those values" })))
         })
         .layer(cors);
     server::serve(listener, app, faults).await;

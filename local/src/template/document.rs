@@ -122,10 +122,7 @@ impl Document {
     pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
         let document: yaml_serde::Value = yaml_serde::from_str(text)?;
         let parameters: Parameters = serde_json::from_value(resolve(&document, &Map::new()))?;
-        Ok(serde_json::from_value(resolve(
-            &document,
-            &parameters.defaults(),
-        ))?)
+        Ok(serde_json::from_value(resolve(&document, &parameters.defaults()))?)
     }
 }
 
@@ -133,12 +130,8 @@ impl TryFrom<Document> for Template {
     type Error = anyhow::Error;
 
     fn try_from(document: Document) -> anyhow::Result<Self> {
-        let mut template = Template {
-            functions: Vec::new(),
-            routes: Vec::new(),
-            cors: None,
-            stage: "$default".to_owned(),
-        };
+        let mut template =
+            Template { functions: Vec::new(), routes: Vec::new(), cors: None, stage: "$default".to_owned() };
         for (id, resource) in document.resources {
             match resource.r#type.as_str() {
                 "AWS::Serverless::HttpApi" => {
@@ -171,27 +164,17 @@ impl Template {
     ) {
         for event in own.events.into_values().filter(|event| event.r#type == "HttpApi") {
             self.routes.push(Route {
-                method: event
-                    .properties
-                    .method
-                    .unwrap_or_else(|| "ANY".to_owned())
-                    .to_uppercase(),
+                method: event.properties.method.unwrap_or_else(|| "ANY".to_owned()).to_uppercase(),
                 path: event.properties.path.unwrap_or_else(|| "$default".to_owned()),
                 function: name.clone(),
             });
         }
-        let variables = globals
-            .environment
-            .variables
-            .iter()
-            .chain(&own.environment.variables);
+        let variables = globals.environment.variables.iter().chain(&own.environment.variables);
         self.functions.push(Function {
             id,
             timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(3)),
             memory: own.memory_size.or(globals.memory_size).unwrap_or(128),
-            variables: variables
-                .map(|(name, value)| (name.clone(), text(value)))
-                .collect(),
+            variables: variables.map(|(name, value)| (name.clone(), text(value))).collect(),
             name,
         });
     }

@@ -111,19 +111,10 @@ Resources:
 
     #[test]
     fn routes_lead_to_binaries() {
-        let routes: Vec<_> = template()
-            .routes
-            .into_iter()
-            .map(|route| (route.method, route.path, route.function))
-            .collect();
-        let expected = [
-            ("GET", "/v1/things/{id}", "get-thing"),
-            ("ANY", "$default", "route-not-found"),
-        ];
-        assert_eq!(
-            routes,
-            expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()))
-        );
+        let routes: Vec<_> =
+            template().routes.into_iter().map(|route| (route.method, route.path, route.function)).collect();
+        let expected = [("GET", "/v1/things/{id}", "get-thing"), ("ANY", "$default", "route-not-found")];
+        assert_eq!(routes, expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
     }
 
     #[test]

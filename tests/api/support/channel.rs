@@ -53,14 +53,8 @@ impl Channel {
             }),
             _ => json!(["1", "1", channel.topic, "phx_join", payload]),
         };
-        channel
-            .socket
-            .send(Message::text(join.to_string()))
-            .await
-            .unwrap();
-        let reply = timeout(PATIENCE, channel.frame("phx_reply"))
-            .await
-            .expect("an answer to phx_join");
+        channel.socket.send(Message::text(join.to_string())).await.unwrap();
+        let reply = timeout(PATIENCE, channel.frame("phx_reply")).await.expect("an answer to phx_join");
         assert_eq!(reply["status"], "ok", "{reply}");
         channel
     }

@@ -38,10 +38,7 @@ impl Chat {
             http: http_client(),
         };
         chat.db
-            .execute(
-                "insert into tinychat.tenants (id, name) values ($1, 'Test')",
-                &[&chat.tenant],
-            )
+            .execute("insert into tinychat.tenants (id, name) values ($1, 'Test')", &[&chat.tenant])
             .await
             .unwrap();
         chat.add_key(&chat.key).await;
@@ -68,8 +65,7 @@ impl Chat {
 
     /// Sends a text message, and gives it as answered.
     pub async fn send(&self, sender: &str, body: &str) -> Value {
-        self.send_with(&json!({ "sender_id": sender, "body": body }))
-            .await
+        self.send_with(&json!({ "sender_id": sender, "body": body })).await
     }
 
     /// Sends a message with this JSON body, and gives it as answered.
@@ -79,20 +75,14 @@ impl Chat {
 
     /// The conversation's history, with a query string.
     pub async fn history(&self, query: &str) -> Vec<Value> {
-        let mut answer = self
-            .call(Request::get(self.path(&format!("messages{query}"))))
-            .await
-            .ok();
+        let mut answer = self.call(Request::get(self.path(&format!("messages{query}")))).await.ok();
         super::assert_keys(&answer, &["messages"]);
         serde_json::from_value(answer["messages"].take()).unwrap()
     }
 
     /// The conversations of a user.
     pub async fn conversations_of(&self, user: &str) -> Vec<Value> {
-        let mut answer = self
-            .call(Request::get(format!("/v1/conversations?user_id={user}")))
-            .await
-            .ok();
+        let mut answer = self.call(Request::get(format!("/v1/conversations?user_id={user}"))).await.ok();
         super::assert_keys(&answer, &["conversations"]);
         serde_json::from_value(answer["conversations"].take()).unwrap()
     }
@@ -100,10 +90,8 @@ impl Chat {
     /// Sends a request as a browser would from another origin, and asserts that the browser may read the answer.
     pub async fn call(&self, request: Request) -> Answer {
         let url = format!("{}{}", setting("API_URL"), request.path);
-        let mut builder = self
-            .http
-            .request(request.method.clone(), url)
-            .header("origin", "https://app.example");
+        let mut builder =
+            self.http.request(request.method.clone(), url).header("origin", "https://app.example");
         builder = match &request.key {
             Key::Own => builder.header("x-tinychat-api-key", &self.key),
             Key::Missing => builder,
@@ -113,12 +101,7 @@ impl Chat {
             builder = builder.header("content-type", &request.content_type);
         }
         let answer = self.fetch(builder.body(request.body)).await;
-        assert_eq!(
-            answer.header("access-control-allow-origin"),
-            "*",
-            "{}",
-            answer.request
-        );
+        assert_eq!(answer.header("access-control-allow-origin"), "*", "{}", answer.request);
         answer
     }
 
@@ -126,11 +109,7 @@ impl Chat {
     pub async fn fetch(&self, request: reqwest::RequestBuilder) -> Answer {
         let request = request.build().unwrap();
         let line = format!("{} {}", request.method(), request.url());
-        let response = self
-            .http
-            .execute(request)
-            .await
-            .unwrap_or_else(|error| panic!("{line}: {error:?}"));
+        let response = self.http.execute(request).await.unwrap_or_else(|error| panic!("{line}: {error:?}"));
         Answer {
             request: line,
             status: response.status().as_u16(),
@@ -168,10 +147,7 @@ impl Chat {
     /// Makes the tenant `active`, `overage` or `suspended`.
     pub async fn set_status(&self, status: &str) {
         self.db
-            .execute(
-                "update tinychat.tenants set status = $1 where id = $2",
-                &[&status, &self.tenant],
-            )
+            .execute("update tinychat.tenants set status = $1 where id = $2", &[&status, &self.tenant])
             .await
             .unwrap();
     }
@@ -179,10 +155,7 @@ impl Chat {
     /// Gives the tenant another key.
     pub async fn add_key(&self, key: &str) {
         let add = "insert into tinychat.api_keys (hash, tenant_id, prefix) values ($1, $2, left($3, 12))";
-        self.db
-            .execute(add, &[&hash(key), &self.tenant, &key])
-            .await
-            .unwrap();
+        self.db.execute(add, &[&hash(key), &self.tenant, &key]).await.unwrap();
     }
 
     /// Revokes the key that the tenant began with.
@@ -197,9 +170,7 @@ fn hash(key: &str) -> Vec<u8> {
 }
 
 async fn connect() -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(&setting("DATABASE_URL"), NoTls)
-        .await
-        .unwrap();
+    let (client, connection) = tokio_postgres::connect(&setting("DATABASE_URL"), NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
@@ -207,9 +178,5 @@ async fn connect() -> tokio_postgres::Client {
 /// A client for plain HTTP on this machine: TLS roots are not loaded, which would cost more than all its requests.
 fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()
-        .unwrap()
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
 }

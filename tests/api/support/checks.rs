@@ -75,55 +75,34 @@ pub async fn both_base_paths_answer_200(example: Example) {
     let chat = Chat::new().await;
     let request = example(&chat);
     chat.call(request.clone()).await.ok();
-    chat.call(Request {
-        path: format!("/api{}", request.path),
-        ..request
-    })
-    .await
-    .ok();
+    chat.call(Request { path: format!("/api{}", request.path), ..request }).await.ok();
 }
 
 pub async fn a_preflight_needs_no_key(example: Example) {
     let chat = Chat::new().await;
     let request = example(&chat);
     let preflight = chat
-        .request(
-            Method::OPTIONS,
-            &format!("{}{}", super::setting("API_URL"), request.path),
-        )
+        .request(Method::OPTIONS, &format!("{}{}", super::setting("API_URL"), request.path))
         .header("origin", "https://app.example")
         .header("access-control-request-method", request.method.as_str())
-        .header(
-            "access-control-request-headers",
-            "content-type,x-tinychat-api-key",
-        );
+        .header("access-control-request-headers", "content-type,x-tinychat-api-key");
     let answer = chat.fetch(preflight).await;
     assert!((200..300).contains(&answer.status), "{}", answer.status);
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     let list = |name| {
-        let mut list: Vec<_> = answer
-            .header(name)
-            .split(',')
-            .map(|item| item.trim().to_lowercase())
-            .collect();
+        let mut list: Vec<_> =
+            answer.header(name).split(',').map(|item| item.trim().to_lowercase()).collect();
         list.sort_unstable();
         list
     };
-    assert_eq!(
-        list("access-control-allow-methods"),
-        ["delete", "get", "options", "patch", "post"]
-    );
-    assert_eq!(
-        list("access-control-allow-headers"),
-        ["content-type", "x-tinychat-api-key"]
-    );
+    assert_eq!(list("access-control-allow-methods"), ["delete", "get", "options", "patch", "post"]);
+    assert_eq!(list("access-control-allow-headers"), ["content-type", "x-tinychat-api-key"]);
 }
 
 pub async fn a_missing_key_answers_401(example: Example) {
     let chat = Chat::new().await;
     for request in [example(&chat).without_key(), example(&chat).with_key("")] {
-        chat.refuses(request, 401, "missing x-tinychat-api-key header")
-            .await;
+        chat.refuses(request, 401, "missing x-tinychat-api-key header").await;
     }
 }
 
@@ -142,8 +121,7 @@ pub async fn a_malformed_key_answers_401(example: Example) {
         "' or true --".to_owned(),
     ];
     for key in keys {
-        chat.refuses(example(&chat).with_key(key), 401, "invalid api key")
-            .await;
+        chat.refuses(example(&chat).with_key(key), 401, "invalid api key").await;
     }
 }
 
@@ -156,8 +134,7 @@ pub async fn an_unknown_key_answers_401(example: Example) {
         format!("{}a", chat.key),
     ];
     for key in unknown.into_iter().filter(|key| *key != chat.key) {
-        chat.refuses(example(&chat).with_key(key), 401, "invalid api key")
-            .await;
+        chat.refuses(example(&chat).with_key(key), 401, "invalid api key").await;
     }
 }
 
@@ -179,8 +156,7 @@ pub async fn a_suspended_tenant_answers_403(example: Example) {
 async fn is_turned_away_when(status: &str, example: Example) {
     let chat = Chat::new().await;
     chat.set_status(status).await;
-    chat.refuses(example(&chat), 403, &format!("tenant is {status}"))
-        .await;
+    chat.refuses(example(&chat), 403, &format!("tenant is {status}")).await;
     chat.set_status("active").await;
     chat.call(example(&chat)).await.ok();
 }
@@ -194,9 +170,7 @@ pub async fn an_unknown_conversation_answers_404(example: Example) {
 pub async fn another_tenants_conversation_answers_404(example: Example) {
     let (chat, stranger) = (Chat::new().await, Chat::new().await);
     let before = chat.rows().await;
-    stranger
-        .refuses(example(&chat), 404, "conversation not found")
-        .await;
+    stranger.refuses(example(&chat), 404, "conversation not found").await;
     assert_eq!(chat.rows().await, before);
 }
 
@@ -242,8 +216,7 @@ pub async fn a_body_that_is_no_json_object_answers_400(example: Example) {
         nested.as_bytes(),
     ];
     for body in bodies {
-        chat.refuses(whole.clone().body("application/json", body), 400, "invalid json")
-            .await;
+        chat.refuses(whole.clone().body("application/json", body), 400, "invalid json").await;
     }
     chat.call(whole).await.ok();
 }
@@ -253,67 +226,39 @@ pub async fn a_bad_body_with_a_bad_key_answers_401(example: Example) {
     for body in ["{", "{}"] {
         let request = example(&chat).body("application/json", body);
         let unknown = format!("pk_live_{}", Uuid::new_v4().simple());
-        chat.refuses(request.clone().with_key(unknown), 401, "invalid api key")
-            .await;
-        chat.refuses(request.clone().with_key("pk_"), 401, "invalid api key")
-            .await;
-        chat.refuses(request.without_key(), 401, "missing x-tinychat-api-key header")
-            .await;
+        chat.refuses(request.clone().with_key(unknown), 401, "invalid api key").await;
+        chat.refuses(request.clone().with_key("pk_"), 401, "invalid api key").await;
+        chat.refuses(request.without_key(), 401, "missing x-tinychat-api-key header").await;
     }
 }
 
 pub async fn a_bad_body_from_an_overage_tenant_answers_403(example: Example) {
     let chat = Chat::new().await;
     chat.set_status("overage").await;
-    chat.refuses(
-        example(&chat).body("application/json", "{"),
-        403,
-        "tenant is overage",
-    )
-    .await;
+    chat.refuses(example(&chat).body("application/json", "{"), 403, "tenant is overage").await;
 }
 
 pub async fn fields_that_nobody_knows_are_ignored(example: Example) {
     let chat = Chat::new().await;
-    chat.call(example(&chat).with(&json!({ "x": [{}], "tenant_id": 1, "id": null })))
-        .await
-        .ok();
+    chat.call(example(&chat).with(&json!({ "x": [{}], "tenant_id": 1, "id": null }))).await.ok();
 }
 
 pub async fn the_content_type_does_not_matter(example: Example) {
     let chat = Chat::new().await;
-    for content_type in [
-        "",
-        "text/plain",
-        "application/octet-stream",
-        "application/x-nobody-knows; q=\"",
-        "image/png",
-    ] {
-        let request = Request {
-            content_type: content_type.to_owned(),
-            ..example(&chat)
-        };
+    for content_type in
+        ["", "text/plain", "application/octet-stream", "application/x-nobody-knows; q=\"", "image/png"]
+    {
+        let request = Request { content_type: content_type.to_owned(), ..example(&chat) };
         chat.call(request).await.ok();
     }
 }
 
 pub async fn an_unknown_message_answers_404_whoever_asks(example: Example) {
     let mut chat = Chat::new().await;
-    for id in [
-        &Uuid::now_v7().to_string(),
-        &Uuid::nil().to_string(),
-        "m_42",
-        "%00",
-        "%27",
-    ] {
+    for id in [&Uuid::now_v7().to_string(), &Uuid::nil().to_string(), "m_42", "%00", "%27"] {
         chat.message["id"] = json!(id);
         for sender in ["ada", "bob"] {
-            chat.refuses(
-                example(&chat).with_field("sender_id", sender),
-                404,
-                "message not found",
-            )
-            .await;
+            chat.refuses(example(&chat).with_field("sender_id", sender), 404, "message not found").await;
         }
     }
 }
@@ -336,8 +281,7 @@ pub async fn another_sender_answers_403(example: Example) {
     let chat = Chat::new().await;
     for sender in ["bob", "ADA", "ada "] {
         let request = example(&chat).with_field("sender_id", sender);
-        chat.refuses(request, 403, "only the sender may change this message")
-            .await;
+        chat.refuses(request, 403, "only the sender may change this message").await;
     }
 }
 
@@ -345,12 +289,7 @@ pub async fn input_is_checked_before_the_conversation_and_that_before_the_messag
     let mut chat = Chat::new().await;
     chat.conversation = Uuid::new_v4().to_string();
     chat.message["id"] = json!("m_42");
-    chat.refuses(
-        example(&chat).without_field("sender_id"),
-        400,
-        "sender_id is required",
-    )
-    .await;
+    chat.refuses(example(&chat).without_field("sender_id"), 400, "sender_id is required").await;
     chat.refuses(example(&chat), 404, "conversation not found").await;
 }
 
@@ -358,11 +297,9 @@ pub async fn input_is_checked_before_the_conversation_and_that_before_the_messag
 pub async fn required_string(example: Example, field: &str, max: usize) {
     let chat = Chat::new().await;
     let is_required = format!("{field} is required");
-    chat.refuses(example(&chat).without_field(field), 400, &is_required)
-        .await;
+    chat.refuses(example(&chat).without_field(field), 400, &is_required).await;
     for nothing in [Value::Null, json!("")] {
-        chat.refuses(example(&chat).with_field(field, nothing), 400, &is_required)
-            .await;
+        chat.refuses(example(&chat).with_field(field, nothing), 400, &is_required).await;
     }
     refuses_bad_strings(&chat, example, field, max).await;
 }
@@ -373,31 +310,25 @@ pub async fn optional_string(example: Example, field: &str, max: usize) {
     for nothing in [Value::Null, json!("")] {
         chat.call(example(&chat).with_field(field, nothing)).await.ok();
     }
-    chat.call(example(&chat).with_field(field, "💬".repeat(max)))
-        .await
-        .ok();
+    chat.call(example(&chat).with_field(field, "💬".repeat(max))).await.ok();
     refuses_bad_strings(&chat, example, field, max).await;
 }
 
 async fn refuses_bad_strings(chat: &Chat, example: Example, field: &str, max: usize) {
     for other in [json!(42), json!(true), json!(["text"]), json!({ "text": "text" })] {
         let text = format!("{field} must be a string");
-        chat.refuses(example(chat).with_field(field, other), 400, &text)
-            .await;
+        chat.refuses(example(chat).with_field(field, other), 400, &text).await;
     }
     let text = format!("{field} must not contain NUL");
-    chat.refuses(example(chat).with_field(field, "te\u{0}xt"), 400, &text)
-        .await;
+    chat.refuses(example(chat).with_field(field, "te\u{0}xt"), 400, &text).await;
     let text = format!("{field} is too long");
-    chat.refuses(example(chat).with_field(field, "x".repeat(max + 1)), 400, &text)
-        .await;
+    chat.refuses(example(chat).with_field(field, "x".repeat(max + 1)), 400, &text).await;
 }
 
 /// Asserts that the example request is refused when a field of its body has one of these values.
 pub async fn refuses_values(example: Example, field: &str, values: &[(Value, &str)]) {
     let chat = Chat::new().await;
     for (value, text) in values {
-        chat.refuses(example(&chat).with_field(field, value.clone()), 400, text)
-            .await;
+        chat.refuses(example(&chat).with_field(field, value.clone()), 400, text).await;
     }
 }

@@ -37,10 +37,7 @@ impl Function {
     pub async fn start(name: &str, changes: &[(&str, &str)]) -> Self {
         let (events, next_events) = mpsc::channel(1);
         let (next_outcomes, outcomes) = mpsc::channel(1);
-        let api = RuntimeApi {
-            events: Mutex::new(next_events),
-            outcomes: next_outcomes,
-        };
+        let api = RuntimeApi { events: Mutex::new(next_events), outcomes: next_outcomes };
         let address = serve(api).await;
         let process = Command::new(binary(name))
             .env_clear()
@@ -55,34 +52,21 @@ impl Function {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}; the local cloud builds it"));
-        Self {
-            name: name.to_owned(),
-            events,
-            outcomes,
-            _process: process,
-        }
+        Self { name: name.to_owned(), events, outcomes, _process: process }
     }
 
     /// Hands over an event, and gives what the function makes of it.
     pub async fn invoke(&mut self, event: Value) -> Outcome {
         self.events.send(event).await.unwrap();
         let outcome = timeout(Duration::from_secs(15), self.outcomes.recv()).await;
-        outcome
-            .unwrap_or_else(|_| panic!("{} died or hangs", self.name))
-            .unwrap()
+        outcome.unwrap_or_else(|_| panic!("{} died or hangs", self.name)).unwrap()
     }
 
     /// Hands over an HTTP event, and gives the answer's status and JSON body.
     pub async fn call(&mut self, event: Value) -> (u64, Value) {
-        let answer = self
-            .invoke(event)
-            .await
-            .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let answer = self.invoke(event).await.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let body = answer["body"].as_str().unwrap_or_default();
-        (
-            answer["statusCode"].as_u64().unwrap(),
-            serde_json::from_str(body).unwrap(),
-        )
+        (answer["statusCode"].as_u64().unwrap(), serde_json::from_str(body).unwrap())
     }
 }
 
@@ -96,9 +80,7 @@ pub fn event(function: &str) -> Value {
 /// The names of all functions: those of their folders.
 pub fn functions() -> Vec<String> {
     let folders = std::fs::read_dir(project().join("functions")).unwrap();
-    folders
-        .map(|folder| folder.unwrap().file_name().into_string().unwrap())
-        .collect()
+    folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 fn project() -> &'static Path {
@@ -107,17 +89,8 @@ fn project() -> &'static Path {
 
 /// The functions are built beside this very program, unless `FUNCTION_BIN_DIR` names another folder.
 fn binary(name: &str) -> PathBuf {
-    let beside = || {
-        std::env::current_exe()
-            .unwrap()
-            .ancestors()
-            .nth(2)
-            .unwrap()
-            .to_owned()
-    };
-    std::env::var_os("FUNCTION_BIN_DIR")
-        .map_or_else(beside, PathBuf::from)
-        .join(name)
+    let beside = || std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+    std::env::var_os("FUNCTION_BIN_DIR").map_or_else(beside, PathBuf::from).join(name)
 }
 
 /// The settings of the local cloud's own functions.
@@ -146,15 +119,9 @@ async fn next(State(api): State<Arc<RuntimeApi>>) -> ([(&'static str, &'static s
         return std::future::pending().await;
     };
     let headers = [
-        (
-            "lambda-runtime-aws-request-id",
-            "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
-        ),
+        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
         ("lambda-runtime-deadline-ms", "32503680000000"),
-        (
-            "lambda-runtime-invoked-function-arn",
-            "arn:aws:lambda:eu-central-1:123456789012:function:test",
-        ),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:test"),
     ];
     (headers, event.to_string())
 }

@@ -25,12 +25,7 @@ pub async fn relay(address: &str) -> u16 {
 
 /// A port of this machine that nobody listens on.
 pub async fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
 /// The functions' `DATABASE_URL` with another port.

@@ -40,27 +40,15 @@ impl Request {
     }
 
     pub fn post(path: impl Into<String>, body: &Value) -> Self {
-        Self {
-            method: Method::POST,
-            ..Self::get(path)
-        }
-        .json(body)
+        Self { method: Method::POST, ..Self::get(path) }.json(body)
     }
 
     pub fn patch(path: impl Into<String>, body: &Value) -> Self {
-        Self {
-            method: Method::PATCH,
-            ..Self::get(path)
-        }
-        .json(body)
+        Self { method: Method::PATCH, ..Self::get(path) }.json(body)
     }
 
     pub fn delete(path: impl Into<String>, body: &Value) -> Self {
-        Self {
-            method: Method::DELETE,
-            ..Self::get(path)
-        }
-        .json(body)
+        Self { method: Method::DELETE, ..Self::get(path) }.json(body)
     }
 
     pub fn json(self, body: &Value) -> Self {
@@ -68,19 +56,13 @@ impl Request {
     }
 
     pub fn body(self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            content_type: content_type.into(),
-            body: body.into(),
-            ..self
-        }
+        Self { content_type: content_type.into(), body: body.into(), ..self }
     }
 
     /// The request with some fields of its JSON body set to other values.
     pub fn with(self, changes: &Value) -> Self {
         let mut body: Value = serde_json::from_slice(&self.body).unwrap();
-        body.as_object_mut()
-            .unwrap()
-            .extend(changes.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         self.json(&body)
     }
 
@@ -98,17 +80,11 @@ impl Request {
 
     /// The request with this text for a key.
     pub fn with_key(self, key: impl Into<String>) -> Self {
-        Self {
-            key: Key::Other(key.into()),
-            ..self
-        }
+        Self { key: Key::Other(key.into()), ..self }
     }
 
     /// The request without the key header.
     pub fn without_key(self) -> Self {
-        Self {
-            key: Key::Missing,
-            ..self
-        }
+        Self { key: Key::Missing, ..self }
     }
 }

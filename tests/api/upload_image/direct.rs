@@ -7,10 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 fn request(chat: &Chat) -> Request {
-    Request::post(
-        chat.path("upload"),
-        &json!({ "content_type": "image/png", "size": PNG.len() }),
-    )
+    Request::post(chat.path("upload"), &json!({ "content_type": "image/png", "size": PNG.len() }))
 }
 
 every_route!(request);
@@ -24,9 +21,7 @@ checks! { request: json_route {
 
 /// Asks for a direct upload of a file, and gives the answer.
 async fn sign(chat: &Chat, mime: &str, size: usize) -> Value {
-    chat.call(request(chat).with(&json!({ "content_type": mime, "size": size })))
-        .await
-        .ok()
+    chat.call(request(chat).with(&json!({ "content_type": mime, "size": size }))).await.ok()
 }
 
 /// Uploads as the answer says, with some headers set to other values.
@@ -35,10 +30,7 @@ async fn put(chat: &Chat, answer: &Value, changes: &[(&str, &str)], bytes: Vec<u
     let mut request = chat.request(Method::PUT, upload["url"].as_str().unwrap());
     for (name, value) in upload["headers"].as_object().unwrap() {
         let name = name.to_lowercase();
-        let other = changes
-            .iter()
-            .find(|(changed, _)| *changed == name)
-            .map(|(_, value)| *value);
+        let other = changes.iter().find(|(changed, _)| *changed == name).map(|(_, value)| *value);
         // The length is the client's own business: a browser doesn't even let it be set.
         if name != "content-length" {
             request = request.header(&name, other.unwrap_or(value.as_str().unwrap()));
@@ -48,12 +40,7 @@ async fn put(chat: &Chat, answer: &Value, changes: &[(&str, &str)], bytes: Vec<u
 }
 
 async fn is_absent(chat: &Chat, answer: &Value) -> bool {
-    !(200..300).contains(
-        &chat
-            .fetch(chat.request(Method::GET, answer["url"].as_str().unwrap()))
-            .await
-            .status,
-    )
+    !(200..300).contains(&chat.fetch(chat.request(Method::GET, answer["url"].as_str().unwrap())).await.status)
 }
 
 #[tokio::test]
@@ -95,11 +82,7 @@ async fn a_direct_upload_of_another_type_or_length_is_refused() {
         (&[], Vec::new()),
     ] {
         let refused = put(&chat, &answer, changes, bytes).await;
-        assert!(
-            (400..500).contains(&refused.status),
-            "{changes:?}: {}",
-            refused.status
-        );
+        assert!((400..500).contains(&refused.status), "{changes:?}: {}", refused.status);
         assert!(is_absent(&chat, &answer).await);
     }
     assert_eq!(put(&chat, &answer, &[], PNG.to_vec()).await.status, 200);
@@ -108,10 +91,8 @@ async fn a_direct_upload_of_another_type_or_length_is_refused() {
 #[tokio::test]
 async fn a_direct_uploads_url_is_good_for_one_path_only() {
     let chat = Chat::new().await;
-    let (answer, other) = (
-        sign(&chat, "image/png", PNG.len()).await,
-        sign(&chat, "image/png", PNG.len()).await,
-    );
+    let (answer, other) =
+        (sign(&chat, "image/png", PNG.len()).await, sign(&chat, "image/png", PNG.len()).await);
     let url = answer["upload"]["url"].as_str().unwrap();
     let paths = [answer["path"].as_str().unwrap(), other["path"].as_str().unwrap()];
     assert!(url.contains(paths[0]), "{url}");
@@ -129,8 +110,7 @@ async fn a_direct_upload_of_a_type_that_is_not_allowed_answers_415() {
     let chat = Chat::new().await;
     for mime in ["image/svg+xml", "text/html", "png"] {
         let request = request(&chat).with_field("content_type", mime);
-        chat.refuses(request, 415, &format!("unsupported mime: {mime}"))
-            .await;
+        chat.refuses(request, 415, &format!("unsupported mime: {mime}")).await;
     }
     required_string(request, "content_type", 255).await;
 }
@@ -142,29 +122,11 @@ async fn a_direct_upload_is_1_byte_to_10_mb() {
         sign(&chat, "image/png", size).await;
     }
     for size in [json!(MAX + 1), json!(u64::MAX)] {
-        chat.refuses(
-            request(&chat).with_field("size", size),
-            413,
-            "file too large (>10 MB)",
-        )
-        .await;
+        chat.refuses(request(&chat).with_field("size", size), 413, "file too large (>10 MB)").await;
     }
-    chat.refuses(request(&chat).without_field("size"), 400, "size is required")
-        .await;
-    chat.refuses(
-        request(&chat).with_field("size", Value::Null),
-        400,
-        "size is required",
-    )
-    .await;
-    for size in [
-        json!(0),
-        json!(-1),
-        json!(1.5),
-        json!("1"),
-        json!([1]),
-        json!(true),
-    ] {
+    chat.refuses(request(&chat).without_field("size"), 400, "size is required").await;
+    chat.refuses(request(&chat).with_field("size", Value::Null), 400, "size is required").await;
+    for size in [json!(0), json!(-1), json!(1.5), json!("1"), json!([1]), json!(true)] {
         chat.refuses(
             request(&chat).with_field("size", size),
             400,

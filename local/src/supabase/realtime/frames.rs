@@ -38,13 +38,7 @@ impl Version {
             (Self::V1, Message::Text(text)) => serde_json::from_str(text).ok(),
             (Self::V2, Message::Text(text)) => {
                 let (join_ref, reference, topic, event, payload) = serde_json::from_str(text).ok()?;
-                Some(Frame {
-                    join_ref,
-                    reference,
-                    topic,
-                    event,
-                    payload,
-                })
+                Some(Frame { join_ref, reference, topic, event, payload })
             }
             (Self::V2, Message::Binary(bytes)) => decode_broadcast(bytes),
             _ => None,
@@ -55,13 +49,7 @@ impl Version {
     pub(crate) fn encode(self, frame: &Frame) -> Message {
         let text = match self {
             Self::V1 => json!(frame),
-            Self::V2 => json!([
-                frame.join_ref,
-                frame.reference,
-                frame.topic,
-                frame.event,
-                frame.payload
-            ]),
+            Self::V2 => json!([frame.join_ref, frame.reference, frame.topic, frame.event, frame.payload]),
         };
         Message::text(text.to_string())
     }
@@ -136,14 +124,8 @@ mod tests {
     fn version_2_broadcasts_in_binary() {
         let bytes = b"\x03\x01\x01\x0a\x03\x00\x0112realtime:ahey{\"a\":1}".as_slice();
         let decoded = Version::V2.decode(&Message::binary(bytes)).unwrap();
-        assert_eq!(
-            decoded.payload,
-            json!({"type": "broadcast", "event": "hey", "payload": {"a": 1}})
-        );
-        assert_eq!(
-            (decoded.topic.as_str(), decoded.event.as_str()),
-            ("realtime:a", "broadcast")
-        );
+        assert_eq!(decoded.payload, json!({"type": "broadcast", "event": "hey", "payload": {"a": 1}}));
+        assert_eq!((decoded.topic.as_str(), decoded.event.as_str()), ("realtime:a", "broadcast"));
         let cut = bytes.get(..12).unwrap();
         assert_eq!(Version::V2.decode(&Message::binary(cut)), None);
     }

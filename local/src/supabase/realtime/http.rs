@@ -25,10 +25,7 @@ const MAX_BATCH: usize = 32 * 1024 * 1024;
 pub(super) fn router() -> Router<Arc<Realtime>> {
     Router::new()
         .route("/realtime/v1/api/broadcast", post(broadcast))
-        .route(
-            "/realtime/v1/api/broadcast/{topic}/events/{event}",
-            post(broadcast_one),
-        )
+        .route("/realtime/v1/api/broadcast/{topic}/events/{event}", post(broadcast_one))
         .layer(DefaultBodyLimit::max(MAX_BATCH))
 }
 
@@ -68,15 +65,7 @@ async fn broadcast_one(
     body: Bytes,
 ) -> Response<Body> {
     match serde_json::from_slice(&body) {
-        Ok(payload) => realtime.send_all(
-            &headers,
-            vec![Outgoing {
-                topic,
-                event,
-                payload,
-                private,
-            }],
-        ),
+        Ok(payload) => realtime.send_all(&headers, vec![Outgoing { topic, event, payload, private }]),
         Err(error) => realtime.refuse(&headers, &json!({ "payload": [error.to_string()] })),
     }
 }
@@ -85,23 +74,15 @@ impl Realtime {
     fn send_all(&self, headers: &HeaderMap, messages: Vec<Outgoing>) -> Response<Body> {
         let too_large = |message: &Outgoing| json!(message.payload).to_string().len() > MAX_PAYLOAD;
         if messages.iter().any(too_large) {
-            return self.refuse(
-                headers,
-                &json!({ "payload": ["Payload size exceeds tenant limit"] }),
-            );
+            return self.refuse(headers, &json!({ "payload": ["Payload size exceeds tenant limit"] }));
         }
         let Some(role) = self.keys.role_of_request(headers) else {
             return unauthorized();
         };
         // As the real server does: a private message that the caller may not send is dropped without a word.
-        for message in messages
-            .into_iter()
-            .filter(|message| !message.private || role == Role::Service)
-        {
-            let channel = Channel {
-                topic: format!("{TOPIC_PREFIX}{}", message.topic),
-                private: message.private,
-            };
+        for message in messages.into_iter().filter(|message| !message.private || role == Role::Service) {
+            let channel =
+                Channel { topic: format!("{TOPIC_PREFIX}{}", message.topic), private: message.private };
             let payload = broadcast_payload(&message.event, &Value::Object(message.payload));
             self.hub.publish(&channel, payload, None);
         }
@@ -110,11 +91,7 @@ impl Realtime {
 
     fn refuse(&self, headers: &HeaderMap, errors: &Value) -> Response<Body> {
         match self.keys.role_of_request(headers) {
-            Some(_) => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                Json(json!({ "errors": errors })),
-            )
-                .into_response(),
+            Some(_) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "errors": errors }))).into_response(),
             None => unauthorized(),
         }
     }

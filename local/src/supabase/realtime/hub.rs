@@ -40,11 +40,7 @@ impl Hub {
     /// Puts a client into a channel, and out of what it had joined under the same topic before.
     pub(crate) fn join(&self, channel: &Channel, member: Member) {
         self.leave(member.client, &channel.topic);
-        self.channels
-            .lock()
-            .entry(channel.clone())
-            .or_default()
-            .push(member);
+        self.channels.lock().entry(channel.clone()).or_default().push(member);
     }
 
     pub(crate) fn leave(&self, client: u64, topic: &str) {
@@ -95,23 +91,12 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     fn channel(private: bool) -> Channel {
-        Channel {
-            topic: "realtime:a".to_owned(),
-            private,
-        }
+        Channel { topic: "realtime:a".to_owned(), private }
     }
 
     fn join(hub: &Hub, private: bool, own_broadcasts: bool) -> (u64, UnboundedReceiver<Frame>) {
         let (client, (sender, receiver)) = (hub.new_client(), unbounded_channel());
-        hub.join(
-            &channel(private),
-            Member {
-                client,
-                sender,
-                own_broadcasts,
-                acknowledge: false,
-            },
-        );
+        hub.join(&channel(private), Member { client, sender, own_broadcasts, acknowledge: false });
         (client, receiver)
     }
 

@@ -28,10 +28,7 @@ pub(crate) fn router(keys: Keys) -> Router {
     Router::new()
         .route("/realtime/v1/websocket", any(socket::websocket))
         .merge(http::router())
-        .with_state(Arc::new(Realtime {
-            keys,
-            hub: Hub::default(),
-        }))
+        .with_state(Arc::new(Realtime { keys, hub: Hub::default() }))
 }
 
 fn unauthorized() -> Response<Body> {

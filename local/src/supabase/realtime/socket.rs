@@ -28,11 +28,7 @@ pub(super) async fn websocket(
     let Some(role) = role else {
         return unauthorized();
     };
-    let version = if query.get("vsn").is_some_and(|vsn| vsn == "2.0.0") {
-        Version::V2
-    } else {
-        Version::V1
-    };
+    let version = if query.get("vsn").is_some_and(|vsn| vsn == "2.0.0") { Version::V2 } else { Version::V1 };
     upgrade.on_upgrade(move |socket| converse(realtime, socket, version, role))
 }
 
@@ -46,12 +42,7 @@ async fn converse(realtime: Arc<Realtime>, socket: WebSocket, version: Version, 
             }
         }
     };
-    let client = Client {
-        id: realtime.hub.new_client(),
-        hub: &realtime.hub,
-        role,
-        sender,
-    };
+    let client = Client { id: realtime.hub.new_client(), hub: &realtime.hub, role, sender };
     let reading = async {
         while let Some(Ok(message)) = stream.next().await {
             if let Some(frame) = version.decode(&message) {
@@ -100,18 +91,9 @@ impl Client<'_> {
                 &json!({ "reason": "TopicNameRequired: You must provide a topic name" }),
             );
         }
-        let flag = |path| {
-            frame
-                .payload
-                .pointer(path)
-                .and_then(Value::as_bool)
-                .unwrap_or_default()
-        };
+        let flag = |path| frame.payload.pointer(path).and_then(Value::as_bool).unwrap_or_default();
         self.hub.join(
-            &Channel {
-                topic: frame.topic.clone(),
-                private: flag("/config/private"),
-            },
+            &Channel { topic: frame.topic.clone(), private: flag("/config/private") },
             Member {
                 client: self.id,
                 sender: self.sender.clone(),
@@ -140,11 +122,7 @@ impl Client<'_> {
 
     fn reply(&self, frame: &Frame, status: &str, response: &Value) {
         let payload = json!({ "status": status, "response": response });
-        let reply = Frame {
-            event: "phx_reply".to_owned(),
-            payload,
-            ..frame.clone()
-        };
+        let reply = Frame { event: "phx_reply".to_owned(), payload, ..frame.clone() };
         let _closed = self.sender.send(reply);
     }
 

@@ -51,18 +51,11 @@ impl Buckets {
         let bucket = self.0.get(bucket).ok_or(S3ErrorCode::NoSuchBucket)?;
         if bucket.max_size().is_some_and(|max| size > max) {
             let text = "The object exceeded the maximum allowed size";
-            return Err(refusal(
-                S3ErrorCode::EntityTooLarge,
-                StatusCode::PAYLOAD_TOO_LARGE,
-                text.to_owned(),
-            ));
+            return Err(refusal(S3ErrorCode::EntityTooLarge, StatusCode::PAYLOAD_TOO_LARGE, text.to_owned()));
         }
         let mime = mime.unwrap_or("application/octet-stream");
         let essence = mime.split(';').next().unwrap_or_default().trim();
-        if bucket
-            .allowed_mime_types
-            .as_ref()
-            .is_some_and(|all| !all.iter().any(|allowed| allowed == essence))
+        if bucket.allowed_mime_types.as_ref().is_some_and(|all| !all.iter().any(|allowed| allowed == essence))
         {
             let code = S3ErrorCode::Custom("InvalidMimeType".into());
             let text = format!("mime type {mime} is not supported");
@@ -81,13 +74,7 @@ impl Bucket {
 /// `10MiB` as the Supabase CLI reads it: units are powers of 1024 with or without the `i`.
 fn parse_size(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match text
-        .get(digits.len()..)?
-        .trim()
-        .to_ascii_uppercase()
-        .chars()
-        .next()
-    {
+    let unit = match text.get(digits.len()..)?.trim().to_ascii_uppercase().chars().next() {
         None | Some('B') => 1,
         Some('K') => 1 << 10,
         Some('M') => 1 << 20,

@@ -64,16 +64,9 @@ impl Storage {
             credentials.access_key_id.as_str(),
             credentials.secret_access_key.as_str(),
         ));
-        signed.set_access(Rules {
-            buckets: buckets.clone(),
-            region: credentials.region.clone(),
-        });
+        signed.set_access(Rules { buckets: buckets.clone(), region: credentials.region.clone() });
         let public = S3ServiceBuilder::new(files()?).build();
-        Ok(Self {
-            signed: signed.build(),
-            public,
-            buckets,
-        })
+        Ok(Self { signed: signed.build(), public, buckets })
     }
 
     /// Its routes.
@@ -128,16 +121,10 @@ impl Rules {
     /// The real bucket and key.
     fn locate(&self, region: Option<&Region>, bucket: &str, key: &str) -> S3Result<(String, String)> {
         if region.is_none_or(|region| region.as_str() != self.region) {
-            return Err(s3_error!(
-                AuthorizationHeaderMalformed,
-                "the region is {}",
-                self.region
-            ));
+            return Err(s3_error!(AuthorizationHeaderMalformed, "the region is {}", self.region));
         }
         let path = key.strip_prefix(S3_KEY_PREFIX).filter(|_| bucket == S3_BUCKET);
-        let (bucket, key) = path
-            .and_then(|path| path.split_once('/'))
-            .ok_or(S3ErrorCode::NoSuchKey)?;
+        let (bucket, key) = path.and_then(|path| path.split_once('/')).ok_or(S3ErrorCode::NoSuchKey)?;
         Ok((bucket.to_owned(), key.to_owned()))
     }
 }
@@ -158,11 +145,7 @@ impl S3Access for Rules {
         let input = &mut request.input;
         (input.bucket, input.key) = self.locate(request.region.as_ref(), &input.bucket, &input.key)?;
         let size = input.content_length.and_then(|size| u64::try_from(size).ok());
-        self.buckets.check(
-            &input.bucket,
-            size.unwrap_or_default(),
-            input.content_type.as_deref(),
-        )
+        self.buckets.check(&input.bucket, size.unwrap_or_default(), input.content_type.as_deref())
     }
 
     async fn get_object(&self, request: &mut S3Request<GetObjectInput>) -> S3Result<()> {
