@@ -4,7 +4,7 @@ use crate::auth::KeyHash;
 use crate::{Error, Result, config, error, tls};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -21,10 +21,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long a request waits for Postgres in all. Far longer than any lock wait of ours.
 const TIMEOUT: Duration = Duration::from_millis(2_800);
 
-/// A statement is tried twice: its connection may have died while the environment was frozen, and a race lost on a
-/// unique key is decided by the row that won, which only a new statement can see. Statements can be run again
-/// because every id in them is made before the first try.
-const TRIES: u32 = 2;
+/// The pauses before a statement's second and third try. Its connection may have died while the environment was frozen,
+/// and a race lost on a unique key is decided by the row that won, which only a new statement can see: that is the
+/// second try. A pooler whose database went away tells the first caller so even if it is back, and only then looks:
+/// that is the third. Statements can be run again because every id in them is made before the first try.
+const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
 
 /// Keeps the connections to Postgres.
 pub struct Db {
@@ -84,29 +85,47 @@ impl Db {
 
     async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let deadline = Instant::now() + TIMEOUT;
-        let mut tries = 1;
+        let mut pauses = PAUSES.into_iter();
         loop {
-            let client = self.pool.get().await.map_err(|error| Error::Database(error.into()))?;
-            let outcome = timeout_at(deadline, client.query_typed(sql, params)).await;
-            let error = match outcome {
-                Ok(Ok(rows)) => return Ok(rows),
-                Ok(Err(error)) => error,
-                Err(elapsed) => {
-                    drop(Object::take(client)); // its answer is still to come
-                    return Err(Error::Database(elapsed.into()));
-                }
+            let failure = match self.attempt(sql, params, deadline).await {
+                Ok(rows) => return Ok(rows),
+                Err(failure) => failure,
             };
-            if connection_died(&error) {
-                drop(Object::take(client));
-            } else if error.code() != Some(&SqlState::UNIQUE_VIOLATION) {
-                return Err(error.into());
+            match pauses.next() {
+                Some(pause) if failure.may_pass => sleep(pause).await,
+                _ => return Err(Error::Database(failure.cause)),
             }
-            if tries == TRIES {
-                return Err(error.into());
-            }
-            tries += 1;
         }
     }
+
+    async fn attempt(&self, sql: &str, params: &[Param<'_>], deadline: Instant) -> Result<Vec<Row>, Failure> {
+        let client = match timeout_at(deadline, self.pool.get()).await {
+            Ok(Ok(client)) => client,
+            Ok(Err(error)) => return Err(Failure { cause: error.into(), may_pass: true }),
+            Err(elapsed) => return Err(Failure { cause: elapsed.into(), may_pass: false }),
+        };
+        match timeout_at(deadline, client.query_typed(sql, params)).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => {
+                let died = connection_died(&error);
+                if died {
+                    drop(Object::take(client));
+                }
+                let lost_race = error.code() == Some(&SqlState::UNIQUE_VIOLATION);
+                Err(Failure { cause: error.into(), may_pass: died || lost_race })
+            }
+            Err(elapsed) => {
+                drop(Object::take(client)); // its answer is still to come
+                Err(Failure { cause: elapsed.into(), may_pass: false })
+            }
+        }
+    }
+}
+
+/// Why a try failed, and whether another may fare better.
+struct Failure {
+    cause: error::Cause,
+    may_pass: bool,
 }
 
 /// An error of the connection rather than the statement: an I/O error, or a server that is going away.

@@ -108,7 +108,7 @@ impl Function {
         match settled {
             Ok(()) => self.idle.lock().push(environment),
             Err(failure) => {
-                program.console.problem(&format!("{0}: {failure}; see logs/{0}.log", program.name))
+                program.console.problem(&format!("{0}: {failure}; see logs/{0}.log", program.name));
             }
         }
     }
