@@ -1,11 +1,16 @@
 //! Cold starts: from a process's start to its first poll of the Runtime API, and to its first answer.
 
 use crate::lab::{Lab, NO_DATABASE, WARM};
-use crate::routes::{ROUTES, Route};
+use crate::routes::ROUTES;
 use crate::stats::median;
 use serde::Serialize;
+use std::time::Duration;
+use std::{iter, thread};
 
 const ROUNDS: u32 = 40;
+
+/// How long Postgres has, after each round, to end the connections of the processes that were killed.
+const CLEAN_UP: Duration = Duration::from_millis(20);
 
 /// The function that all are compared with.
 pub(crate) const HELLO: &str = "hello";
@@ -24,56 +29,66 @@ pub(crate) struct Cold {
     pub(crate) first_answer: f64,
 }
 
-struct Round {
-    init_without_database: f64,
-    init: f64,
-    first_answer: f64,
+/// A function, its event, and what its starts took.
+struct Starts {
+    function: &'static str,
+    event: String,
+    init_without_database: Vec<f64>,
+    init: Vec<f64>,
+    first_answer: Vec<f64>,
 }
 
-/// Starts all functions over and over, in turns.
+impl Starts {
+    fn new(function: &'static str, event: String) -> Self {
+        let (init_without_database, init, first_answer) = Default::default();
+        Self { function, event, init_without_database, init, first_answer }
+    }
+
+    fn without_database(&mut self, lab: &Lab) -> anyhow::Result<()> {
+        let init = lab.start(self.function, NO_DATABASE)?.first_poll()?;
+        self.init_without_database.push(millis(init));
+        Ok(())
+    }
+
+    fn with_database(&mut self, lab: &Lab) -> anyhow::Result<()> {
+        let mut function = lab.start(self.function, &lab.database(WARM)?)?;
+        let (init, _) = function.invoke(&self.event)?;
+        self.first_answer.push(millis(function.age()));
+        self.init.push(millis(init));
+        Ok(())
+    }
+}
+
+/// Starts all functions over and over, in turns. Those without a database have turns of their own: a process that was
+/// just killed leaves Postgres a connection to clean up, which must not slow down the start that is timed.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Cold>> {
-    let mut functions = vec![(HELLO, include_str!("../../events/get-config.json").to_owned(), vec![])];
+    let mut hello = Starts::new(HELLO, include_str!("../../events/get-config.json").to_owned());
+    let mut functions = Vec::new();
     for route in &ROUTES {
-        functions.push((route.name, first_request(route)?, vec![]));
+        functions.push(Starts::new(route.name, route.request(&route.event()?, route.first)));
     }
     for _ in 0..ROUNDS {
-        for (name, event, rounds) in &mut functions {
-            rounds.push(start(lab, name, event)?);
+        for starts in iter::once(&mut hello).chain(&mut functions) {
+            starts.without_database(lab)?;
         }
+        for starts in iter::once(&mut hello).chain(&mut functions) {
+            starts.with_database(lab)?;
+        }
+        thread::sleep(CLEAN_UP);
     }
-    let hello: Vec<f64> = functions
-        .iter()
-        .filter(|(name, ..)| *name == HELLO)
-        .flat_map(|(_, _, rounds)| rounds.iter().map(|round| round.init_without_database))
-        .collect();
-    let sum_up = |(function, _, rounds): &(&'static str, String, Vec<Round>)| {
-        let over = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
+    let sum_up = |starts: &Starts| {
+        let pairs = starts.init_without_database.iter().zip(&hello.init_without_database);
         Cold {
-            function,
-            init_without_database: over(|round| round.init_without_database),
-            ratio: median(
-                rounds.iter().zip(&hello).map(|(round, hello)| round.init_without_database / hello),
-            ),
-            init: over(|round| round.init),
-            first_answer: over(|round| round.first_answer),
+            function: starts.function,
+            init_without_database: median(starts.init_without_database.iter().copied()),
+            ratio: median(pairs.map(|(ours, hellos)| ours / hellos)),
+            init: median(starts.init.iter().copied()),
+            first_answer: median(starts.first_answer.iter().copied()),
         }
     };
-    Ok(functions.iter().map(sum_up).collect())
+    Ok(iter::once(&hello).chain(&functions).map(sum_up).collect())
 }
 
-/// A request that can be made again and again.
-fn first_request(route: &Route) -> anyhow::Result<String> {
-    Ok(route.request(&route.event()?, route.first))
-}
-
-fn start(lab: &Lab, name: &str, event: &str) -> anyhow::Result<Round> {
-    let init_without_database = lab.start(name, NO_DATABASE)?.first_poll()?;
-    let mut function = lab.start(name, &lab.database(WARM)?)?;
-    let (init, _) = function.invoke(event)?;
-    let first_answer = function.age();
-    Ok(Round {
-        init_without_database: init_without_database.as_secs_f64() * 1e3,
-        init: init.as_secs_f64() * 1e3,
-        first_answer: first_answer.as_secs_f64() * 1e3,
-    })
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }

@@ -110,7 +110,7 @@ pub(crate) const ROUTES: [Route; 11] = [
     },
     Route {
         name: "delete-message",
-        parameters: &[KEY, IN, MESSAGE, USER, "now()"],
+        parameters: &[KEY, IN, MESSAGE, USER, NEW_ID],
         aim: WRITE,
         replace: ("01990000-0000-7000-8000-000000000002", message_id),
         first: 20_001,

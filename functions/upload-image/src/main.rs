@@ -9,9 +9,8 @@ use shared::db::Db;
 use shared::fields::{Field, Name};
 use shared::http::{Request, serve};
 use shared::image::{self, ImageType, MAX_BYTES};
-use shared::model::{TenantId, Timestamp};
+use shared::model::TenantId;
 use shared::{Error, Result, telemetry};
-use std::collections::BTreeMap;
 use storage::{SignedPut, Storage};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -26,11 +25,16 @@ async fn main() -> Result<(), lambda_http::Error> {
     serve(|request| upload_image(&db, &storage, request)).await
 }
 
-enum Input {
+struct Input {
+    image: ImageType,
+    content: Content,
+}
+
+enum Content {
     /// The file itself, which must fit into a Lambda request.
-    File(ImageType, Bytes),
-    /// What the caller will upload on its own.
-    Direct(ImageType, u64),
+    File(Bytes),
+    /// The length of the file that the caller will upload on its own.
+    Direct(Size),
 }
 
 impl Input {
@@ -46,13 +50,13 @@ impl Input {
         {
             "multipart/form-data" => {
                 let (image, bytes) = image::from_multipart(request.content_type(), request.body()).await?;
-                Ok(Self::File(image, bytes))
+                Ok(Self { image, content: Content::File(bytes) })
             }
             "application/json" => {
                 let mut body = request.json()?;
-                let content_type: Name = body.required("content_type")?;
-                let Size(bytes) = body.required("size")?;
-                Ok(Self::Direct(ImageType::declared(&content_type)?, bytes))
+                let declared: Name = body.required("content_type")?;
+                let size = body.required("size")?;
+                Ok(Self { image: ImageType::declared(&declared)?, content: Content::Direct(size) })
             }
             _ => Err(Error::invalid("content-type must be multipart/form-data or application/json")),
         }
@@ -77,35 +81,22 @@ struct Answer {
     url: String,
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    upload: Option<Upload>,
-}
-
-#[derive(Serialize)]
-struct Upload {
-    method: &'static str,
-    url: String,
-    headers: BTreeMap<String, String>,
-    expires_at: Timestamp,
+    upload: Option<SignedPut>,
 }
 
 async fn upload_image(db: &Db, storage: &Storage, request: Request) -> Result<Answer> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request).await).await?;
+    let Input { image, content } = db.admit(&key, Input::parse(&request).await).await?;
     let conversation = request.conversation();
     let row = db.row(&key, STATEMENT, &[(&conversation, Type::UUID)]).await?;
     let tenant: TenantId = row.try_get("tenant_id")?;
-    let path = |image: ImageType| format!("{tenant}/{conversation}/{}.{}", Uuid::new_v4(), image.extension());
-    let (path, upload) = match input {
-        Input::File(image, bytes) => {
-            let path = path(image);
+    let path = format!("{tenant}/{conversation}/{}.{}", Uuid::new_v4(), image.extension());
+    let upload = match content {
+        Content::File(bytes) => {
             storage.put(&path, image, bytes).await?;
-            (path, None)
+            None
         }
-        Input::Direct(image, bytes) => {
-            let path = path(image);
-            let SignedPut { url, headers, expires_at } = storage.sign(&path, image, bytes).await?;
-            (path, Some(Upload { method: "PUT", url, headers, expires_at: expires_at.into() }))
-        }
+        Content::Direct(Size(bytes)) => Some(storage.sign(&path, image, bytes).await?),
     };
     Ok(Answer { url: storage.public_url(&path), path, upload })
 }

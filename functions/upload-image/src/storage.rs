@@ -4,13 +4,15 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCa
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::{Client, Config};
 use bytes::Bytes;
+use serde::Serialize;
 use shared::image::ImageType;
+use shared::model::Timestamp;
 use shared::{Error, Result, config, tls};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 /// How long a signed upload is good for.
-pub const VALID: Duration = Duration::from_mins(10);
+const VALID: Duration = Duration::from_mins(10);
 
 /// A path is never written twice, so what it holds never changes.
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
@@ -25,11 +27,13 @@ pub struct Storage {
 }
 
 /// Permission to PUT one file of one type and length to one path.
+#[derive(Serialize)]
 pub struct SignedPut {
-    pub url: String,
+    method: &'static str,
+    url: String,
     /// What the PUT must carry beside the content length, which every HTTP client sets by itself.
-    pub headers: BTreeMap<String, String>,
-    pub expires_at: SystemTime,
+    headers: BTreeMap<String, String>,
+    expires_at: Timestamp,
 }
 
 impl Storage {
@@ -67,7 +71,7 @@ impl Storage {
     /// Signs the upload of one file. Needs no network.
     pub async fn sign(&self, path: &str, image: ImageType, bytes: u64) -> Result<SignedPut> {
         let expiry = PresigningConfig::expires_in(VALID).map_err(|error| Error::Storage(error.into()))?;
-        let expires_at = SystemTime::now() + VALID;
+        let expires_at = (SystemTime::now() + VALID).into();
         let signed = self
             .s3
             .put_object()
@@ -84,7 +88,7 @@ impl Storage {
             .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        Ok(SignedPut { url: signed.uri().to_owned(), headers, expires_at })
+        Ok(SignedPut { method: "PUT", url: signed.uri().to_owned(), headers, expires_at })
     }
 
     /// Stores a file.
