@@ -44,7 +44,7 @@ bench: setup-rust setup-postgres ## Measures the release binaries and writes tar
 	cargo build --release -p hello
 	cargo build --release -p bench
 	PROFILE=release DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
-		cargo run -q -p local -- cargo run -q --release -p bench
+		cargo run -q --bin local -- cargo run -q --release -p bench
 
 lint: setup-rust setup-deny setup-sam ## Checks format, lints, dependencies and the template
 	cargo fmt --check

@@ -50,11 +50,11 @@ impl Fields {
 }
 
 /// A query string's parameters; of one that is repeated, the first counts.
-impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
-    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(query: I) -> Self {
+impl<S: Into<String>> FromIterator<(S, S)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (S, S)>>(query: I) -> Self {
         let mut fields = Map::new();
         for (name, value) in query {
-            fields.entry(name).or_insert_with(|| value.into());
+            fields.entry(name).or_insert_with(|| Value::String(value.into()));
         }
         Self(fields)
     }

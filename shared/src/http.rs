@@ -6,13 +6,13 @@ use crate::fields::Fields;
 use crate::model::{ConversationId, MessageId};
 use crate::{Error, Result, after_response};
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use futures_util::FutureExt;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use lambda_http::http::{Response, StatusCode, header};
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use lambda_http::http::{StatusCode, header};
 use lambda_http::lambda_runtime::{Runtime, layers::TracingLayer};
-use lambda_http::request::LambdaRequest;
 use lambda_http::tower::util::MapFutureLayer;
-use lambda_http::{Adapter, Body, LambdaEvent, RequestExt, Service, service_fn};
+use lambda_http::{Body, LambdaEvent, service_fn};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -20,12 +20,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 /// An HTTP request as API Gateway hands it over.
-pub struct Request(lambda_http::Request);
+///
+/// It is read from the event itself: `lambda_http`'s own conversion panics on bad base64 and on a host, path or query
+/// that makes no URI, of which no handler reads any.
+pub struct Request {
+    event: ApiGatewayV2httpRequest,
+    body: Bytes,
+}
 
 impl Request {
+    fn new(mut event: ApiGatewayV2httpRequest) -> Self {
+        let text = event.body.take().unwrap_or_default();
+        let body = if event.is_base64_encoded {
+            BASE64_STANDARD.decode(text).unwrap_or_default() // what is no base64 counts as empty
+        } else {
+            text.into_bytes()
+        };
+        Self { event, body: body.into() }
+    }
+
     /// The hash of the key in the `x-tinychat-api-key` header.
     pub fn key(&self) -> Result<KeyHash> {
-        let header = self.0.headers().get("x-tinychat-api-key").filter(|value| !value.is_empty());
+        let header = self.event.headers.get("x-tinychat-api-key").filter(|value| !value.is_empty());
         let key = header.ok_or(Error::MissingKey)?.to_str().map_err(|_| Error::InvalidKey)?;
         KeyHash::of(key)
     }
@@ -42,26 +58,28 @@ impl Request {
 
     /// The query string's parameters.
     pub fn query(&self) -> Fields {
-        self.0.query_string_parameters_ref().into_iter().flat_map(|query| query.iter()).collect()
+        let query = self.event.raw_query_string.as_deref().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes()).collect()
     }
 
     /// The fields of the JSON object in the body, whatever content type it claims.
     pub fn json(&self) -> Result<Fields> {
-        Fields::from_json(self.body())
+        Fields::from_json(&self.body)
     }
 
     /// The body's content type, empty if none was sent.
     pub fn content_type(&self) -> &str {
-        self.0.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        let value = self.event.headers.get(header::CONTENT_TYPE);
+        value.and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     /// The body, decoded.
-    pub fn body(&self) -> &[u8] {
-        self.0.body()
+    pub fn body(&self) -> &Bytes {
+        &self.body
     }
 
     fn path_parameter(&self, name: &str) -> &str {
-        self.0.path_parameters_ref().and_then(|path| path.first(name)).unwrap_or_default()
+        self.event.path_parameters.get(name).map(String::as_str).unwrap_or_default()
     }
 }
 
@@ -70,10 +88,13 @@ impl Request {
 pub async fn serve<T, F>(handler: impl Fn(Request) -> F) -> Result<(), lambda_http::Error>
 where
     T: Serialize,
-    F: Future<Output = Result<T>> + Send,
+    F: Future<Output = Result<T>>,
 {
-    let service = service_fn(|request: lambda_http::Request| {
-        let answer = AssertUnwindSafe(handler(Request(request))).catch_unwind();
+    // A mutex only because two closures share it; nothing ever waits for it.
+    let deadline = Mutex::new(SystemTime::UNIX_EPOCH);
+    let runtime = Runtime::new(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
+        *lock(&deadline) = event.context.deadline();
+        let answer = Box::pin(AssertUnwindSafe(handler(Request::new(event.payload))).catch_unwind());
         async move {
             let result = answer.await.unwrap_or(Err(Error::Panic));
             if let Err(error) = &result
@@ -83,14 +104,6 @@ where
             }
             Ok::<_, Infallible>(answer_of(result))
         }
-    });
-    // Mutexes only because closures that are called again and again share these; nothing ever waits for one.
-    let adapter = Mutex::new(Adapter::from(service));
-    let deadline = Mutex::new(SystemTime::UNIX_EPOCH);
-    let runtime = Runtime::new(service_fn(|event: LambdaEvent<LambdaRequest>| {
-        let LambdaEvent { payload, context } = event;
-        *lock(&deadline) = context.deadline();
-        lock(&adapter).call(LambdaEvent::new(tame(payload), context))
     }));
     let finish = MapFutureLayer::new(|answered| async {
         let result = answered.await;
@@ -105,42 +118,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn answer_of(result: Result<impl Serialize>) -> Response<Body> {
+fn answer_of(result: Result<impl Serialize>) -> ApiGatewayV2httpResponse {
     let (status, json) = match result {
         Ok(answer) => (StatusCode::OK, serde_json::to_string(&answer)),
         Err(error) => {
             (error.status(), serde_json::to_string(&serde_json::json!({ "error": error.to_string() })))
         }
     };
-    let mut response = Response::new(Body::Text(json.unwrap_or_default()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    let mut response = ApiGatewayV2httpResponse::default();
+    response.status_code = status.as_u16().into();
+    response.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.body = Some(Body::Text(json.unwrap_or_default()));
     response
-}
-
-/// Takes out of an event what would panic in `lambda_http` and no handler reads: path and host (routing is API
-/// Gateway's), the query string's raw form, and a body that claims to be base64 and isn't, which then counts as empty.
-fn tame(request: LambdaRequest) -> LambdaRequest {
-    let LambdaRequest::ApiGatewayV2(mut event) = request else {
-        return request;
-    };
-    tame_event(&mut event);
-    LambdaRequest::ApiGatewayV2(event)
-}
-
-fn tame_event(event: &mut ApiGatewayV2httpRequest) {
-    event.raw_path = None;
-    event.request_context.stage = None;
-    event.request_context.domain_name = None;
-    event.headers.remove(header::HOST);
-    if let Some(query) = event.raw_query_string.take() {
-        event.query_string_parameters = query.parse().unwrap_or_default();
-    }
-    if event.is_base64_encoded
-        && event.body.as_ref().is_some_and(|body| BASE64_STANDARD.decode(body).is_err())
-    {
-        event.body = None;
-    }
 }
 
 #[cfg(test)]
@@ -149,7 +138,7 @@ mod tests {
     use serde_json::json;
 
     fn request(event: &serde_json::Value) -> Request {
-        Request(tame(serde_json::from_value(event.clone()).unwrap()).into())
+        Request::new(serde_json::from_value(event.clone()).unwrap())
     }
 
     fn event() -> serde_json::Value {
@@ -187,14 +176,14 @@ mod tests {
         event["isBase64Encoded"] = json!(true);
         event["body"] = json!("!!!");
         let request = request(&event);
-        assert_eq!(request.body(), b"");
+        assert_eq!(&request.body()[..], b"");
         assert_eq!(&*request.query().required::<crate::fields::Name>("limit").unwrap(), "7");
     }
 
     #[test]
     fn an_error_is_an_object_with_one_field() {
         let response = answer_of(Err::<(), _>(Error::UnsupportedMime("\"\u{1}".into())));
-        assert_eq!(response.status(), 415);
-        assert_eq!(response.body(), &Body::Text(r#"{"error":"unsupported mime: \"\u0001"}"#.into()));
+        assert_eq!(response.status_code, 415);
+        assert_eq!(response.body, Some(Body::Text(r#"{"error":"unsupported mime: \"\u0001"}"#.into())));
     }
 }

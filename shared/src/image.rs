@@ -46,7 +46,7 @@ impl ImageType {
 
     /// The type that a caller declares, as a content type with or without parameters.
     pub fn declared(content_type: &str) -> Result<Self> {
-        let mime = content_type.split(';').next().unwrap_or_default().trim();
+        let mime = without_parameters(content_type);
         let found = Self::ALL.into_iter().find(|image| image.mime().eq_ignore_ascii_case(mime));
         found.ok_or_else(|| Error::UnsupportedMime(mime.chars().take(255).collect()))
     }
@@ -68,6 +68,11 @@ impl ImageType {
     }
 }
 
+/// A content type without its parameters.
+pub fn without_parameters(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
 /// Whether the brands of an ISO media file's `ftyp` box (major brand, version, compatible brands) are HEIC's
 /// (ISO/IEC 23008-12, annex B): named first, or named at all in a file of the general kind. AVIF has the same box.
 fn is_heic(brands: &[u8]) -> bool {
@@ -82,10 +87,9 @@ fn is_heic(brands: &[u8]) -> bool {
 }
 
 /// The image in the part `file` of a multipart body.
-pub async fn from_multipart(content_type: &str, body: &[u8]) -> Result<(ImageType, Bytes)> {
+pub async fn from_multipart(content_type: &str, body: Bytes) -> Result<(ImageType, Bytes)> {
     let malformed = |_| Error::invalid("invalid multipart");
     let boundary = multer::parse_boundary(content_type).map_err(malformed)?;
-    let body = Bytes::copy_from_slice(body);
     let mut parts = multer::Multipart::new(stream::iter([Ok::<_, Infallible>(body)]), boundary);
     while let Some(part) = parts.next_field().await.map_err(malformed)? {
         if part.name() != Some("file") {
@@ -122,7 +126,9 @@ mod tests {
     }
 
     async fn parse(body: &[u8]) -> Result<(ImageType, Bytes), String> {
-        from_multipart("multipart/form-data; boundary=b", body).await.map_err(|error| error.to_string())
+        from_multipart("multipart/form-data; boundary=b", Bytes::copy_from_slice(body))
+            .await
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -179,7 +185,7 @@ mod tests {
             "file is required"
         );
         assert_eq!(
-            from_multipart("multipart/form-data", b"").await.unwrap_err().to_string(),
+            from_multipart("multipart/form-data", Bytes::new()).await.unwrap_err().to_string(),
             "invalid multipart"
         );
     }

@@ -39,17 +39,10 @@ enum Content {
 
 impl Input {
     async fn parse(request: &Request) -> Result<Self> {
-        match request
-            .content_type()
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase()
-            .as_str()
-        {
+        match image::without_parameters(request.content_type()).to_ascii_lowercase().as_str() {
             "multipart/form-data" => {
-                let (image, bytes) = image::from_multipart(request.content_type(), request.body()).await?;
+                let (image, bytes) =
+                    image::from_multipart(request.content_type(), request.body().clone()).await?;
                 Ok(Self { image, content: Content::File(bytes) })
             }
             "application/json" => {
