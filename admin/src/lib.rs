@@ -1,8 +1,10 @@
-//! What an operator does to the database. So far: bring its schema up to date.
+//! The database's schema, brought up to date: for the command line and for the local cloud.
 
 use anyhow::Context;
 use include_dir::{Dir, include_dir};
+use shared::db::Param;
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 static MIGRATIONS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../supabase/migrations");
 
@@ -27,7 +29,8 @@ pub async fn migrate(client: &mut Client) -> anyhow::Result<Vec<String>> {
         let sql = file.contents_utf8().context("a migration that is not UTF-8")?;
         let history = "insert into supabase_migrations.schema_migrations (version, statements, name)
             values ($1, array[$2], $3) on conflict do nothing";
-        if transaction.execute(history, &[&version, &sql, &name]).await? == 1 {
+        let row: [Param; 3] = [(&version, Type::TEXT), (&sql, Type::TEXT), (&name, Type::TEXT)];
+        if transaction.execute_typed(history, &row).await? == 1 {
             transaction.batch_execute(sql).await.with_context(|| format!("migration {stem}"))?;
             applied.push(stem.to_owned());
         }

@@ -36,15 +36,9 @@ impl Db {
     /// Builds the pool from `DATABASE_URL` and `DATABASE_CA_CERT`, and opens its first connection, so that the first
     /// request needn't. A database that is down here doesn't stop the function: requests try again.
     pub async fn connect() -> Result<Self, lambda_http::Error> {
-        let config = parse_url(&config::required("DATABASE_URL")?)
-            .map_err(|error| format!("mend DATABASE_URL: {error}"))?;
-        let tls = match config::optional("DATABASE_CA_CERT") {
-            Some(pem) => tls::private(&pem).map_err(|error| format!("mend DATABASE_CA_CERT: {error}"))?,
-            None => tls::public()?,
-        };
+        let (config, tls) = settings()?;
         let recycling_method = RecyclingMethod::Fast;
-        let manager =
-            Manager::from_config(config, MakeRustlsConnect::new(tls), ManagerConfig { recycling_method });
+        let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)
             .max_size(1) // Lambda sends an environment one request at a time
             .runtime(Runtime::Tokio1)
@@ -120,6 +114,17 @@ impl Db {
             }
         }
     }
+}
+
+/// Where Postgres is and how it is trusted, from `DATABASE_URL` and `DATABASE_CA_CERT`.
+pub fn settings() -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
+    let config = parse_url(&config::required("DATABASE_URL")?)
+        .map_err(|error| format!("mend DATABASE_URL: {error}"))?;
+    let tls = match config::optional("DATABASE_CA_CERT") {
+        Some(pem) => tls::private(&pem).map_err(|error| format!("mend DATABASE_CA_CERT: {error}"))?,
+        None => tls::public()?,
+    };
+    Ok((config, MakeRustlsConnect::new(tls)))
 }
 
 /// Why a try failed, and whether another may fare better.

@@ -23,6 +23,7 @@ mod upload_image;
 mod upsert_user;
 
 mod broken_dependencies;
+mod command_line;
 mod events;
 mod hostile_events;
 mod realtime;

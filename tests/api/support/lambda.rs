@@ -87,8 +87,8 @@ fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The functions are built beside this very program, unless `FUNCTION_BIN_DIR` names another folder.
-fn binary(name: &str) -> PathBuf {
+/// The programs are built beside this very one, unless `FUNCTION_BIN_DIR` names another folder.
+pub fn binary(name: &str) -> PathBuf {
     let beside = || std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
     std::env::var_os("FUNCTION_BIN_DIR").map_or_else(beside, PathBuf::from).join(name)
 }

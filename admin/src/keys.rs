@@ -1,0 +1,183 @@
+//! `tinychat keys`: the API keys of a tenant. A key is shown once, when it is made; only its hash is stored.
+
+use crate::database::Database;
+use crate::output::{Failure, Output};
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+use shared::auth::KeyHash;
+use shared::db::Param;
+use shared::model::Timestamp;
+use tabled::Tabled;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+/// How much of a key is kept to recognise it by: `pk_live_` and 8 of its 32 random characters.
+const PREFIX: usize = 16;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Makes a key and shows it, this once
+    Create {
+        /// The tenant's id
+        tenant: Uuid,
+        /// Whether it says of itself that it is for tests
+        #[arg(long, value_enum, default_value = "live")]
+        kind: Kind,
+    },
+    /// Lists a tenant's keys, the oldest first
+    List {
+        /// The tenant's id
+        tenant: Uuid,
+    },
+    /// Makes a key that takes another's place, and shows it, this once
+    Rotate {
+        /// The tenant's id
+        tenant: Uuid,
+        /// The old key, as the list shows it
+        prefix: String,
+        /// How long the old key stays good, in hours
+        #[arg(long, default_value_t = 24)]
+        overlap: u16,
+    },
+    /// Ends a key at once
+    Revoke {
+        /// The tenant's id
+        tenant: Uuid,
+        /// The key, as the list shows it
+        prefix: String,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Kind {
+    Live,
+    Test,
+}
+
+#[derive(Serialize, Tabled)]
+struct NewKey {
+    key: String,
+    tenant: Uuid,
+}
+
+#[derive(Serialize, Tabled)]
+struct Key {
+    prefix: String,
+    state: String,
+    created_at: Timestamp,
+    #[tabled(display("tabled::derive::display::option", "-"))]
+    revoked_at: Option<Timestamp>,
+}
+
+impl TryFrom<&Row> for Key {
+    type Error = tokio_postgres::Error;
+
+    fn try_from(row: &Row) -> Result<Self, Self::Error> {
+        Ok(Self {
+            prefix: row.try_get("prefix")?,
+            state: row.try_get("state")?,
+            created_at: row.try_get("created_at")?,
+            revoked_at: row.try_get("revoked_at")?,
+        })
+    }
+}
+
+/// Ends the open key $2 of tenant $1 in $3 hours, unless it ends sooner.
+const END: &str = "
+    update tinychat.api_keys
+    set revoked_at = least(revoked_at, tinychat.now_ms() + $3 * interval '1 hour')
+    where tenant_id = $1 and prefix = $2 and (revoked_at is null or revoked_at > now())
+    returning *";
+
+/// Stores a key with hash $4 and prefix $5 in place of the one that ends: never one without the other.
+const REPLACE: &str = "
+    insert into tinychat.api_keys (tenant_id, hash, prefix)
+    select tenant_id, $4, $5 from ended
+    returning *";
+
+/// Shows the keys in `k`.
+const SHOW: &str = "
+    select prefix, created_at, revoked_at,
+        case when revoked_at is null then 'active' when revoked_at > clock_timestamp() then 'ends' else 'revoked' end as state
+    from k
+    order by created_at, prefix";
+
+pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
+    match command {
+        Command::Create { tenant, kind } => {
+            let key = new_key(kind);
+            let sql = "insert into tinychat.api_keys (tenant_id, hash, prefix)
+                select id, $2, $3 from tinychat.tenants where id = $1
+                returning *";
+            let (hash, prefix) = (KeyHash::of(&key)?, prefix_of(&key));
+            let params = [(&tenant as _, Type::UUID), (&hash as _, Type::BYTEA), (&prefix as _, Type::TEXT)];
+            if database.rows(sql, &params).await?.is_empty() {
+                return Err(Failure::NoSuch("tenant").into());
+            }
+            output.item(&NewKey { key, tenant })
+        }
+        Command::List { tenant } => {
+            let sql = format!("with k as (select * from tinychat.api_keys where tenant_id = $1) {SHOW}");
+            output.list(&keys(database, &sql, &[(&tenant, Type::UUID)]).await?)
+        }
+        Command::Rotate { tenant, prefix: old, overlap } => {
+            let key = new_key(if old.starts_with("pk_test_") { Kind::Test } else { Kind::Live });
+            let (hash, prefix) = (KeyHash::of(&key)?, prefix_of(&key));
+            let overlap = overlap.into();
+            let mut params = ending(&tenant, &old, &overlap).to_vec();
+            params.extend([(&hash as _, Type::BYTEA), (&prefix as _, Type::TEXT)]);
+            let sql = format!("with ended as ({END}) {REPLACE}");
+            if database.rows(&sql, &params).await?.is_empty() {
+                return Err(Failure::NoSuch("open key of this tenant").into());
+            }
+            output.item(&NewKey { key, tenant })
+        }
+        Command::Revoke { tenant, prefix } => {
+            let sql = format!("with k as ({END}) {SHOW}");
+            match keys(database, &sql, &ending(&tenant, &prefix, &0.0)).await?.as_slice() {
+                [] => Err(Failure::NoSuch("open key of this tenant").into()),
+                [key, ..] => output.item(key),
+            }
+        }
+    }
+}
+
+/// The first parameters of [`END`].
+fn ending<'a>(tenant: &'a Uuid, prefix: &'a String, hours: &'a f64) -> [Param<'a>; 3] {
+    [(tenant, Type::UUID), (prefix, Type::TEXT), (hours, Type::FLOAT8)]
+}
+
+async fn keys(database: &Database, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Vec<Key>> {
+    let rows = database.rows(sql, params).await?;
+    Ok(rows.iter().map(Key::try_from).collect::<Result<_, _>>()?)
+}
+
+/// A key that nobody has seen yet: 122 random bits.
+fn new_key(kind: Kind) -> String {
+    let kind = match kind {
+        Kind::Live => "live",
+        Kind::Test => "test",
+    };
+    format!("pk_{kind}_{}", Uuid::new_v4().simple())
+}
+
+fn prefix_of(key: &str) -> String {
+    key.chars().take(PREFIX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_has_the_form_of_a_key() {
+        assert!(KeyHash::of(&new_key(Kind::Live)).is_ok());
+        assert!(new_key(Kind::Test).starts_with("pk_test_"));
+    }
+
+    #[test]
+    fn a_prefix_tells_little_of_its_key() {
+        assert_eq!(prefix_of("pk_live_0123456789abcdef0123456789abcdef"), "pk_live_01234567");
+    }
+}

@@ -1,0 +1,89 @@
+//! `tinychat`: what an operator does from a terminal. Each group of commands has a file of its own.
+
+mod database;
+mod keys;
+mod output;
+mod tenants;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use database::Database;
+use output::{Failure, Output};
+use std::process::ExitCode;
+
+/// The operator's side of TinyChat: the schema, tenants and their keys.
+#[derive(Parser)]
+#[command(
+    name = "tinychat",
+    version,
+    max_term_width = 100,
+    after_help = "The database is that of DATABASE_URL, trusted by DATABASE_CA_CERT, as the functions read them.\n\
+        Exit codes: 0 done, 1 failed, 2 wrong use, 3 no such thing."
+)]
+struct Cli {
+    /// Prints JSON in place of tables
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Brings the database's schema up to date
+    Migrate,
+    /// Creates, lists, suspends and activates tenants
+    #[command(subcommand)]
+    Tenants(tenants::Command),
+    /// Issues, rotates and revokes API keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Prints a shell's completions
+    Completions {
+        /// The shell they are for
+        shell: Shell,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Cli { json, command } = Cli::parse();
+    match run(command, &Output { json }).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            error.downcast_ref::<Failure>().map_or(ExitCode::FAILURE, Failure::code)
+        }
+    }
+}
+
+async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
+    match command {
+        Command::Migrate => migrate(output).await,
+        Command::Tenants(command) => tenants::run(command, &Database::connect().await?, output).await,
+        Command::Keys(command) => keys::run(command, &Database::connect().await?, output).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "tinychat", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+async fn migrate(output: &Output) -> anyhow::Result<()> {
+    let mut database = Database::connect().await?;
+    let applied = admin::migrate(&mut database.client).await?;
+    match applied.as_slice() {
+        [] => output.done("up to date", &applied),
+        _ => output.done(&format!("applied {}", applied.join(", ")), &applied),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,101 @@
+//! `tinychat tenants`: the apps that use this deployment.
+
+use crate::database::Database;
+use crate::output::{Failure, Output};
+use clap::Subcommand;
+use serde::Serialize;
+use shared::db::Param;
+use shared::model::Timestamp;
+use tabled::Tabled;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Creates a tenant
+    Create {
+        /// What the tenant is called; its clients see it
+        name: String,
+    },
+    /// Lists all tenants, the oldest first
+    List,
+    /// Shows one tenant
+    Show {
+        /// The tenant's id
+        tenant: Uuid,
+    },
+    /// Refuses a tenant's requests with 403 from now on
+    Suspend {
+        /// The tenant's id
+        tenant: Uuid,
+    },
+    /// Lets a suspended tenant in again
+    Activate {
+        /// The tenant's id
+        tenant: Uuid,
+    },
+}
+
+#[derive(Serialize, Tabled)]
+struct Tenant {
+    id: Uuid,
+    name: String,
+    status: String,
+    keys: i64,
+    created_at: Timestamp,
+}
+
+impl TryFrom<&Row> for Tenant {
+    type Error = tokio_postgres::Error;
+
+    fn try_from(row: &Row) -> Result<Self, Self::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            name: row.try_get("name")?,
+            status: row.try_get("status")?,
+            keys: row.try_get("keys")?,
+            created_at: row.try_get("created_at")?,
+        })
+    }
+}
+
+/// Completes a statement that has the wanted rows in `t`.
+const SHOW: &str = "
+    select t.*, count(k) filter (where k.revoked_at is null or k.revoked_at > now()) as keys
+    from t left join tinychat.api_keys k on k.tenant_id = t.id
+    group by t.id, t.name, t.status, t.created_at
+    order by t.created_at, t.id";
+
+pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
+    match command {
+        Command::Create { name } => {
+            let sql = "insert into tinychat.tenants (name) values ($1) returning *";
+            one(database, sql, &[(&name, Type::TEXT)], output).await
+        }
+        Command::List => output.list(&tenants(database, "select * from tinychat.tenants", &[]).await?),
+        Command::Show { tenant } => {
+            one(database, "select * from tinychat.tenants where id = $1", &[(&tenant, Type::UUID)], output)
+                .await
+        }
+        Command::Suspend { tenant } => set_status(database, tenant, "suspended", output).await,
+        Command::Activate { tenant } => set_status(database, tenant, "active", output).await,
+    }
+}
+
+async fn set_status(database: &Database, tenant: Uuid, status: &str, output: &Output) -> anyhow::Result<()> {
+    let sql = "update tinychat.tenants set status = $2 where id = $1 returning *";
+    one(database, sql, &[(&tenant, Type::UUID), (&status, Type::TEXT)], output).await
+}
+
+async fn one(database: &Database, sql: &str, params: &[Param<'_>], output: &Output) -> anyhow::Result<()> {
+    match tenants(database, sql, params).await?.as_slice() {
+        [] => Err(Failure::NoSuch("tenant").into()),
+        [tenant, ..] => output.item(tenant),
+    }
+}
+
+async fn tenants(database: &Database, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Vec<Tenant>> {
+    let rows = database.rows(&format!("with t as ({sql}) {SHOW}"), params).await?;
+    Ok(rows.iter().map(Tenant::try_from).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,140 @@
+//! `tinychat`, the operator's command line, and what it does to the API.
+
+use crate::support::lambda::binary;
+use crate::support::{Chat, Request, assert_keys};
+use serde_json::Value;
+use tokio::process::Command;
+use uuid::Uuid;
+
+/// Runs a command line, and gives its exit code, standard output and standard error.
+async fn run(line: &str) -> (i32, String, String) {
+    // Its settings are the suite's own, among them the address of Postgres.
+    let output = Command::new(binary("tinychat")).args(line.split(' ')).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// The JSON that a command prints.
+async fn json(line: &str) -> Value {
+    let (code, output, errors) = run(&format!("--json {line}")).await;
+    assert_eq!((code, errors.as_str()), (0, ""), "{line}");
+    serde_json::from_str(&output).unwrap()
+}
+
+async fn status_of(chat: &Chat, key: &Value) -> u16 {
+    chat.call(Request::get("/v1/config").with_key(key.as_str().unwrap())).await.status
+}
+
+#[tokio::test]
+async fn a_new_tenant_is_served_with_its_new_key() {
+    let chat = Chat::new().await;
+    let tenant = json("tenants create Acme").await;
+    assert_keys(&tenant, &["id", "name", "status", "keys", "created_at"]);
+    let id = tenant["id"].as_str().unwrap();
+    for kind in ["live", "test"] {
+        let key = json(&format!("keys create {id} --kind {kind}")).await["key"].clone();
+        assert!(key.as_str().unwrap().starts_with(&format!("pk_{kind}_")), "{key}");
+        let config = chat.call(Request::get("/v1/config").with_key(key.as_str().unwrap())).await.ok();
+        assert_eq!((&config["tenant"]["id"], &config["tenant"]["name"]), (&tenant["id"], &tenant["name"]));
+    }
+    let shown = json(&format!("tenants show {id}")).await;
+    assert_eq!(shown["keys"], 2);
+    assert!(json("tenants list").await.as_array().unwrap().contains(&shown));
+}
+
+#[tokio::test]
+async fn a_suspended_tenant_is_turned_away_until_it_is_activated() {
+    let chat = Chat::new().await;
+    for (verb, status) in [("suspend", 403), ("activate", 200)] {
+        json(&format!("tenants {verb} {}", chat.tenant)).await;
+        assert_eq!(chat.call(Request::get("/v1/config")).await.status, status, "{verb}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_key_opens_until_its_overlap_is_over() {
+    let chat = Chat::new().await;
+    let first = json(&format!("keys create {}", chat.tenant)).await["key"].take();
+    let rotate = |key: &Value, hours: u8| {
+        format!("keys rotate {} {} --overlap {hours}", chat.tenant, &key.as_str().unwrap()[..16])
+    };
+    let second = json(&rotate(&first, 1)).await["key"].take();
+    assert_eq!((status_of(&chat, &first).await, status_of(&chat, &second).await), (200, 200));
+    let third = json(&rotate(&second, 0)).await["key"].take();
+    assert_eq!((status_of(&chat, &second).await, status_of(&chat, &third).await), (401, 200));
+
+    let states: Vec<_> = json(&format!("keys list {}", chat.tenant)).await.as_array().unwrap()[1..]
+        .iter()
+        .map(|key| key["state"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(states, ["ends", "revoked", "active"]);
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_at_once() {
+    let chat = Chat::new().await;
+    let key = json(&format!("keys create {}", chat.tenant)).await["key"].take();
+    let line = format!("keys revoke {} {}", chat.tenant, &key.as_str().unwrap()[..16]);
+    assert_eq!(json(&line).await["state"], "revoked");
+    assert_eq!(status_of(&chat, &key).await, 401);
+    let (code, _, error) = run(&line).await;
+    assert_eq!((code, error.as_str()), (3, "error: no such open key of this tenant\n"));
+}
+
+#[tokio::test]
+async fn a_key_of_another_tenant_is_no_key() {
+    let (chat, other) = (Chat::new().await, Chat::new().await);
+    let key = json(&format!("keys create {}", chat.tenant)).await["key"].take();
+    for verb in ["revoke", "rotate"] {
+        let line = format!("keys {verb} {} {}", other.tenant, &key.as_str().unwrap()[..16]);
+        assert_eq!(run(&line).await.0, 3, "{verb}");
+    }
+    assert_eq!(status_of(&chat, &key).await, 200);
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_stored_nowhere() {
+    let chat = Chat::new().await;
+    let key = json(&format!("keys create {}", chat.tenant)).await["key"].take();
+    let secret = &key.as_str().unwrap()[16..];
+    assert!(!run(&format!("--json keys list {}", chat.tenant)).await.1.contains(secret));
+    let sql = "select k::text from tinychat.api_keys k where tenant_id = $1";
+    for row in chat.db.query(sql, &[&chat.tenant]).await.unwrap() {
+        assert!(!row.get::<_, String>(0).contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn an_exit_code_tells_wrong_use_from_what_is_not_there() {
+    let nobody = Uuid::new_v4();
+    for (line, code) in [
+        ("tenants".to_owned(), 2),
+        ("tenants show not-an-id".to_owned(), 2),
+        ("keys rotate".to_owned(), 2),
+        (format!("tenants show {nobody}"), 3),
+        (format!("tenants suspend {nobody}"), 3),
+        (format!("keys create {nobody}"), 3),
+        ("migrate".to_owned(), 0),
+        ("completions bash".to_owned(), 0),
+    ] {
+        assert_eq!(run(&line).await.0, code, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_down_is_told_without_its_password() {
+    let mut command = Command::new(binary("tinychat"));
+    command.env("DATABASE_URL", "postgres://someone:hunter2@127.0.0.1:1/db").args(["tenants", "list"]);
+    let output = command.output().await.unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors.contains("DATABASE_URL") && !errors.contains("hunter2"), "{errors}");
+}
+
+#[tokio::test]
+async fn people_see_tables() {
+    let chat = Chat::new().await;
+    let (code, table, _) = run(&format!("keys list {}", chat.tenant)).await;
+    assert_eq!(code, 0);
+    assert!(table.starts_with(" prefix ") && table.contains("| active |"), "{table}");
+}
