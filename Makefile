@@ -8,6 +8,9 @@ CARGO_DENY := 0.20.2
 # What `make build` builds for: arm64 or x86_64.
 ARCHITECTURE := arm64
 
+# Where `make deploy` deploys to and `make logs` reads: dev, staging or prod (samconfig.toml, deploy/).
+ENV := dev
+
 TOOLS := .tools/venv/bin
 export SAM_CLI_TELEMETRY := 0
 
@@ -17,10 +20,10 @@ SUITE := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 BLACK_BOX := $(SUITE) api --
 FAULTS := $(SUITE) faults -- --test-threads=1
 
-.PHONY: help dev test bench lint build clean setup setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam
+.PHONY: help dev test bench lint build deploy logs invoke clean setup setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam
 
 help: ## Lists these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 
 dev: setup-rust setup-postgres ## Starts the local cloud and stays up until Ctrl-C
 	cargo run --bin local
@@ -55,6 +58,19 @@ lint: setup-rust setup-deny setup-sam ## Checks format, lints, dependencies and 
 
 build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+# The release is a hash of all that goes out, so that deploying the same again changes nothing.
+deploy: build ## Builds and deploys (ENV=dev, staging or prod)
+	$(TOOLS)/sam deploy --config-env $(ENV) --parameter-overrides file://deploy/$(ENV).yaml \
+		Architecture=$(ARCHITECTURE) \
+		Release=$$(cat .aws-sam/build/template.yaml .aws-sam/build/*/bootstrap deploy/$(ENV).yaml | sha256sum | cut -c -40)
+
+logs: setup-sam ## Follows the functions' logs (ENV=…)
+	$(TOOLS)/sam logs --config-env $(ENV) --tail
+
+invoke: setup-sam ## Runs one built function in Lambda's own environment (F=send-message)
+	$(TOOLS)/sam local invoke $$(echo "-$(F)" | sed -E 's/-(.)/\U\1/g')Function -e events/$(F).json \
+		--parameter-overrides Architecture=$(ARCHITECTURE)
 
 clean: ## Removes what was built, installed and stored here
 	cargo clean

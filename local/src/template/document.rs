@@ -23,7 +23,10 @@ impl Parameters {
     }
 }
 
-/// The document as JSON. A `!Ref` to a parameter becomes its default and one to anything else the name itself; what
+/// Loops, which make nothing that matters here: roles, logs and alarms.
+const LOOP: &str = "Fn::ForEach::";
+
+/// The document as JSON, without its loops. A `!Ref` to a parameter becomes its default and one to anything else the name itself; what
 /// other intrinsic functions make only a deployment knows: null.
 fn resolve(value: &yaml_serde::Value, parameters: &Map<String, Value>) -> Value {
     use yaml_serde::Value as Yaml;
@@ -32,7 +35,9 @@ fn resolve(value: &yaml_serde::Value, parameters: &Map<String, Value>) -> Value 
         Yaml::Mapping(entries) => {
             let entries = entries
                 .iter()
-                .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), resolve(value, parameters))));
+                .filter_map(|(key, value)| Some((key.as_str()?, value)))
+                .filter(|(key, _)| !key.starts_with(LOOP))
+                .map(|(key, value)| (key.to_owned(), resolve(value, parameters)));
             Value::Object(entries.collect())
         }
         Yaml::Tagged(tagged) if tagged.tag == "Ref" => match tagged.value.as_str() {

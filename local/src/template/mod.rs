@@ -103,6 +103,7 @@ Resources:
   Alarm:
     Type: AWS::CloudWatch::Alarm
     Properties: { Dimensions: [!GetAtt Api.Id, !If [Yes, 1, 2]] }
+  Fn::ForEach::Functions: [Name, [GetThing], { "${Name}Role": { Type: AWS::IAM::Role } }]
 "#;
 
     fn template() -> Template {
