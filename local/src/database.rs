@@ -10,10 +10,14 @@ use nix::sys::signal::Signal;
 use std::fs;
 use std::sync::Arc;
 
+/// Whom the functions log in as: supabase/migrations has it.
+pub(crate) const FUNCTIONS_ROLE: &str = "tinychat_functions";
+
 /// Postgres, and what functions reach it through.
 pub(crate) struct Database {
     /// The superuser's, straight to Postgres.
     pub(crate) url: String,
+    /// The functions', who have a role of their own in a private Postgres.
     pub(crate) function_url: String,
     pub(crate) tls: Option<Certificates>,
     cluster: Option<Arc<Cluster>>,
@@ -37,6 +41,8 @@ impl Database {
             if config.database_tls { Some(Certificates::make(&config.data_dir.join("tls"))?) } else { None };
         let cluster = Cluster::start(config, tls.as_ref()).await?;
         prepare_database(cluster.url()).await?;
+        let log_in = format!("alter role {FUNCTIONS_ROLE} login");
+        postgres::connect(cluster.url()).await?.batch_execute(&log_in).await?;
         let pooler = if config.pooler {
             Some(Arc::new(Pooler::start(config, cluster.port(), tls.as_ref()).await?))
         } else {
@@ -49,7 +55,7 @@ impl Database {
         };
         Ok(Self {
             url: cluster.url().to_owned(),
-            function_url: format!("postgres://postgres:postgres@{host}:{port}/postgres?sslmode={mode}"),
+            function_url: format!("postgres://{FUNCTIONS_ROLE}:local@{host}:{port}/postgres?sslmode={mode}"),
             tls,
             cluster: Some(Arc::new(cluster)),
             pooler,

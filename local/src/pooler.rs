@@ -2,6 +2,7 @@
 
 use crate::certificates::Certificates;
 use crate::config::{Config, free_port};
+use crate::database::FUNCTIONS_ROLE;
 use crate::process::{Service, unprivileged_command};
 use anyhow::bail;
 use nix::sys::signal::Signal;
@@ -88,7 +89,7 @@ fn settings(
 ) -> Result<String, std::fmt::Error> {
     let mut text = format!(
         "[databases]
-* = host={host} port={postgres_port} user=postgres
+* = host={host} port={postgres_port} user={FUNCTIONS_ROLE}
 [pgbouncer]
 listen_addr = {listen}
 listen_port = {port}

@@ -14,6 +14,15 @@ pub fn optional(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Whether conversations are private Realtime channels (`REALTIME_PRIVATE`, by default `false`).
+pub fn realtime_private() -> Result<bool, lambda_http::Error> {
+    match optional("REALTIME_PRIVATE").as_deref() {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => Err("mend REALTIME_PRIVATE: it is true or false".into()),
+    }
+}
+
 /// The base address of the Supabase project (`SUPABASE_URL`), without a slash at its end.
 pub fn supabase_url() -> Result<String, lambda_http::Error> {
     Ok(required("SUPABASE_URL")?.trim_end_matches('/').to_owned())

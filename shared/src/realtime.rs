@@ -21,10 +21,11 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Realtime {
     http: reqwest::Client,
     url: String,
+    private: bool,
 }
 
 impl Realtime {
-    /// Reads `SUPABASE_URL` and `SUPABASE_SERVICE_ROLE_KEY`.
+    /// Reads `SUPABASE_URL`, `SUPABASE_SERVICE_ROLE_KEY` and `REALTIME_PRIVATE`.
     pub fn from_env() -> Result<Self, lambda_http::Error> {
         let key = config::required("SUPABASE_SERVICE_ROLE_KEY")?;
         let http = reqwest::Client::builder()
@@ -32,7 +33,8 @@ impl Realtime {
             .default_headers(credentials(&key).map_err(|_| "mend SUPABASE_SERVICE_ROLE_KEY: it is no key")?)
             .timeout(TIMEOUT)
             .build()?;
-        Ok(Self { http, url: format!("{}/realtime/v1/api/broadcast", config::supabase_url()?) })
+        let url = format!("{}/realtime/v1/api/broadcast", config::supabase_url()?);
+        Ok(Self { http, url, private: config::realtime_private()? })
     }
 
     /// Broadcasts a message that is new, edited or deleted.
@@ -57,7 +59,7 @@ impl Realtime {
     ) {
         let topic = format!("{CHANNEL_PREFIX}{conversation}");
         let body = json!({
-            "messages": [{ "topic": topic, "event": event, "payload": payload, "private": false }]
+            "messages": [{ "topic": topic, "event": event, "payload": payload, "private": self.private }]
         });
         let (http, url) = (self.http.clone(), self.url.clone());
         after_response::spawn(async move {

@@ -26,5 +26,7 @@ mod broken_dependencies;
 mod command_line;
 mod events;
 mod hostile_events;
+mod least_rights;
+mod private_channels;
 mod realtime;
 mod tls;

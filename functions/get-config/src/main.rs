@@ -16,6 +16,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         supabase_url: config::supabase_url()?,
         supabase_anon_key: config::required("SUPABASE_ANON_KEY")?,
         channel_prefix: CHANNEL_PREFIX,
+        private: config::realtime_private()?,
     };
     let db = Db::connect().await?;
     serve(|request| get_config(&db, &realtime, request)).await
@@ -38,6 +39,9 @@ struct Realtime {
     supabase_url: String,
     supabase_anon_key: String,
     channel_prefix: &'static str,
+    /// Whether clients must join channels as private ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    private: bool,
 }
 
 async fn get_config<'a>(db: &Db, realtime: &'a Realtime, request: Request) -> Result<Answer<'a>> {

@@ -33,18 +33,32 @@ impl Channel {
 
     /// Joins a conversation's channel with a version of the protocol.
     pub async fn join_with(conversation: &str, version: &str) -> Self {
+        let (channel, reply) = Self::ask_to_join(&format!("conv:{conversation}"), version, false).await;
+        assert_eq!(reply["status"], "ok", "{reply}");
+        channel
+    }
+
+    /// Joins a conversation's private channel.
+    pub async fn join_private(conversation: &str) -> Self {
+        let (channel, reply) = Self::ask_to_join(&format!("conv:{conversation}"), NEWEST, true).await;
+        assert_eq!(reply["status"], "ok", "{reply}");
+        channel
+    }
+
+    /// Asks to join a channel, and gives the reply.
+    pub async fn ask_to_join(name: &str, version: &str, private: bool) -> (Self, Value) {
         let url = format!(
             "{}/realtime/v1/websocket?apikey={}&vsn={version}",
             setting("SUPABASE_URL").replacen("http", "ws", 1),
             setting("SUPABASE_ANON_KEY"),
         );
         let (socket, _) = connect_async(url).await.unwrap();
-        let topic = format!("realtime:conv:{conversation}");
+        let topic = format!("realtime:{name}");
         let mut channel = Self { socket, topic };
         let payload = json!({
             "config": {
                 "broadcast": { "ack": false, "self": false }, "presence": { "key": "" },
-                "postgres_changes": [], "private": false,
+                "postgres_changes": [], "private": private,
             },
         });
         let join = match version {
@@ -55,8 +69,14 @@ impl Channel {
         };
         channel.socket.send(Message::text(join.to_string())).await.unwrap();
         let reply = timeout(PATIENCE, channel.frame("phx_reply")).await.expect("an answer to phx_join");
-        assert_eq!(reply["status"], "ok", "{reply}");
-        channel
+        (channel, reply)
+    }
+
+    /// Broadcasts as a client may try to.
+    pub async fn broadcast(&mut self, event: &str, payload: &Value) {
+        let payload = json!({ "type": "broadcast", "event": event, "payload": payload });
+        let frame = json!(["1", "2", self.topic, "broadcast", payload]);
+        self.socket.send(Message::text(frame.to_string())).await.unwrap();
     }
 
     /// The payload of the next broadcast, which must be this event.

@@ -14,6 +14,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+/// What the public key may listen to in private, as supabase/migrations has it. It may send nothing there.
+const LISTENABLE: &str = "realtime:conv:";
+
 /// Accepts a websocket from whoever has one of the project's keys.
 pub(super) async fn websocket(
     State(realtime): State<Arc<Realtime>>,
@@ -91,9 +94,14 @@ impl Client<'_> {
                 &json!({ "reason": "TopicNameRequired: You must provide a topic name" }),
             );
         }
-        let flag = |path| frame.payload.pointer(path).and_then(Value::as_bool).unwrap_or_default();
+        let flag = |path: &str| frame.payload.pointer(path).and_then(Value::as_bool).unwrap_or_default();
+        let private = flag("/config/private");
+        if private && self.role == Role::Anon && !frame.topic.starts_with(LISTENABLE) {
+            let reason = "Unauthorized: You do not have permissions to read from this Channel topic";
+            return self.reply(frame, "error", &json!({ "reason": reason }));
+        }
         self.hub.join(
-            &Channel { topic: frame.topic.clone(), private: flag("/config/private") },
+            &Channel { topic: frame.topic.clone(), private },
             Member {
                 client: self.id,
                 sender: self.sender.clone(),

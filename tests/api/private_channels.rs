@@ -1,0 +1,89 @@
+//! Conversations as private channels: with `REALTIME_PRIVATE=true` the public key listens and can't speak.
+
+use crate::support::lambda::event;
+use crate::support::{Channel, Chat, Function, setting};
+use serde_json::{Value, json};
+use tokio_postgres::NoTls;
+
+const PRIVATE: [(&str, &str); 1] = [("REALTIME_PRIVATE", "true")];
+
+/// A function's event, made to be about this chat.
+fn event_in(chat: &Chat, function: &str) -> Value {
+    let mut event = event(function);
+    event["headers"]["x-tinychat-api-key"] = json!(chat.key);
+    event["pathParameters"]["id"] = json!(chat.conversation);
+    event
+}
+
+#[tokio::test]
+async fn listeners_on_the_private_channel_hear_and_those_on_the_public_one_do_not() {
+    let chat = Chat::without_messages().await;
+    let mut private = Channel::join_private(&chat.conversation).await;
+    let mut public = Channel::join(&chat.conversation).await;
+    for (function, heard) in [("send-message", "message"), ("send-typing", "typing")] {
+        let mut process = Function::start(function, &PRIVATE).await;
+        let (status, answer) = process.call(event_in(&chat, function)).await;
+        assert_eq!(status, 200, "{answer}");
+        let payload = private.next(heard).await;
+        assert!(heard == "typing" || payload == answer, "{payload}");
+    }
+    public.is_silent().await;
+}
+
+#[tokio::test]
+async fn a_look_alike_sent_with_the_public_key_reaches_nobody() {
+    let chat = Chat::without_messages().await;
+    let mut listener = Channel::join_private(&chat.conversation).await;
+    let mut impostor = Channel::join_private(&chat.conversation).await;
+    impostor.broadcast("message", &json!({ "message": { "body": "I am the driver" } })).await;
+    listener.is_silent().await;
+}
+
+#[tokio::test]
+async fn other_private_channels_are_closed_to_the_public_key() {
+    let (_, reply) = Channel::ask_to_join("orders", "2.0.0", true).await;
+    assert_eq!(reply["status"], "error", "{reply}");
+}
+
+#[tokio::test]
+async fn clients_are_told_that_channels_are_private() {
+    let mut function = Function::start("get-config", &PRIVATE).await;
+    assert_eq!(function.call(event("get-config")).await.1["realtime"]["private"], true);
+}
+
+/// What Supabase has and a plain Postgres hasn't, as far as the migration looks at it.
+const SUPABASE: &str = "
+    do $$ begin
+        create role anon; create role authenticated;
+    exception when duplicate_object then null; end $$;
+    create schema realtime;
+    create table realtime.messages (topic text, extension text);
+    alter table realtime.messages enable row level security;
+    create function realtime.topic() returns text language sql return current_setting('realtime.topic');
+    grant usage on schema realtime to anon;
+    grant select, insert on realtime.messages to anon;
+    insert into realtime.messages values ('conv:1', 'broadcast'), ('conv:1', 'presence')";
+
+#[tokio::test]
+async fn in_supabase_the_public_role_reads_broadcasts_of_conversations_and_writes_none() {
+    let chat = Chat::without_messages().await;
+    let name = format!("supabase_{}", chat.tenant.simple());
+    chat.db.batch_execute(&format!("create database {name}")).await.unwrap();
+    let mut config: tokio_postgres::Config = setting("DATABASE_URL").parse().unwrap();
+    let (mut db, connection) = config.dbname(&name).connect(NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    db.batch_execute(SUPABASE).await.unwrap();
+    admin::migrate(&mut db).await.unwrap();
+
+    for (topic, seen) in [("conv:1", 1_i64), ("orders", 0)] {
+        let ask = format!("set realtime.topic = '{topic}'; set role anon");
+        db.batch_execute(&ask).await.unwrap();
+        let rows = db.query_one("select count(*) from realtime.messages", &[]).await.unwrap();
+        assert_eq!(rows.get::<_, i64>(0), seen, "{topic}");
+        let sent = db.batch_execute("insert into realtime.messages values ('conv:1', 'broadcast')").await;
+        assert_eq!(sent.unwrap_err().code().unwrap().code(), "42501");
+    }
+    drop(db);
+    connection.await.unwrap().unwrap();
+    chat.db.batch_execute(&format!("drop database {name}")).await.unwrap();
+}
