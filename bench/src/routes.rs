@@ -96,13 +96,14 @@ pub(crate) const ROUTES: [Route; 11] = [
             "null::text",
             "null::uuid",
             "null::text",
+            NEW_ID,
         ],
         aim: WRITE,
         ..ROUTE
     },
     Route {
         name: "edit-message",
-        parameters: &[KEY, IN, MESSAGE, USER, BODY],
+        parameters: &[KEY, IN, MESSAGE, USER, BODY, NEW_ID],
         aim: WRITE,
         replace: ("01990000-0000-7000-8000-000000000001", message_id),
         first: 1,
@@ -110,7 +111,7 @@ pub(crate) const ROUTES: [Route; 11] = [
     },
     Route {
         name: "delete-message",
-        parameters: &[KEY, IN, MESSAGE, USER, NEW_ID],
+        parameters: &[KEY, IN, MESSAGE, USER, NEW_ID, NEW_ID],
         aim: WRITE,
         replace: ("01990000-0000-7000-8000-000000000002", message_id),
         first: 20_001,

@@ -1,31 +1,46 @@
-//! Work that the caller needn't wait for: it starts at once, and the invocation stays open for it after the answer has
-//! gone out.
+//! Work that the caller needn't wait for: it starts at once, or when the answer is out, and the invocation stays open
+//! for it.
 //!
 //! Lambda hands the caller the answer as soon as the runtime has posted it, and freezes the environment only when the
 //! runtime asks for the next event. So [`crate::http::serve`] asks after the work is done or its time is up. Nothing
 //! has to be registered, and a function that has no such work pays nothing.
 
+use std::pin::Pin;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// The longest that an invocation is kept open.
-const LIMIT: Duration = Duration::from_secs(5);
+/// The longest that an invocation is kept open: a webhook's attempt may take 5 s, and has then to be recorded.
+const LIMIT: Duration = Duration::from_secs(7);
 
 /// How long before the function's timeout the work is given up at the latest.
 const MARGIN: Duration = Duration::from_millis(500);
 
-static PENDING: LazyLock<Mutex<JoinSet<()>>> = LazyLock::new(Mutex::default);
+static PENDING: LazyLock<Mutex<Pending>> = LazyLock::new(Mutex::default);
+
+#[derive(Default)]
+struct Pending {
+    begun: JoinSet<()>,
+    deferred: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
 
 /// Starts work that may go on after the answer.
 pub fn spawn(work: impl Future<Output = ()> + Send + 'static) {
-    pending().spawn(work.in_current_span());
+    pending().begun.spawn(work.in_current_span());
+}
+
+/// Leaves work that begins when the answer is out, for what would cost the caller even by its start.
+pub fn defer(work: impl Future<Output = ()> + Send + 'static) {
+    pending().deferred.push(Box::pin(work.in_current_span()));
 }
 
 /// Waits for what this invocation has spawned, however it ended.
 pub(crate) async fn finish(deadline: SystemTime) {
-    let mut work = std::mem::take(&mut *pending());
+    let Pending { begun: mut work, deferred } = std::mem::take(&mut *pending());
+    for deferred in deferred {
+        work.spawn(deferred);
+    }
     if work.is_empty() {
         return;
     }
@@ -42,6 +57,6 @@ pub(crate) async fn finish(deadline: SystemTime) {
     }
 }
 
-fn pending() -> MutexGuard<'static, JoinSet<()>> {
+fn pending() -> MutexGuard<'static, Pending> {
     PENDING.lock().unwrap_or_else(PoisonError::into_inner)
 }

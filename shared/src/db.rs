@@ -27,7 +27,8 @@ const TIMEOUT: Duration = Duration::from_millis(2_800);
 /// that is the third. Statements can be run again because every id in them is made before the first try.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
 
-/// Keeps the connections to Postgres.
+/// Keeps the connections to Postgres. A clone shares them.
+#[derive(Clone)]
 pub struct Db {
     pool: Pool,
 }
@@ -77,7 +78,8 @@ impl Db {
         input
     }
 
-    async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+    /// Runs a statement that no caller's key is behind.
+    pub async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let deadline = Instant::now() + TIMEOUT;
         let mut pauses = PAUSES.into_iter();
         loop {
@@ -159,7 +161,7 @@ fn parse_url(url: &str) -> Result<Config, tokio_postgres::Error> {
 }
 
 /// Displays an error and everything that caused it, for a log line.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -4,8 +4,8 @@
 //! handler to [`http::serve`]. The handler parses ([`http`], [`fields`]), runs its one statement ([`db`]) and returns
 //! a type from [`model`], or an [`Error`].
 //!
-//! Who may use what: [`realtime`] and [`after_response`] the functions that broadcast, [`image`] and [`tls`]
-//! upload-image; everything else is for all.
+//! Who may use what: [`realtime`] and [`after_response`] the functions that broadcast, [`webhook`] those
+//! that change messages and deliver-webhooks, [`image`] and [`tls`] upload-image; everything else is for all.
 
 pub mod after_response;
 pub mod auth;
@@ -19,5 +19,6 @@ pub mod model;
 pub mod realtime;
 pub mod telemetry;
 pub mod tls;
+pub mod webhook;
 
 pub use error::{Error, Result};

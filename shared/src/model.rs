@@ -55,6 +55,18 @@ id!(
     DeletionId
 );
 
+id!(
+    /// A webhook event's id: its `webhook-id`.
+    EventId
+);
+
+impl EventId {
+    /// A fresh id.
+    pub fn now() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
 impl DeletionId {
     /// A fresh id.
     pub fn random() -> Self {

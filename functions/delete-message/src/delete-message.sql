@@ -1,4 +1,5 @@
 -- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 deletion_id, by which this request knows its own work
+-- $6 id for the event
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
@@ -27,7 +28,11 @@ select
     found.tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
     message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
     coalesce(deleted.deleted_at, message.deleted_at) as deleted_at,
-    coalesce(deleted.deletion_id, message.deletion_id) is not distinct from $5 as deleted_now
+    mine.deleted_now,
+    tinychat.record_event(
+        found.tenant_id, case when mine.deleted_now then $6 end, 'message.deleted', message.conversation_id, message.id
+    ) as deliveries
 from found
 left join message on true
 left join deleted on true
+cross join lateral (select coalesce(deleted.deletion_id, message.deletion_id) is not distinct from $5) mine (deleted_now)

@@ -3,9 +3,9 @@
 use shared::db::Db;
 use shared::fields::Name;
 use shared::http::{Request, serve};
-use shared::model::{DeletionId, FullMessage, MessageEnvelope};
+use shared::model::{DeletionId, EventId, FullMessage, MessageEnvelope};
 use shared::realtime::Realtime;
-use shared::{Result, telemetry};
+use shared::{Result, telemetry, webhook};
 use tokio_postgres::types::Type;
 
 const STATEMENT: &str = include_str!("delete-message.sql");
@@ -40,6 +40,7 @@ async fn delete_message(db: &Db, realtime: &Realtime, request: Request) -> Resul
                 (&request.message(), Type::UUID),
                 (&input.sender_id, Type::TEXT),
                 (&DeletionId::random(), Type::UUID),
+                (&EventId::now(), Type::UUID),
             ],
         )
         .await?;
@@ -48,5 +49,6 @@ async fn delete_message(db: &Db, realtime: &Realtime, request: Request) -> Resul
     if row.try_get("deleted_now")? {
         realtime.message(row.try_get("tenant_id")?, &answer);
     }
+    webhook::deliver(db, row.try_get("deliveries")?);
     Ok(answer)
 }

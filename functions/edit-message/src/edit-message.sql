@@ -1,4 +1,4 @@
--- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 body
+-- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 body  $6 id for the event
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
@@ -24,7 +24,10 @@ select
         when edited.id is null then 'not_the_sender'
         else 'ok'
     end as verdict,
-    found.tenant_id, edited.*
+    found.tenant_id, edited.*,
+    tinychat.record_event(
+        found.tenant_id, $6, 'message.updated', edited.conversation_id, edited.id
+    ) as deliveries
 from found
 left join message on true
 left join edited on true

@@ -3,9 +3,9 @@
 use shared::db::Db;
 use shared::fields::{MessageBody, Name};
 use shared::http::{Request, serve};
-use shared::model::{FullMessage, MessageEnvelope};
+use shared::model::{EventId, FullMessage, MessageEnvelope};
 use shared::realtime::Realtime;
-use shared::{Result, telemetry};
+use shared::{Result, telemetry, webhook};
 use tokio_postgres::types::Type;
 
 const STATEMENT: &str = include_str!("edit-message.sql");
@@ -42,10 +42,12 @@ async fn edit_message(db: &Db, realtime: &Realtime, request: Request) -> Result<
                 (&request.message(), Type::UUID),
                 (&input.sender_id, Type::TEXT),
                 (&input.body, Type::TEXT),
+                (&EventId::now(), Type::UUID),
             ],
         )
         .await?;
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
     realtime.message(row.try_get("tenant_id")?, &answer);
+    webhook::deliver(db, row.try_get("deliveries")?);
     Ok(answer)
 }

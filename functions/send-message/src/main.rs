@@ -3,9 +3,9 @@
 use shared::db::Db;
 use shared::fields::{MediaUrl, MessageBody, MessageType, Name, Text};
 use shared::http::{Request, serve};
-use shared::model::{FullMessage, MessageEnvelope, MessageId};
+use shared::model::{EventId, FullMessage, MessageEnvelope, MessageId};
 use shared::realtime::Realtime;
-use shared::{Error, Result, telemetry};
+use shared::{Error, Result, telemetry, webhook};
 use tokio_postgres::types::Type;
 
 const STATEMENT: &str = include_str!("send-message.sql");
@@ -66,6 +66,7 @@ async fn send_message(db: &Db, realtime: &Realtime, request: Request) -> Result<
                 (&input.media_url, Type::TEXT),
                 (&input.reply_to, Type::UUID),
                 (&input.client_message_id, Type::TEXT),
+                (&EventId::now(), Type::UUID),
             ],
         )
         .await?;
@@ -74,5 +75,6 @@ async fn send_message(db: &Db, realtime: &Realtime, request: Request) -> Result<
     if answer.message.message.id == id {
         realtime.message(row.try_get("tenant_id")?, &answer);
     }
+    webhook::deliver(db, row.try_get("deliveries")?);
     Ok(answer)
 }

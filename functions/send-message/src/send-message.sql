@@ -1,5 +1,5 @@
 -- $1 key hash  $2 conversation  $3 id for a new row  $4 sender_id  $5 receiver_id  $6 body  $7 message_type
--- $8 media_url  $9 reply_to  $10 client_message_id
+-- $8 media_url  $9 reply_to  $10 client_message_id  $11 id for the event
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
@@ -39,6 +39,10 @@ active as (
 -- A conversation that was found and no message: only a reply to nothing is left as the reason.
 select
     case when found.verdict = 'ok' and m.id is null then 'reply_not_found' else found.verdict end as verdict,
-    found.tenant_id, m.*
+    found.tenant_id, m.*,
+    -- Another id than the new row's is that of an earlier message, whose event was written then.
+    tinychat.record_event(
+        found.tenant_id, case when m.id = $3 then $11 end, 'message.created', m.conversation_id, m.id
+    ) as deliveries
 from found
 left join (select * from sent union all select * from earlier) m on true

@@ -1,0 +1,253 @@
+//! Webhooks: sends an event to an endpoint, signed after the Standard Webhooks specification, and records what came of
+//! it.
+//!
+//! An event is written by the statement that changed the message (`tinychat.record_event`), leased to the function that
+//! ran it, which makes the first attempt after its response. What it doesn't get done, deliver-webhooks does later.
+
+mod address;
+mod signature;
+
+pub use signature::{InvalidSecret, Secret};
+
+use crate::db::{Chain, Db};
+use crate::{Result, after_response, config, tls};
+use address::{PublicOnly, Refused};
+use reqwest::header::{CONTENT_TYPE, InvalidHeaderValue};
+use reqwest::{Client, Response, Url, redirect};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::types::{Json, Type};
+use uuid::Uuid;
+
+/// From connecting until the answer has begun.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much of an answer is read, in bytes.
+const ANSWER_LIMIT: usize = 4096;
+
+const RECORD: &str = include_str!("record.sql");
+
+/// An event that is to be sent to an endpoint, as `tinychat.webhook_delivery` puts it.
+#[derive(Deserialize)]
+pub struct Delivery {
+    /// Whose event it is.
+    pub tenant_id: Uuid,
+    /// The endpoint's id.
+    pub endpoint_id: Uuid,
+    /// The `webhook-id`, the same in every attempt.
+    pub event_id: Uuid,
+    url: String,
+    secret: String,
+    previous_secret: Option<String>,
+    payload: String,
+    /// A time, as Postgres wrote it.
+    leased_until: String,
+}
+
+/// What came of a delivery.
+#[derive(Serialize, Debug)]
+pub struct Attempt {
+    endpoint_id: Uuid,
+    event_id: Uuid,
+    leased_until: String,
+    made: bool,
+    #[serde(flatten)]
+    answer: Answer,
+}
+
+/// An endpoint's answer.
+#[derive(Serialize, Default, Debug)]
+pub struct Answer {
+    /// The HTTP status; none if no answer came.
+    pub status: Option<u16>,
+    /// Milliseconds until it came, or until it was given up.
+    pub latency_ms: u64,
+    /// How the answer's body begins, or why there was none.
+    #[serde(rename = "answer")]
+    pub text: String,
+}
+
+impl Delivery {
+    /// The delivery, given back before an attempt.
+    pub fn unmade(self) -> Attempt {
+        Attempt {
+            endpoint_id: self.endpoint_id,
+            event_id: self.event_id,
+            leased_until: self.leased_until,
+            made: false,
+            answer: Answer::default(),
+        }
+    }
+}
+
+impl Attempt {
+    /// Whether there was one, or the delivery was given back.
+    pub fn was_made(&self) -> bool {
+        self.made
+    }
+
+    /// Whether the endpoint took the event.
+    pub fn succeeded(&self) -> bool {
+        self.answer.succeeded()
+    }
+
+    /// Whose attempt it was.
+    pub fn endpoint_id(&self) -> Uuid {
+        self.endpoint_id
+    }
+}
+
+impl Answer {
+    /// Whether it is a 2xx.
+    pub fn succeeded(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+}
+
+/// Sends events.
+pub struct Sender {
+    http: Client,
+    allow_private: bool,
+}
+
+impl Sender {
+    /// Reads `WEBHOOK_ALLOW_PRIVATE`, which is for local development: with `1`, events may go to private addresses, and
+    /// without TLS.
+    pub fn from_env() -> Result<Self, lambda_http::Error> {
+        let allow_private = config::optional("WEBHOOK_ALLOW_PRIVATE").is_some_and(|value| value == "1");
+        let mut http = Client::builder()
+            .tls_backend_preconfigured(tls::public()?)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .user_agent("TinyChat-Webhooks");
+        if !allow_private {
+            http = http.https_only(true).dns_resolver(Arc::new(PublicOnly));
+        }
+        Ok(Self { http: http.build()?, allow_private })
+    }
+
+    /// Attempts a delivery.
+    pub async fn attempt(&self, delivery: Delivery) -> Attempt {
+        let secrets = [Some(&delivery.secret), delivery.previous_secret.as_ref()];
+        let secrets: Result<Vec<_>, _> = secrets.into_iter().flatten().map(|text| text.parse()).collect();
+        let answer = match secrets {
+            Ok(secrets) => {
+                let id = delivery.event_id.to_string();
+                self.send(&delivery.url, &id, &secrets, &delivery.payload).await
+            }
+            Err(invalid) => Answer { text: invalid.to_string(), ..Answer::default() },
+        };
+        Attempt { made: true, answer, ..delivery.unmade() }
+    }
+
+    /// Sends an event, signed with each of the secrets.
+    pub async fn send(&self, url: &str, id: &str, secrets: &[Secret], payload: &str) -> Answer {
+        let began = Instant::now();
+        let deadline = began + TIMEOUT;
+        let sent = timeout_at(deadline, self.post(url, id, secrets, payload)).await;
+        let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match sent {
+            Ok(Ok(response)) => Answer {
+                status: Some(response.status().as_u16()),
+                latency_ms,
+                text: beginning(response, deadline).await,
+            },
+            Ok(Err(failure)) => Answer { status: None, latency_ms, text: failure.to_string() },
+            Err(_) => {
+                Answer { status: None, latency_ms, text: format!("no answer in {} s", TIMEOUT.as_secs()) }
+            }
+        }
+    }
+
+    async fn post(&self, url: &str, id: &str, secrets: &[Secret], payload: &str) -> Result<Response, Failure> {
+        let url = self.permitted(url)?;
+        let timestamp = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        let request = self
+            .http
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signature::header(secrets, id, timestamp, payload)?)
+            .body(payload.to_owned());
+        let again = request.try_clone();
+        match (request.send().await, again) {
+            // The connection was kept from an earlier event, and has died since: in the freezer, for one.
+            (Err(error), Some(again)) if error.is_request() && !error.is_connect() => Ok(again.send().await?),
+            (outcome, _) => Ok(outcome?),
+        }
+    }
+
+    /// The address, if events may go there. Names are looked at when they are resolved; an address that is written out
+    /// isn't, so it is looked at here. Parsing has made all its spellings one.
+    fn permitted(&self, url: &str) -> Result<Url, Failure> {
+        let url = Url::parse(url).map_err(|_| Failure::Url)?;
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        match host.parse::<IpAddr>() {
+            Ok(ip) if !self.allow_private && !address::is_public(ip) => Err(Failure::Address(Refused)),
+            _ => Ok(url),
+        }
+    }
+}
+
+/// Why there is no answer. No text has the URL in it, which may be a secret in itself.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("not a URL")]
+    Url,
+    #[error("{0}")]
+    Address(Refused),
+    #[error("no header: {0}")]
+    Header(#[from] InvalidHeaderValue),
+    #[error("{}", Chain(.0))]
+    Http(reqwest::Error),
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error.without_url())
+    }
+}
+
+/// Reads the beginning of an answer, while there is time.
+async fn beginning(mut response: Response, deadline: Instant) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < ANSWER_LIMIT
+        && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
+    {
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes.truncate(ANSWER_LIMIT);
+    String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}") // Postgres' texts hold no NUL
+}
+
+/// Records what came of deliveries, and tells how many have been given up for good.
+pub async fn record(db: &Db, attempts: &[Attempt]) -> Result<i64> {
+    let rows = db.run(RECORD, &[(&Json(attempts), Type::JSON)]).await?;
+    rows.first().map_or(Ok(0), |row| Ok(row.try_get("dead")?))
+}
+
+/// Attempts the deliveries that a statement's `deliveries` column has leased to this function, after the response.
+pub fn deliver(db: &Db, deliveries: Option<Json<Vec<Delivery>>>) {
+    for delivery in deliveries.into_iter().flat_map(|Json(deliveries)| deliveries) {
+        let db = db.clone();
+        after_response::defer(async move {
+            let (tenant, event) = (delivery.tenant_id, delivery.event_id);
+            let Some(sender) = sender() else { return };
+            let attempt = sender.attempt(delivery).await;
+            if let Err(error) = record(&db, &[attempt]).await {
+                tracing::error!(%tenant, %event, error = %Chain(&error), "an attempt was not recorded");
+            }
+        });
+    }
+}
+
+/// One for all invocations, made when there is first something to send.
+fn sender() -> Option<&'static Sender> {
+    static SENDER: OnceLock<Option<Sender>> = OnceLock::new();
+    let make = || Sender::from_env().inspect_err(|error| tracing::error!(%error, "no webhooks")).ok();
+    SENDER.get_or_init(make).as_ref()
+}

@@ -1,0 +1,71 @@
+-- $1 attempts, as a JSON array: see `Attempt`
+with attempts as (
+    select *, coalesce(status between 200 and 299, false) as delivered
+    from json_to_recordset($1) as a (
+        endpoint_id uuid, event_id uuid, leased_until timestamptz, made boolean, status integer, latency_ms integer,
+        answer text
+    )
+),
+-- Who outlived the lease may still tell of a success, but not of a failure: another makes the attempts now.
+recorded as (
+    update tinychat.webhook_deliveries d
+    set
+        attempts = d.attempts + a.made::integer,
+        outcome = next.outcome,
+        settled_at = case when next.outcome is not null then now() end,
+        next_attempt_at = now() + coalesce(next.pause, interval '0'),
+        last_attempt_at = case when a.made then now() else d.last_attempt_at end,
+        last_status = case when a.made then a.status else d.last_status end,
+        last_latency_ms = case when a.made then a.latency_ms else d.last_latency_ms end,
+        last_answer = case when a.made then a.answer else d.last_answer end
+    from attempts a
+    join tinychat.webhook_deliveries before on before.endpoint_id = a.endpoint_id and before.event_id = a.event_id
+    cross join lateral (
+        select (array[5, 30, 120, 600, 3600, 21600, 86400])[before.attempts + 1] as seconds
+    ) backoff
+    cross join lateral (
+        select
+            case
+                when not a.made then null
+                when a.delivered then 'delivered'
+                when a.status = 410 or backoff.seconds is null then 'dead'
+            end as outcome,
+            case when a.made then backoff.seconds * (0.9 + 0.2 * random()) * interval '1 s' end as pause
+    ) next
+    where d.endpoint_id = a.endpoint_id and d.event_id = a.event_id and d.outcome is null
+        and (a.delivered or d.next_attempt_at = a.leased_until)
+    returning d.endpoint_id, d.outcome, a.made, a.delivered, a.status
+),
+results as (
+    select endpoint_id, count(*) filter (where not delivered) as failures, bool_or(delivered) as delivered,
+        coalesce(bool_or(status = 410), false) as gone
+    from recorded
+    where made
+    group by endpoint_id
+),
+-- Only an endpoint that fails, or failed before, has anything to note. In order, so that no two wait for each other.
+noted as (
+    select e.id, results.delivered, results.gone, e.held_until > now() as on_hold,
+        least(e.failures + results.failures, greatest(tinychat.webhook_patience(), e.failures + 1)) as failures
+    from results
+    join tinychat.webhook_endpoints e on e.id = results.endpoint_id
+    where results.failures > 0 or e.failures > 0
+    order by e.id
+    for update of e
+),
+noting as (
+    update tinychat.webhook_endpoints e
+    set
+        failures = case when n.delivered then 0 when n.on_hold then e.failures else n.failures end,
+        held_until = case
+            when n.delivered then null
+            when n.on_hold then e.held_until
+            when n.failures >= tinychat.webhook_patience() then now()
+                + least(600, 5 * 2 ^ least(n.failures - tinychat.webhook_patience(), 10)) * (0.9 + 0.2 * random()) * interval '1 s'
+        end,
+        disabled_at = case when n.gone then coalesce(e.disabled_at, now()) else e.disabled_at end,
+        disabled_reason = case when n.gone then 'answered 410 Gone' else e.disabled_reason end
+    from noted n
+    where e.id = n.id
+)
+select count(*) filter (where outcome = 'dead') as dead from recorded
