@@ -1,5 +1,5 @@
 # What a developer runs; `make help` lists it. Beyond Debian packages and cargo-deny, all that is installed lands in
-# .tools/ and in tests/realtime/node_modules/.
+# .tools/ and in tests/*/node_modules/.
 
 SAM_CLI := 1.170.0
 CARGO_LAMBDA := 1.9.2
@@ -74,7 +74,7 @@ invoke: setup-sam ## Runs one built function in Lambda's own environment (F=send
 
 clean: ## Removes what was built, installed and stored here
 	cargo clean
-	rm -rf .aws-sam .local .tools tests/realtime/node_modules
+	rm -rf .aws-sam .local .tools tests/*/node_modules
 
 setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam ## Installs, or names, what is missing
 	@echo "All there."
@@ -90,13 +90,13 @@ setup-postgres:
 setup-pgbouncer:
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || scripts/install-packages pgbouncer
 
-setup-node: tests/realtime/node_modules/.package-lock.json
+setup-node: tests/realtime/node_modules/.package-lock.json tests/webhooks/node_modules/.package-lock.json
 
 # npm writes this file last.
-tests/realtime/node_modules/.package-lock.json: tests/realtime/package-lock.json
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
 	@node -e 'process.exitCode = +(parseInt(process.versions.node) < 20)' \
 		|| { echo "Node.js 20 or newer is missing: see https://nodejs.org" >&2; exit 1; }
-	npm ci --prefix tests/realtime --no-audit --no-fund
+	npm ci --prefix tests/$* --no-audit --no-fund
 	@touch $@
 
 setup-deny:

@@ -6,11 +6,13 @@ use crate::database::Database;
 use crate::gateway::{self, Gateway, Routes};
 use crate::lambda::{Functions, Program};
 use crate::process::forget_cargo;
+use crate::schedule;
 use crate::settings::{Settings, write_env};
 use crate::supabase;
 use crate::supabase::keys::{ANON_KEY, Keys, SERVICE_ROLE_KEY};
 use crate::supabase::storage::{Buckets, Credentials, Storage};
 use crate::template::Template;
+use crate::webhooks;
 use anyhow::{Context, bail};
 use std::fs::{self, File};
 use std::future::Future;
@@ -57,9 +59,14 @@ impl Cloud {
         tokio::spawn(supabase::serve(listener(supabase)?, settings.keys.clone(), storage, faults.clone()));
 
         let console = Arc::new(Console::new(config.data_dir.join("logs"), quiet));
+        webhooks::start(&settings.database_url, console.clone()).await?;
         let programs = programs(config, &template, &settings, &console);
+        let functions = Arc::new(Functions::new(programs, &faults));
+        for function in template.functions.iter().filter(|function| function.scheduled) {
+            schedule::start(functions.clone(), function.name.clone(), config.schedule);
+        }
         let gateway = Arc::new(Gateway {
-            functions: Functions::new(programs, &faults),
+            functions,
             routes: Routes::new(template.routes)?,
             cors: template.cors,
             stage: template.stage,

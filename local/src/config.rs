@@ -5,6 +5,7 @@ use std::env;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The name that containers know this machine by.
 pub(crate) const CONTAINERS_NAME: &str = "host.docker.internal";
@@ -35,6 +36,8 @@ pub(crate) struct Config {
     /// Functions reach Postgres over TLS.
     pub(crate) database_tls: bool,
     pub(crate) no_build: bool,
+    /// The pause between runs of a scheduled function.
+    pub(crate) schedule: Duration,
 }
 
 impl Config {
@@ -59,6 +62,7 @@ impl Config {
             pooler: switch("POOLER", false)?,
             database_tls: switch("DATABASE_TLS", false)?,
             no_build: switch("NO_BUILD", false)?,
+            schedule: Duration::from_secs(variable("SCHEDULE_SECONDS", 2)?),
         };
         if config.database_url.is_some() && (config.pooler || config.database_tls) {
             bail!(

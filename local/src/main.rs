@@ -14,9 +14,11 @@ mod lambda;
 mod pooler;
 mod postgres;
 mod process;
+mod schedule;
 mod settings;
 mod supabase;
 mod template;
+mod webhooks;
 
 use anyhow::Context;
 use cloud::Cloud;

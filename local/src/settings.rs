@@ -26,6 +26,9 @@ pub(crate) struct Settings {
     pub(crate) storage: Credentials,
 }
 
+/// What no deployment has: webhooks may go to this machine, and without TLS.
+const ALLOW_PRIVATE: (&str, &str) = ("WEBHOOK_ALLOW_PRIVATE", "1");
+
 type Variables = BTreeMap<String, String>;
 
 fn variables<const N: usize>(pairs: [(&str, &str); N]) -> Variables {
@@ -43,6 +46,7 @@ impl Settings {
             ("DATABASE_URL", &self.database_url),
             ("FUNCTION_DATABASE_URL", &self.function_database_url),
             ("DATA_DIR", &config.data_dir.to_string_lossy()),
+            ALLOW_PRIVATE,
         ]));
         if let Some(authority) = &self.certificate_authority {
             all.insert("DATABASE_CA_CERT".to_owned(), authority.to_string_lossy().into_owned());
@@ -78,6 +82,7 @@ impl Settings {
             .filter_map(|(name, default)| Some((name.clone(), value(name, default)?)))
             .collect();
         all.extend(added_by_lambda(function));
+        all.extend(variables([ALLOW_PRIVATE]));
         all
     }
 

@@ -1,7 +1,7 @@
 //! Functions whose database, storage or Realtime is down, refuses them, or hangs.
 
 use crate::support::Function;
-use crate::support::lambda::{event, functions};
+use crate::support::lambda::{event, routes};
 use crate::support::relay::{closed_port, database_url_at, relay};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ async fn fails(name: &str, changes: &[(&str, &str)], text: &str) {
 }
 
 #[tokio::test]
-async fn without_a_database_every_function_answers_500_in_a_few_words() {
+async fn without_a_database_every_route_answers_500_in_a_few_words() {
     let url = database_url_at(closed_port().await);
-    for name in functions().iter().filter(|name| *name != "route-not-found") {
+    for name in routes().iter().filter(|name| *name != "route-not-found") {
         fails(name, &[("DATABASE_URL", &url)], "database unavailable").await;
     }
 }

@@ -1,12 +1,12 @@
 //! The events in events/, which `sam local invoke` and newcomers use.
 
 use crate::support::Function;
-use crate::support::lambda::{event, functions};
+use crate::support::lambda::{event, functions, routes};
 use std::collections::BTreeSet;
 
 #[tokio::test]
-async fn every_function_answers_its_event_on_the_demo_data() {
-    for name in functions() {
+async fn every_route_answers_its_event_on_the_demo_data() {
+    for name in routes() {
         let expected = if name == "route-not-found" { 404 } else { 200 };
         let mut function = Function::start(&name, &[]).await;
         // Twice, because people invoke again.

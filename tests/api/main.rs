@@ -30,3 +30,4 @@ mod least_rights;
 mod private_channels;
 mod realtime;
 mod tls;
+mod webhooks;

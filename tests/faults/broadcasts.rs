@@ -1,7 +1,7 @@
 //! Broadcasts through a Realtime that is slow, down, or out of its mind: no caller notices.
 
 use crate::cloud::{Log, during, listen, until, until_frozen};
-use crate::routes::event_of;
+use crate::support::lambda::event_of;
 use crate::support::{Channel, Chat, Function, Request, setting};
 use reqwest::Url;
 use serde_json::{Value, json};

@@ -72,7 +72,8 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until every function that was at work, be it after its answer, is frozen.
+/// Waits until every function that was at work, be it after its answer, is frozen; but for deliver-webhooks, which works
+/// whenever it likes.
 pub async fn until_frozen() {
     until("functions are not frozen", || states_of_functions().is_subset(&BTreeSet::from(['T']))).await;
 }
@@ -85,18 +86,33 @@ pub async fn listen(chat: &Chat) -> Channel {
 
 /// The letters in which `ps` tells the states of this cloud's functions: `T` is stopped.
 fn states_of_functions() -> BTreeSet<char> {
-    let ours = format!("\0DATABASE_URL={}\0", setting("FUNCTION_DATABASE_URL"));
     let state = |process: PathBuf| {
-        let variables = std::fs::read(process.join("environ")).ok()?;
-        let variables = format!("\0{}", String::from_utf8_lossy(&variables));
-        if !variables.contains(&ours) || !variables.contains("\0AWS_LAMBDA_RUNTIME_API=") {
-            return None;
-        }
         let stat = std::fs::read_to_string(process.join("stat")).ok()?;
         stat.rsplit_once(") ")?.1.chars().next()
     };
-    let processes = std::fs::read_dir("/proc").unwrap();
-    processes.filter_map(|process| state(process.ok()?.path())).collect()
+    let routes = processes().filter(|(function, _)| function != "deliver-webhooks");
+    routes.filter_map(|(_, process)| state(process)).collect()
+}
+
+/// Kills every process of a function.
+pub fn kill(function: &str) {
+    for (_, process) in processes().filter(|(name, _)| name == function) {
+        let pid = process.file_name().unwrap();
+        assert!(std::process::Command::new("kill").arg("-KILL").arg(pid).status().unwrap().success());
+    }
+}
+
+/// The functions that run on this cloud's database, and their folders in /proc.
+fn processes() -> impl Iterator<Item = (String, PathBuf)> {
+    let ours = format!("DATABASE_URL={}", setting("FUNCTION_DATABASE_URL"));
+    let function = move |process: PathBuf| {
+        let variables = std::fs::read(process.join("environ")).ok()?;
+        let variables = String::from_utf8_lossy(&variables);
+        let mut variables = variables.split('\0');
+        let name = variables.clone().find_map(|variable| variable.strip_prefix("AWS_LAMBDA_FUNCTION_NAME="));
+        variables.any(|variable| variable == ours).then_some((name?.to_owned(), process))
+    };
+    std::fs::read_dir("/proc").unwrap().filter_map(move |process| function(process.ok()?.path()))
 }
 
 /// What a function logs from now on.

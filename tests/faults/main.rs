@@ -19,3 +19,4 @@ mod freezing;
 mod outages;
 mod retries;
 mod round_trips;
+mod webhooks;

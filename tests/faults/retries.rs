@@ -1,7 +1,7 @@
 //! A statement whose connection ends under it is run again, and still done once and told once.
 
 use crate::cloud::listen;
-use crate::routes::event_of;
+use crate::support::lambda::event_of;
 use crate::support::{Chat, Function, Request};
 use crate::wire::{Cut, Wire};
 use serde_json::{Value, json};

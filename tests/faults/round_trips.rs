@@ -1,7 +1,8 @@
 //! What goes over the wire to Postgres: one round trip for a request, and none that a pooler can't carry.
 
 use crate::cloud::until;
-use crate::routes::{Route, event_of, routes};
+use crate::routes::{Route, routes};
+use crate::support::lambda::event_of;
 use crate::support::relay::{closed_port, database_url_at};
 use crate::support::{Chat, Function, Request};
 use crate::wire::{Cut, Tally, Wire};

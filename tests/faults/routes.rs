@@ -1,10 +1,7 @@
 //! Every route that uses the database, with a request that it accepts.
 
-use crate::support::lambda::event;
-use crate::support::request::Key;
 use crate::support::{Chat, Request};
-use serde_json::{Value, json};
-use std::collections::HashMap;
+use serde_json::json;
 
 /// A route's function, and an example request.
 pub struct Route {
@@ -33,24 +30,4 @@ pub async fn routes(chat: &Chat) -> Vec<Route> {
         ("upload-image", Request::post(chat.path("upload"), &image)),
     ];
     requests.map(|(function, request)| Route { function, request }).into()
-}
-
-/// A request as the event that API Gateway makes of it.
-pub fn event_of(function: &str, chat: &Chat, request: &Request) -> Value {
-    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-    let ids = path.split('/').skip(3).step_by(2);
-    let parameters: HashMap<_, _> = ["id", "msgId"].into_iter().zip(ids).collect();
-    let mut event = event(function);
-    event["rawPath"] = json!(path);
-    event["rawQueryString"] = json!(query);
-    event["pathParameters"] = json!(parameters);
-    event["headers"]["content-type"] = json!(request.content_type);
-    event["headers"]["x-tinychat-api-key"] = match &request.key {
-        Key::Own => json!(chat.key),
-        Key::Missing => json!(""),
-        Key::Other(key) => json!(key),
-    };
-    event["body"] = json!(String::from_utf8(request.body.clone()).unwrap());
-    event["isBase64Encoded"] = json!(false);
-    event
 }

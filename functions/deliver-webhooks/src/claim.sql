@@ -56,8 +56,7 @@ claimed as (
     where d.endpoint_id = chosen.id and d.event_id = oldest.event_id
     returning d as delivery
 )
-select
-    ahead.oldest_seconds, ahead.next_seconds, tinychat.webhook_delivery(claimed.delivery, w) as delivery
+select ahead.oldest_seconds, ahead.next_seconds, taken.delivery
 from (
     select
         coalesce(extract(epoch from greatest(now() - min(at), '0')), 0)::double precision as oldest_seconds,
@@ -65,5 +64,9 @@ from (
             as next_seconds
     from due
 ) ahead
-left join (claimed join tinychat.webhook_endpoints w on w.id = (claimed.delivery).endpoint_id) on true
-order by (claimed.delivery).event_id
+left join (
+    select (c.delivery).event_id, tinychat.webhook_delivery(c.delivery, w) as delivery
+    from claimed c
+    join tinychat.webhook_endpoints w on w.id = (c.delivery).endpoint_id
+) taken on true
+order by taken.event_id

@@ -18,10 +18,10 @@ const WIDTH: usize = 4;
 /// How long a lane begins attempts. Those under way take 5 s more, and its deliveries are leased for 20 s.
 const LIFETIME: Duration = Duration::from_secs(10);
 
-/// All lanes, by endpoint.
+/// All lanes.
 pub struct Lanes {
     sender: Arc<Sender>,
-    lanes: HashMap<Uuid, Lane>,
+    by_endpoint: HashMap<Uuid, Lane>,
     under_way: JoinSet<Attempt>,
 }
 
@@ -34,7 +34,7 @@ struct Lane {
 
 impl Lanes {
     pub fn new(sender: Arc<Sender>) -> Self {
-        Self { sender, lanes: HashMap::new(), under_way: JoinSet::new() }
+        Self { sender, by_endpoint: HashMap::new(), under_way: JoinSet::new() }
     }
 
     /// Whether nothing is under way.
@@ -44,28 +44,27 @@ impl Lanes {
 
     /// How many more lanes there may be.
     pub fn free(&self) -> usize {
-        LANES.saturating_sub(self.lanes.len())
+        LANES.saturating_sub(self.by_endpoint.len())
     }
 
     /// The endpoints that have a lane.
     pub fn endpoints(&self) -> Vec<Uuid> {
-        self.lanes.keys().copied().collect()
+        self.by_endpoint.keys().copied().collect()
     }
 
     /// The tenant of each lane.
     pub fn tenants(&self) -> Vec<Uuid> {
-        self.lanes.values().map(|lane| lane.tenant).collect()
+        self.by_endpoint.values().map(|lane| lane.tenant).collect()
     }
 
     /// Opens lanes for deliveries, which begin no attempt after `end`.
     pub fn open(&mut self, deliveries: Vec<Delivery>, end: Instant) {
         let ends = end.min(Instant::now() + LIFETIME);
         for delivery in deliveries {
-            let new =
-                || Lane { tenant: delivery.tenant_id, ends, waiting: VecDeque::new(), under_way: 0 };
-            self.lanes.entry(delivery.endpoint_id).or_insert_with(new).waiting.push_back(delivery);
+            let new = || Lane { tenant: delivery.tenant_id, ends, waiting: VecDeque::new(), under_way: 0 };
+            self.by_endpoint.entry(delivery.endpoint_id).or_insert_with(new).waiting.push_back(delivery);
         }
-        for lane in self.lanes.values_mut() {
+        for lane in self.by_endpoint.values_mut() {
             lane.advance(&self.sender, &mut self.under_way);
         }
     }
@@ -84,7 +83,7 @@ impl Lanes {
         }
         let mut given_back = Vec::new();
         for attempt in &ended {
-            let Some(lane) = self.lanes.get_mut(&attempt.endpoint_id()) else { continue };
+            let Some(lane) = self.by_endpoint.get_mut(&attempt.endpoint_id()) else { continue };
             lane.under_way -= 1;
             if attempt.succeeded() && Instant::now() < lane.ends {
                 lane.advance(&self.sender, &mut self.under_way);
@@ -92,7 +91,7 @@ impl Lanes {
                 given_back.extend(lane.waiting.drain(..).map(Delivery::unmade));
             }
         }
-        self.lanes.retain(|_, lane| lane.under_way > 0);
+        self.by_endpoint.retain(|_, lane| lane.under_way > 0);
         ended.append(&mut given_back);
         ended
     }

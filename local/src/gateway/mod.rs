@@ -39,7 +39,7 @@ pub(crate) struct Gateway {
     pub(crate) routes: Routes,
     pub(crate) cors: Option<Cors>,
     pub(crate) stage: String,
-    pub(crate) functions: Functions,
+    pub(crate) functions: Arc<Functions>,
     pub(crate) console: Arc<Console>,
     /// Enforce the quotas.
     pub(crate) limits: bool,

@@ -167,6 +167,7 @@ impl Template {
         globals: &FunctionProperties,
         own: FunctionProperties,
     ) {
+        let scheduled = own.events.values().any(|event| event.r#type == "ScheduleV2");
         for event in own.events.into_values().filter(|event| event.r#type == "HttpApi") {
             self.routes.push(Route {
                 method: event.properties.method.unwrap_or_else(|| "ANY".to_owned()).to_uppercase(),
@@ -179,6 +180,7 @@ impl Template {
             id,
             timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(3)),
             memory: own.memory_size.or(globals.memory_size).unwrap_or(128),
+            scheduled,
             variables: variables.map(|(name, value)| (name.clone(), text(value))).collect(),
             name,
         });

@@ -27,6 +27,8 @@ pub(crate) struct Function {
     pub(crate) timeout: Duration,
     /// Megabytes.
     pub(crate) memory: u32,
+    /// Whether it is invoked by a schedule.
+    pub(crate) scheduled: bool,
     /// Its environment. A value that only a deployment knows is none.
     pub(crate) variables: BTreeMap<String, Option<String>>,
 }
@@ -116,6 +118,12 @@ Resources:
             template().routes.into_iter().map(|route| (route.method, route.path, route.function)).collect();
         let expected = [("GET", "/v1/things/{id}", "get-thing"), ("ANY", "$default", "route-not-found")];
         assert_eq!(routes, expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
+    }
+
+    #[test]
+    fn some_functions_are_scheduled() {
+        let scheduled = template().functions.iter().map(|function| function.scheduled).collect::<Vec<_>>();
+        assert_eq!(scheduled, [true, false]);
     }
 
     #[test]

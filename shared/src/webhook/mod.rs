@@ -162,7 +162,13 @@ impl Sender {
         }
     }
 
-    async fn post(&self, url: &str, id: &str, secrets: &[Secret], payload: &str) -> Result<Response, Failure> {
+    async fn post(
+        &self,
+        url: &str,
+        id: &str,
+        secrets: &[Secret],
+        payload: &str,
+    ) -> Result<Response, Failure> {
         let url = self.permitted(url)?;
         let timestamp = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let request = self
@@ -176,7 +182,9 @@ impl Sender {
         let again = request.try_clone();
         match (request.send().await, again) {
             // The connection was kept from an earlier event, and has died since: in the freezer, for one.
-            (Err(error), Some(again)) if error.is_request() && !error.is_connect() => Ok(again.send().await?),
+            (Err(error), Some(again)) if error.is_request() && !error.is_connect() => {
+                Ok(again.send().await?)
+            }
             (outcome, _) => Ok(outcome?),
         }
     }

@@ -53,7 +53,10 @@ mod tests {
     #[test]
     fn a_signature_is_that_of_openssl() {
         let secret: Secret = SECRET.parse().unwrap();
-        assert_eq!(secret.sign("msg_1", 1_614_265_330, r#"{"a":1}"#), "v1,IDLFVjTQ4k1bnOJuLOLzmrDX3kZJl7x+Kb+3wS3ynZ4=");
+        assert_eq!(
+            secret.sign("msg_1", 1_614_265_330, r#"{"a":1}"#),
+            "v1,IDLFVjTQ4k1bnOJuLOLzmrDX3kZJl7x+Kb+3wS3ynZ4="
+        );
     }
 
     #[test]

@@ -140,7 +140,10 @@ impl Chat {
                 from tinychat.participants p where p.tenant_id = $1),
             'messages', (select jsonb_agg(to_jsonb(m) order by m.id)
                 from tinychat.messages m join tinychat.conversations c on c.id = m.conversation_id
-                where c.tenant_id = $1))";
+                where c.tenant_id = $1),
+            'events', (select jsonb_agg(d.event_id order by d.event_id)
+                from tinychat.webhook_deliveries d join tinychat.webhook_endpoints w on w.id = d.endpoint_id
+                where w.tenant_id = $1))";
         self.db.query_one(ROWS, &[&self.tenant]).await.unwrap().get(0)
     }
 

@@ -1,12 +1,14 @@
 //! A function's own process on a Lambda Runtime API of a few lines, for what can't come over HTTP: events that API
 //! Gateway would never make, and dependencies that are broken.
 
-use super::setting;
+use super::request::{Key, Request};
+use super::{Chat, setting};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -77,6 +79,31 @@ pub fn event(function: &str) -> Value {
     serde_json::from_slice(&json).unwrap()
 }
 
+/// A request as the event that API Gateway makes of it.
+pub fn event_of(function: &str, chat: &Chat, request: &Request) -> Value {
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let ids = path.split('/').skip(3).step_by(2);
+    let parameters: HashMap<_, _> = ["id", "msgId"].into_iter().zip(ids).collect();
+    let mut event = event(function);
+    event["rawPath"] = json!(path);
+    event["rawQueryString"] = json!(query);
+    event["pathParameters"] = json!(parameters);
+    event["headers"]["content-type"] = json!(request.content_type);
+    event["headers"]["x-tinychat-api-key"] = match &request.key {
+        Key::Own => json!(chat.key),
+        Key::Missing => json!(""),
+        Key::Other(key) => json!(key),
+    };
+    event["body"] = json!(String::from_utf8(request.body.clone()).unwrap());
+    event["isBase64Encoded"] = json!(false);
+    event
+}
+
+/// The names of the functions that answer HTTP requests.
+pub fn routes() -> Vec<String> {
+    functions().into_iter().filter(|name| name != "deliver-webhooks").collect()
+}
+
 /// The names of all functions: those of their folders.
 pub fn functions() -> Vec<String> {
     let folders = std::fs::read_dir(project().join("functions")).unwrap();
@@ -95,8 +122,8 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// The settings of the local cloud's own functions.
 fn settings() -> Vec<(String, String)> {
-    let given =
-        std::env::vars().filter(|(name, _)| name.starts_with("SUPABASE_") || name.starts_with("STORAGE_"));
+    const PREFIXES: [&str; 3] = ["SUPABASE_", "STORAGE_", "WEBHOOK_"];
+    let given = std::env::vars().filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
     let database = [("DATABASE_URL".to_owned(), setting("FUNCTION_DATABASE_URL"))];
     let ca = std::env::var("DATABASE_CA_CERT").map(|ca| ("DATABASE_CA_CERT".to_owned(), ca));
     given.chain(database).chain(ca).collect()

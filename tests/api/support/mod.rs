@@ -6,6 +6,7 @@ pub mod chat;
 #[macro_use]
 pub mod checks;
 pub mod lambda;
+pub mod receiver;
 pub mod relay;
 pub mod request;
 
@@ -13,6 +14,7 @@ pub use answer::{Answer, assert_keys, assert_time};
 pub use channel::Channel;
 pub use chat::Chat;
 pub use lambda::Function;
+pub use receiver::{Receiver, Reply};
 pub use request::Request;
 
 use std::io::Write;

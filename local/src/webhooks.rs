@@ -1,0 +1,55 @@
+//! A receiver of webhooks for the demo tenant: prints each event, and whether its signature is good.
+
+use crate::console::Console;
+use crate::postgres;
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::Value;
+use standardwebhooks::Webhook;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+/// The demo tenant's endpoint is where this run's receiver is; its secret stays.
+const REGISTER: &str = "
+    insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret)
+    select 'eeeeeeee-0000-4000-8000-000000000001', id, $1,
+        '{message.created,message.updated,message.deleted}', $2
+    from tinychat.tenants
+    where id = '11111111-2222-4333-8444-555555555555'
+    on conflict (id) do update set url = excluded.url, disabled_at = null, failures = 0, held_until = null
+    returning secret";
+
+struct Receiver {
+    webhook: Webhook,
+    console: Arc<Console>,
+}
+
+/// Starts the receiver, and has the demo tenant's events go there.
+pub(crate) async fn start(database_url: &str, console: Arc<Console>) -> anyhow::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let key: Vec<u8> = [Uuid::new_v4(), Uuid::new_v4()].iter().flat_map(|id| id.into_bytes()).collect();
+    let secret = format!("whsec_{}", BASE64_STANDARD.encode(key));
+    let client = postgres::connect(database_url).await?;
+    let row = client.query_opt(REGISTER, &[&url, &secret]).await?.context("the demo tenant is missing")?;
+    let receiver = Receiver { webhook: Webhook::new(row.get(0))?, console };
+    let app = Router::new().route("/", post(receive)).with_state(Arc::new(receiver));
+    tokio::spawn(axum::serve(listener, app).into_future());
+    Ok(())
+}
+
+async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: String) {
+    let verdict = match receiver.webhook.verify(body.as_bytes(), &headers) {
+        Ok(()) => "signature good".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let event: Value = serde_json::from_str(&body).unwrap_or_default();
+    let kind = event.get("type").and_then(Value::as_str).unwrap_or("no event");
+    receiver.console.request(&format!("webhook {kind}, {verdict}: {body}"));
+}

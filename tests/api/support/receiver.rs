@@ -1,0 +1,198 @@
+//! A receiver of webhooks that does to them what a test wants, and remembers all that came.
+
+use super::Chat;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use standardwebhooks::Webhook;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+/// How long events may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a receiver answers.
+#[derive(Clone)]
+pub enum Reply {
+    Status(u16),
+    Text(u16, String),
+    Redirect(String),
+    /// After so many milliseconds: 200.
+    Slow(u64),
+    /// Nothing, ever.
+    Hang,
+    /// 200, and a body without end.
+    Flood,
+}
+
+/// An attempt that arrived.
+#[derive(Clone)]
+pub struct Received {
+    pub id: String,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+/// A running receiver.
+pub struct Receiver {
+    pub url: String,
+    state: Arc<Shared>,
+}
+
+struct Shared {
+    reply: Box<dyn Fn(usize) -> Reply + Send + Sync>,
+    received: Mutex<Vec<Received>>,
+    attempts: Mutex<HashMap<String, usize>>,
+}
+
+/// An endpoint as it is registered.
+pub struct Endpoint {
+    pub id: Uuid,
+    pub secret: String,
+}
+
+impl Receiver {
+    /// One that takes every event.
+    pub async fn new() -> Self {
+        Self::replying(|_| Reply::Status(200)).await
+    }
+
+    /// One that answers an event's n-th attempt, counted from 0, as told.
+    pub async fn replying(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook?token=t0ken", listener.local_addr().unwrap());
+        let state = Arc::new(Shared {
+            reply: Box::new(reply),
+            received: Mutex::default(),
+            attempts: Mutex::default(),
+        });
+        let app = Router::new().fallback(receive).with_state(state.clone());
+        tokio::spawn(axum::serve(listener, app).into_future());
+        Self { url, state }
+    }
+
+    /// All that has arrived so far.
+    pub fn received(&self) -> Vec<Received> {
+        self.state.received.lock().unwrap().clone()
+    }
+
+    /// Waits until so many attempts have arrived, and gives all.
+    pub async fn wait_for(&self, count: usize) -> Vec<Received> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.received().len() < count {
+            assert!(Instant::now() < deadline, "{} of {count} attempts", self.received().len());
+            sleep(Duration::from_millis(5)).await;
+        }
+        self.received()
+    }
+}
+
+async fn receive(State(state): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let id = parts.headers["webhook-id"].to_str().unwrap().to_owned();
+    let attempt = {
+        let mut attempts = state.attempts.lock().unwrap();
+        let count = attempts.entry(id.clone()).or_default();
+        *count += 1;
+        *count - 1
+    };
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    state.received.lock().unwrap().push(Received { id, headers: parts.headers, body });
+    match (state.reply)(attempt) {
+        Reply::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
+        Reply::Text(status, text) => (StatusCode::from_u16(status).unwrap(), text).into_response(),
+        Reply::Redirect(to) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
+        Reply::Slow(millis) => {
+            sleep(Duration::from_millis(millis)).await;
+            StatusCode::OK.into_response()
+        }
+        Reply::Hang => std::future::pending().await,
+        Reply::Flood => {
+            let chunk = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(1000)));
+            Body::from_stream(chunk).into_response()
+        }
+    }
+}
+
+impl Received {
+    /// The body.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// Whether the signature is by this secret, and not old.
+    pub fn is_signed_by(&self, secret: &str) -> bool {
+        Webhook::new(secret).unwrap().verify(self.body.as_bytes(), &self.headers).is_ok()
+    }
+}
+
+impl Chat {
+    /// Registers an endpoint for all events.
+    pub async fn webhook(&self, url: &str) -> Endpoint {
+        self.webhook_for(url, &["message.created", "message.updated", "message.deleted"]).await
+    }
+
+    /// Registers an endpoint for some events.
+    pub async fn webhook_for(&self, url: &str, events: &[&str]) -> Endpoint {
+        let endpoint = Endpoint { id: Uuid::new_v4(), secret: new_secret() };
+        let sql = "insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret)
+            values ($1, $2, $3, $4, $5)";
+        self.db.execute(sql, &[&endpoint.id, &self.tenant, &url, &events, &endpoint.secret]).await.unwrap();
+        endpoint
+    }
+
+    /// The tenant's deliveries, the oldest first.
+    pub async fn deliveries(&self) -> Vec<Value> {
+        let sql = "select to_jsonb(d) from tinychat.webhook_deliveries d
+            join tinychat.webhook_endpoints w on w.id = d.endpoint_id
+            where w.tenant_id = $1 order by d.event_id, d.endpoint_id";
+        let rows = self.db.query(sql, &[&self.tenant]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The tenant's endpoints, the oldest first.
+    pub async fn endpoints(&self) -> Vec<Value> {
+        let sql = "select to_jsonb(w) from tinychat.webhook_endpoints w
+            where w.tenant_id = $1 order by w.created_at, w.id";
+        let rows = self.db.query(sql, &[&self.tenant]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Waits until this holds for every delivery of the tenant, and gives them.
+    pub async fn until_deliveries(&self, holds: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let deliveries = self.deliveries().await;
+            if !deliveries.is_empty() && deliveries.iter().all(&holds) {
+                return deliveries;
+            }
+            assert!(Instant::now() < deadline, "{deliveries:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Lets time pass until everything of the tenant's is due.
+    pub async fn make_due(&self) {
+        let sql = "with w as (
+                update tinychat.webhook_endpoints set held_until = null where tenant_id = $1 returning id
+            )
+            update tinychat.webhook_deliveries d set next_attempt_at = now()
+            from w where d.endpoint_id = w.id and d.outcome is null and d.next_attempt_at > now()";
+        self.db.execute(sql, &[&self.tenant]).await.unwrap();
+    }
+}
+
+/// A secret that nobody has had before.
+pub fn new_secret() -> String {
+    use base64::prelude::{BASE64_STANDARD, Engine};
+    let key: Vec<u8> = [Uuid::new_v4(), Uuid::new_v4()].iter().flat_map(|id| id.into_bytes()).collect();
+    format!("whsec_{}", BASE64_STANDARD.encode(key))
+}
