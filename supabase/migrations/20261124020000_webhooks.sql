@@ -49,6 +49,15 @@ create index webhook_deliveries_settled on tinychat.webhook_deliveries (settled_
 alter table tinychat.webhook_endpoints enable row level security;
 alter table tinychat.webhook_deliveries enable row level security;
 
+grant select on tinychat.webhook_endpoints to tinychat_functions;
+grant update (failures, held_until, disabled_at, disabled_reason) on tinychat.webhook_endpoints to tinychat_functions;
+grant select, insert, delete on tinychat.webhook_deliveries to tinychat_functions;
+grant update (
+    payload, outcome, settled_at, next_attempt_at, attempts, last_attempt_at, last_status, last_latency_ms, last_answer
+) on tinychat.webhook_deliveries to tinychat_functions;
+create policy functions on tinychat.webhook_endpoints to tinychat_functions using (true);
+create policy functions on tinychat.webhook_deliveries to tinychat_functions using (true);
+
 -- From so many failures in a row on, an endpoint is on hold most of the time: see shared/src/webhook/record.sql.
 create function tinychat.webhook_patience() returns integer
 language sql immutable
