@@ -4,6 +4,7 @@ mod database;
 mod keys;
 mod output;
 mod tenants;
+mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -38,6 +39,8 @@ enum Command {
     /// Issues, rotates and revokes API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Shows what tenants have used in a month
+    Usage(usage::Usage),
     /// Prints a shell's completions
     Completions {
         /// The shell they are for
@@ -62,6 +65,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Migrate => migrate(output).await,
         Command::Tenants(command) => tenants::run(command, &Database::connect().await?, output).await,
         Command::Keys(command) => keys::run(command, &Database::connect().await?, output).await,
+        Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinychat", &mut std::io::stdout());
             Ok(())

@@ -25,12 +25,19 @@ pub enum Command {
         /// The tenant's id
         tenant: Uuid,
     },
+    /// Limits the messages that a tenant may send in a calendar month
+    Limit {
+        /// The tenant's id
+        tenant: Uuid,
+        /// How many; none lifts the limit
+        messages: Option<i64>,
+    },
     /// Refuses a tenant's requests with 403 from now on
     Suspend {
         /// The tenant's id
         tenant: Uuid,
     },
-    /// Lets a suspended tenant in again
+    /// Lets a suspended tenant in again, or one past its limit until check-usage next looks
     Activate {
         /// The tenant's id
         tenant: Uuid,
@@ -42,6 +49,8 @@ struct Tenant {
     id: Uuid,
     name: String,
     status: String,
+    #[tabled(display("tabled::derive::display::option", "-"))]
+    message_limit: Option<i64>,
     keys: i64,
     created_at: Timestamp,
 }
@@ -54,6 +63,7 @@ impl TryFrom<&Row> for Tenant {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
             status: row.try_get("status")?,
+            message_limit: row.try_get("message_limit")?,
             keys: row.try_get("keys")?,
             created_at: row.try_get("created_at")?,
         })
@@ -64,7 +74,7 @@ impl TryFrom<&Row> for Tenant {
 const SHOW: &str = "
     select t.*, count(k) filter (where k.revoked_at is null or k.revoked_at > now()) as keys
     from t left join tinychat.api_keys k on k.tenant_id = t.id
-    group by t.id, t.name, t.status, t.created_at
+    group by t.id, t.name, t.status, t.message_limit, t.created_at
     order by t.created_at, t.id";
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
@@ -77,6 +87,14 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
         Command::Show { tenant } => {
             one(database, "select * from tinychat.tenants where id = $1", &[(&tenant, Type::UUID)], output)
                 .await
+        }
+        Command::Limit { tenant, messages } => {
+            // check-usage looks at tenants that have a limit; it will find one that is over a new one.
+            let sql = "update tinychat.tenants
+                set message_limit = $2,
+                    status = case when $2 is null and status = 'overage' then 'active' else status end
+                where id = $1 returning *";
+            one(database, sql, &[(&tenant, Type::UUID), (&messages, Type::INT8)], output).await
         }
         Command::Suspend { tenant } => set_status(database, tenant, "suspended", output).await,
         Command::Activate { tenant } => set_status(database, tenant, "active", output).await,

@@ -1,25 +1,11 @@
 //! `tinychat`, the operator's command line, and what it does to the API.
 
+use crate::support::command_line::{json, run};
 use crate::support::lambda::binary;
 use crate::support::{Chat, Request, assert_keys};
 use serde_json::Value;
 use tokio::process::Command;
 use uuid::Uuid;
-
-/// Runs a command line, and gives its exit code, standard output and standard error.
-async fn run(line: &str) -> (i32, String, String) {
-    // Its settings are the suite's own, among them the address of Postgres.
-    let output = Command::new(binary("tinychat")).args(line.split(' ')).output().await.unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
-/// The JSON that a command prints.
-async fn json(line: &str) -> Value {
-    let (code, output, errors) = run(&format!("--json {line}")).await;
-    assert_eq!((code, errors.as_str()), (0, ""), "{line}");
-    serde_json::from_str(&output).unwrap()
-}
 
 async fn status_of(chat: &Chat, key: &Value) -> u16 {
     chat.call(Request::get("/v1/config").with_key(key.as_str().unwrap())).await.status
@@ -29,7 +15,7 @@ async fn status_of(chat: &Chat, key: &Value) -> u16 {
 async fn a_new_tenant_is_served_with_its_new_key() {
     let chat = Chat::new().await;
     let tenant = json("tenants create Acme").await;
-    assert_keys(&tenant, &["id", "name", "status", "keys", "created_at"]);
+    assert_keys(&tenant, &["id", "name", "status", "message_limit", "keys", "created_at"]);
     let id = tenant["id"].as_str().unwrap();
     for kind in ["live", "test"] {
         let key = json(&format!("keys create {id} --kind {kind}")).await["key"].clone();

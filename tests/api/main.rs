@@ -30,4 +30,5 @@ mod least_rights;
 mod private_channels;
 mod realtime;
 mod tls;
+mod usage;
 mod webhooks;

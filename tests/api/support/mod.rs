@@ -5,6 +5,7 @@ pub mod channel;
 pub mod chat;
 #[macro_use]
 pub mod checks;
+pub mod command_line;
 pub mod lambda;
 pub mod receiver;
 pub mod relay;

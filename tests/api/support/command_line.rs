@@ -1,0 +1,20 @@
+//! `tinychat`, the operator's command line.
+
+use super::lambda::binary;
+use serde_json::Value;
+use tokio::process::Command;
+
+/// Runs a command line, and gives its exit code, standard output and standard error.
+pub async fn run(line: &str) -> (i32, String, String) {
+    // Its settings are the suite's own, among them the address of Postgres.
+    let output = Command::new(binary("tinychat")).args(line.split(' ')).output().await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// The JSON that a command prints.
+pub async fn json(line: &str) -> Value {
+    let (code, output, errors) = run(&format!("--json {line}")).await;
+    assert_eq!((code, errors.as_str()), (0, ""), "{line}");
+    serde_json::from_str(&output).unwrap()
+}

@@ -1,0 +1,100 @@
+//! Plan limits: check-usage, and what `tinychat usage` counts.
+
+use crate::support::command_line::json as tinychat;
+use crate::support::lambda::event;
+use crate::support::{Chat, Function, Request};
+use serde_json::{Value, json};
+
+async fn check() {
+    let outcome = Function::start("check-usage", &[]).await.invoke(event("check-usage")).await;
+    assert_eq!(outcome, Ok(Value::Null));
+}
+
+async fn status(chat: &Chat) -> Value {
+    tinychat(&format!("tenants show {}", chat.tenant)).await["status"].take()
+}
+
+async fn limit(chat: &Chat, messages: &str) {
+    tinychat(format!("tenants limit {} {messages}", chat.tenant).trim()).await;
+}
+
+#[tokio::test]
+async fn a_tenant_that_reaches_its_limit_is_overage_until_the_limit_is_raised() {
+    let chat = Chat::new().await; // which has sent one message
+    limit(&chat, "3").await;
+    chat.send("ada", "2").await;
+    check().await;
+    assert_eq!(status(&chat).await, "active");
+    chat.send("ada", "3").await;
+    check().await;
+    chat.call(Request::get("/v1/config")).await.error(403, "tenant is overage");
+    limit(&chat, "4").await;
+    check().await;
+    chat.call(Request::get("/v1/config")).await.ok();
+}
+
+#[tokio::test]
+async fn deleting_messages_does_not_help() {
+    let chat = Chat::new().await;
+    chat.call(Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))).await.ok();
+    limit(&chat, "1").await;
+    check().await;
+    assert_eq!(status(&chat).await, "overage");
+}
+
+#[tokio::test]
+async fn a_new_month_begins_at_nothing() {
+    let chat = Chat::new().await;
+    limit(&chat, "1").await;
+    let last_month = "update tinychat.messages set id = tinychat.message_id_at(date_trunc('month', now(), 'UTC') - interval '1 ms')
+        where conversation_id = $1::text::uuid";
+    chat.db.execute(last_month, &[&chat.conversation]).await.unwrap();
+    check().await;
+    assert_eq!(status(&chat).await, "active");
+}
+
+#[tokio::test]
+async fn a_suspended_tenant_stays_so_whatever_it_has_used() {
+    let chat = Chat::new().await;
+    for messages in ["1", "100"] {
+        limit(&chat, messages).await;
+        chat.set_status("suspended").await;
+        check().await;
+        assert_eq!(status(&chat).await, "suspended");
+    }
+}
+
+#[tokio::test]
+async fn lifting_the_limit_lets_the_tenant_in_at_once() {
+    let chat = Chat::new().await;
+    limit(&chat, "1").await;
+    check().await;
+    assert_eq!(status(&chat).await, "overage");
+    limit(&chat, "").await;
+    assert_eq!(status(&chat).await, "active");
+}
+
+#[tokio::test]
+async fn others_messages_do_not_count() {
+    let (chat, other) = (Chat::without_messages().await, Chat::new().await);
+    limit(&chat, "1").await;
+    other.send("ada", "2").await;
+    check().await;
+    assert_eq!(status(&chat).await, "active");
+}
+
+#[tokio::test]
+async fn usage_counts_a_months_messages_conversations_and_users() {
+    let chat = Chat::new().await;
+    chat.send("ada", "2").await;
+    chat.send("bob", "3").await;
+    chat.converse(&["ada"]).await;
+    limit(&chat, "7").await;
+    let expected = json!([{
+        "tenant": chat.tenant, "name": "Test", "status": "active", "messages": 3, "message_limit": 7,
+        "conversations": 2, "users": 2, "storage_bytes": null,
+    }]);
+    assert_eq!(tinychat(&format!("usage --tenant {}", chat.tenant)).await, expected);
+    let before = tinychat(&format!("usage 2020-01 --tenant {}", chat.tenant)).await;
+    assert_eq!((&before[0]["messages"], &before[0]["conversations"]), (&json!(0), &json!(0)));
+}
