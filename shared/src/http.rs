@@ -8,58 +8,91 @@ use crate::{Error, Result, after_response};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use lambda_http::http::{StatusCode, header};
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
+use lambda_http::http::header;
 use lambda_http::lambda_runtime::{Runtime, layers::TracingLayer};
 use lambda_http::tower::util::MapFutureLayer;
 use lambda_http::{Body, LambdaEvent, service_fn};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
+
+/// What a handler may read of an HTTP API event, payload format 2.0. The rest of it, which is most, isn't kept.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Event {
+    headers: Option<Headers>,
+    path_parameters: Option<PathParameters>,
+    raw_query_string: Option<String>,
+    body: Option<String>,
+    is_base64_encoded: bool,
+}
+
+/// API Gateway sends names in lower case, `sam local start-api` with capitals.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Headers {
+    #[serde(rename = "x-tinychat-api-key", alias = "X-Tinychat-Api-Key")]
+    api_key: Option<String>,
+    #[serde(rename = "content-type", alias = "Content-Type")]
+    content_type: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct PathParameters {
+    id: Option<String>,
+    msg_id: Option<String>,
+}
 
 /// An HTTP request as API Gateway hands it over.
 ///
 /// It is read from the event itself: `lambda_http`'s own conversion panics on bad base64 and on a host, path or query
 /// that makes no URI, of which no handler reads any.
 pub struct Request {
-    event: ApiGatewayV2httpRequest,
+    headers: Headers,
+    path: PathParameters,
+    query: String,
     body: Bytes,
 }
 
 impl Request {
-    fn new(mut event: ApiGatewayV2httpRequest) -> Self {
-        let text = event.body.take().unwrap_or_default();
+    fn new(event: Event) -> Self {
+        let text = event.body.unwrap_or_default();
         let body = if event.is_base64_encoded {
             BASE64_STANDARD.decode(text).unwrap_or_default() // what is no base64 counts as empty
         } else {
             text.into_bytes()
         };
-        Self { event, body: body.into() }
+        Self {
+            headers: event.headers.unwrap_or_default(),
+            path: event.path_parameters.unwrap_or_default(),
+            query: event.raw_query_string.unwrap_or_default(),
+            body: body.into(),
+        }
     }
 
     /// The hash of the key in the `x-tinychat-api-key` header.
     pub fn key(&self) -> Result<KeyHash> {
-        let header = self.event.headers.get("x-tinychat-api-key").filter(|value| !value.is_empty());
-        let key = header.ok_or(Error::MissingKey)?.to_str().map_err(|_| Error::InvalidKey)?;
-        KeyHash::of(key)
+        let key = self.headers.api_key.as_deref().filter(|key| !key.is_empty());
+        KeyHash::of(key.ok_or(Error::MissingKey)?)
     }
 
     /// `{id}` of the path.
     pub fn conversation(&self) -> ConversationId {
-        ConversationId::parse(self.path_parameter("id"))
+        ConversationId::parse(self.path.id.as_deref().unwrap_or_default())
     }
 
     /// `{msgId}` of the path.
     pub fn message(&self) -> MessageId {
-        MessageId::parse(self.path_parameter("msgId"))
+        MessageId::parse(self.path.msg_id.as_deref().unwrap_or_default())
     }
 
     /// The query string's parameters.
     pub fn query(&self) -> Fields {
-        let query = self.event.raw_query_string.as_deref().unwrap_or_default();
-        form_urlencoded::parse(query.as_bytes()).collect()
+        form_urlencoded::parse(self.query.as_bytes()).collect()
     }
 
     /// The fields of the JSON object in the body, whatever content type it claims.
@@ -69,17 +102,12 @@ impl Request {
 
     /// The body's content type, empty if none was sent.
     pub fn content_type(&self) -> &str {
-        let value = self.event.headers.get(header::CONTENT_TYPE);
-        value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers.content_type.as_deref().unwrap_or_default()
     }
 
     /// The body, decoded.
     pub fn body(&self) -> &Bytes {
         &self.body
-    }
-
-    fn path_parameter(&self, name: &str) -> &str {
-        self.event.path_parameters.get(name).map(String::as_str).unwrap_or_default()
     }
 }
 
@@ -92,7 +120,7 @@ where
 {
     // A mutex only because two closures share it; nothing ever waits for it.
     let deadline = Mutex::new(SystemTime::UNIX_EPOCH);
-    let runtime = Runtime::new(service_fn(|event: LambdaEvent<ApiGatewayV2httpRequest>| {
+    let runtime = Runtime::new(service_fn(|event: LambdaEvent<Event>| {
         *lock(&deadline) = event.context.deadline();
         let answer = Box::pin(AssertUnwindSafe(handler(Request::new(event.payload))).catch_unwind());
         async move {
@@ -118,18 +146,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn answer_of(result: Result<impl Serialize>) -> ApiGatewayV2httpResponse {
-    let (status, json) = match result {
-        Ok(answer) => (StatusCode::OK, serde_json::to_string(&answer)),
-        Err(error) => {
-            (error.status(), serde_json::to_string(&serde_json::json!({ "error": error.to_string() })))
-        }
+/// What API Gateway makes a response of. JSON without a status code is a 200 with that JSON for its body, which is then
+/// written once: inside a full answer it would be a string, written as JSON a second time.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer<T> {
+    Success(T),
+    Failure(Box<ApiGatewayV2httpResponse>),
+}
+
+fn answer_of<T>(result: Result<T>) -> Answer<T> {
+    let error = match result {
+        Ok(answer) => return Answer::Success(answer),
+        Err(error) => error,
     };
-    let mut response = ApiGatewayV2httpResponse::default();
-    response.status_code = status.as_u16().into();
+    let mut response = Box::new(ApiGatewayV2httpResponse::default());
+    response.status_code = error.status().as_u16().into();
     response.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    response.body = Some(Body::Text(json.unwrap_or_default()));
-    response
+    response.body = Some(Body::Text(serde_json::json!({ "error": error.to_string() }).to_string()));
+    Answer::Failure(response)
 }
 
 #[cfg(test)]
@@ -163,7 +198,7 @@ mod tests {
             "missing x-tinychat-api-key header"
         );
         assert_eq!(key(json!({ "x-tinychat-api-key": "nope" })).unwrap_err(), "invalid api key");
-        assert!(key(json!({ "X-TinyChat-Api-Key": "pk_live_abcdefghijklmnopqrstuvwx" })).is_ok());
+        assert!(key(json!({ "X-Tinychat-Api-Key": "pk_live_abcdefghijklmnopqrstuvwx" })).is_ok());
     }
 
     #[test]
@@ -182,8 +217,16 @@ mod tests {
 
     #[test]
     fn an_error_is_an_object_with_one_field() {
-        let response = answer_of(Err::<(), _>(Error::UnsupportedMime("\"\u{1}".into())));
-        assert_eq!(response.status_code, 415);
-        assert_eq!(response.body, Some(Body::Text(r#"{"error":"unsupported mime: \"\u0001"}"#.into())));
+        let error: Result<()> = Err(Error::UnsupportedMime("\"\u{1}".into()));
+        let answer = serde_json::to_value(answer_of(error)).unwrap();
+        assert_eq!(answer["statusCode"], 415);
+        assert_eq!(answer["headers"]["content-type"], "application/json");
+        assert_eq!(answer["body"], r#"{"error":"unsupported mime: \"\u0001"}"#);
+    }
+
+    #[test]
+    fn a_success_is_its_json_and_nothing_around_it() {
+        let answer = serde_json::to_value(answer_of(Ok(json!({ "ok": true })))).unwrap();
+        assert_eq!(answer, json!({ "ok": true }));
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use shared::image::ImageType;
 use shared::model::Timestamp;
 use shared::{Error, Result, config, tls};
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +21,8 @@ const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub struct Storage {
-    s3: Client,
+    /// Made by the first upload: it costs a cold start more than all else, and a refused request doesn't need it.
+    s3: LazyCell<Client, Box<dyn FnOnce() -> Client>>,
     http: reqwest::Client,
     bucket: String,
     public_url: String,
@@ -53,7 +55,7 @@ impl Storage {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .build();
         Ok(Self {
-            s3: Client::from_conf(s3),
+            s3: LazyCell::new(Box::new(|| Client::from_conf(s3))),
             http: reqwest::Client::builder()
                 .tls_backend_preconfigured(tls::public()?)
                 .timeout(TIMEOUT)
