@@ -61,12 +61,19 @@ struct Size(u64);
 
 impl Field for Size {
     fn parse(name: &str, value: Value) -> Result<Self> {
-        match value.as_u64() {
+        match whole_number(&value) {
             None | Some(0) => Err(Error::invalid(format!("{name} must be a whole number of at least 1"))),
             Some(bytes) if bytes > MAX_BYTES => Err(Error::FileTooLarge),
             Some(bytes) => Ok(Self(bytes)),
         }
     }
+}
+
+/// JSON doesn't tell 9 from 9.0, and some clients write the latter. What is beyond `u64` becomes its maximum.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn whole_number(value: &Value) -> Option<u64> {
+    let whole = |number: &f64| number.fract() == 0.0 && *number >= 0.0;
+    value.as_u64().or_else(|| value.as_f64().filter(whole).map(|number| number as u64))
 }
 
 #[derive(Serialize)]
