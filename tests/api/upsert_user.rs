@@ -156,6 +156,13 @@ async fn fcm_tokens_are_at_most_20_strings_of_at_most_4096_characters() {
 }
 
 #[tokio::test]
+async fn numbers_in_notification_prefs_come_back_exactly() {
+    let chat = Chat::new().await;
+    let prefs = json!({ "most": f64::MAX, "least": f64::MIN_POSITIVE, "third": 1.0 / 3.0, "whole": u64::MAX, "no": -1 });
+    assert_eq!(upsert(&chat, json!({ "notification_prefs": prefs })).await["notification_prefs"], prefs);
+}
+
+#[tokio::test]
 async fn notification_prefs_are_an_object_of_at_most_16_kib() {
     let chat = Chat::new().await;
     let frame = r#"{"x":""}"#.len();
