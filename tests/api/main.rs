@@ -27,6 +27,7 @@ mod command_line;
 mod events;
 mod hostile_events;
 mod least_rights;
+mod openapi;
 mod private_channels;
 mod realtime;
 mod tls;

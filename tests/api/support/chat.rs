@@ -1,7 +1,7 @@
 //! A tenant of the test's own, with one conversation in it.
 
 use super::request::{Key, Request};
-use super::{Answer, setting};
+use super::{Answer, Document, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -87,7 +87,8 @@ impl Chat {
         serde_json::from_value(answer["conversations"].take()).unwrap()
     }
 
-    /// Sends a request as a browser would from another origin, and asserts that the browser may read the answer.
+    /// Sends a request as a browser would from another origin, and asserts that the browser may read the answer and
+    /// that docs/openapi.yaml describes it.
     pub async fn call(&self, request: Request) -> Answer {
         let url = format!("{}{}", setting("API_URL"), request.path);
         let mut builder =
@@ -102,6 +103,7 @@ impl Chat {
         }
         let answer = self.fetch(builder.body(request.body)).await;
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{}", answer.request);
+        Document::get().check(&request.method, &request.path, &answer);
         answer
     }
 

@@ -1,0 +1,126 @@
+//! docs/openapi.yaml: what the API may answer.
+
+use super::Answer;
+use jsonschema::Validator;
+use matchit::Router;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The methods that a path of the document may have.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// The document, ready to check answers.
+pub struct Document {
+    pub json: Value,
+    /// By method: where a path leads.
+    operations: BTreeMap<String, Router<Operation>>,
+}
+
+/// The schemas of an operation's answers, by status.
+type Operation = BTreeMap<u16, Validator>;
+
+impl Document {
+    pub fn get() -> &'static Self {
+        static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::read);
+        &DOCUMENT
+    }
+
+    fn read() -> Self {
+        let text = include_str!("../../../docs/openapi.yaml");
+        let mut document = Self { json: yaml_serde::from_str(text).unwrap(), operations: BTreeMap::new() };
+        for (method, path, operation) in document.operations() {
+            let validators = document.responses(operation).map(|(status, response)| {
+                (
+                    status.parse().unwrap(),
+                    document.validator(&response["content"]["application/json"]["schema"]),
+                )
+            });
+            let validators = validators.collect();
+            document.operations.entry(method).or_default().insert(path, validators).unwrap();
+        }
+        document
+    }
+
+    /// Every operation with its method and path.
+    pub fn operations(&self) -> Vec<(String, String, Value)> {
+        let paths = self.json["paths"].as_object().unwrap();
+        let all = paths.iter().flat_map(|(path, item)| {
+            let methods = METHODS.iter().filter(|method| item.get(method).is_some());
+            methods.map(move |method| (method.to_uppercase(), path.clone(), item[*method].clone()))
+        });
+        all.collect()
+    }
+
+    /// An operation's responses by status, their references resolved.
+    pub fn responses(&self, operation: Value) -> impl Iterator<Item = (String, Value)> {
+        let responses: Map<String, Value> = serde_json::from_value(operation["responses"].clone()).unwrap();
+        responses.into_iter().map(|(status, response)| (status, self.resolve(response)))
+    }
+
+    /// What a reference leads to; anything else is itself.
+    pub fn resolve(&self, value: Value) -> Value {
+        match value["$ref"].as_str() {
+            Some(reference) => self.json.pointer(&reference[1..]).expect(reference).clone(),
+            None => value,
+        }
+    }
+
+    /// A validator of one of the document's schemas, and of no field more than it names.
+    pub fn validator(&self, schema: &Value) -> Validator {
+        let mut components = self.json["components"]["schemas"].clone();
+        components.as_object_mut().unwrap().values_mut().for_each(close_inside);
+        let mut schema = schema.clone();
+        close(&mut schema);
+        let whole = json!({ "allOf": [schema], "components": { "schemas": components } });
+        jsonschema::options().should_validate_formats(true).build(&whole).unwrap()
+    }
+
+    /// Asserts that an answer is one that the document describes.
+    #[track_caller]
+    pub fn check(&self, method: &Method, path: &str, answer: &Answer) {
+        let path = path.split('?').next().unwrap_or_default();
+        let path = path.strip_prefix("/api").unwrap_or(path);
+        let Some(operation) = self.operations.get(method.as_str()).and_then(|routes| routes.at(path).ok())
+        else {
+            return answer.error(404, "not found");
+        };
+        let Some(validator) = operation.value.get(&answer.status) else {
+            panic!("docs/openapi.yaml knows no {} of {}", answer.status, answer.request);
+        };
+        if let Err(error) = validator.validate(&answer.json()) {
+            panic!(
+                "{} {}, docs/openapi.yaml: {error} at {}",
+                answer.request,
+                answer.status,
+                error.instance_path()
+            );
+        }
+    }
+}
+
+/// Lets an object have no field but those that its schema names, wherever they are named. In the document schemas are
+/// open, so that a client made from it doesn't mind a new field.
+fn close(schema: &mut Value) {
+    close_inside(schema);
+    if let Some(fields) = schema.as_object_mut()
+        && ["$ref", "properties", "allOf"].iter().any(|keyword| fields.contains_key(*keyword))
+    {
+        fields.insert("unevaluatedProperties".to_owned(), Value::Bool(false));
+    }
+}
+
+/// The same for what is inside a schema. The parts of an `allOf` stay open, for each names only some of the fields.
+fn close_inside(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    for (keyword, value) in fields {
+        match (keyword.as_str(), value) {
+            ("properties", Value::Object(properties)) => properties.values_mut().for_each(close),
+            ("anyOf" | "oneOf", Value::Array(schemas)) => schemas.iter_mut().for_each(close),
+            ("allOf", Value::Array(schemas)) => schemas.iter_mut().for_each(close_inside),
+            ("items" | "additionalProperties", schema) => close(schema),
+            _ => {}
+        }
+    }
+}
