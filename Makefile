@@ -1,5 +1,5 @@
 # What a developer runs; `make help` lists it. Beyond Debian packages and cargo-deny, all that is installed lands in
-# .tools/ and in tests/*/node_modules/.
+# .tools/ and in node_modules/ beside a package.json.
 
 SAM_CLI := 1.170.0
 CARGO_LAMBDA := 1.9.2
@@ -22,17 +22,18 @@ BLACK_BOX := $(SUITE) api --
 FAULTS := $(SUITE) faults -- --test-threads=1
 CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/contract/schemathesis.toml \
 	run docs/openapi.yaml
+BROWSER := PAGES=1 $(LOCAL) node --test tests/browser/demo.test.mjs
 
-.PHONY: help dev test contract bench lint build deploy logs invoke clean setup setup-rust setup-postgres setup-pgbouncer setup-node \
-	setup-schemathesis setup-deny setup-sam
+.PHONY: help dev test contract browser bench lint build deploy logs invoke clean setup setup-rust setup-postgres setup-pgbouncer setup-node \
+	setup-pages setup-browser setup-schemathesis setup-deny setup-sam
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 
-dev: setup-rust setup-postgres ## Starts the local cloud and stays up until Ctrl-C
-	cargo run --bin local
+dev: setup-rust setup-postgres setup-pages ## Starts the local cloud, its demo and API reference; Ctrl-C stops it
+	PAGES=1 cargo run --bin local
 
-test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis ## Runs all tests, the suites in each of their ways
+test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-pages setup-browser ## Runs all tests, the suites in each of their ways
 	cargo test --workspace --lib --bins
 	@echo; echo "Black-box suite"
 	$(BLACK_BOX) --skip tls::
@@ -48,9 +49,14 @@ test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis ##
 	POOLER=1 $(FAULTS)
 	@echo; echo "Contract: docs/openapi.yaml"
 	$(CONTRACT)
+	@echo; echo "Demo and API reference in Chromium"
+	$(BROWSER)
 
 contract: setup-rust setup-postgres setup-schemathesis ## Runs generated requests against docs/openapi.yaml
 	$(CONTRACT)
+
+browser: setup-rust setup-postgres setup-pages setup-browser ## Tests the demo and the API reference in Chromium
+	$(BROWSER)
 
 bench: setup-rust setup-postgres ## Measures the release binaries and writes target/bench/report.json
 	cargo build --release -p hello
@@ -83,9 +89,9 @@ invoke: setup-sam ## Runs one built function in Lambda's own environment (F=send
 
 clean: ## Removes what was built, installed and stored here
 	cargo clean
-	rm -rf .aws-sam .local .tools tests/*/node_modules
+	rm -rf .aws-sam .local .tools demo/node_modules tests/*/node_modules
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-deny setup-sam ## Installs, or names, what is missing
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-pages setup-browser setup-schemathesis setup-deny setup-sam ## Installs, or names, what is missing
 	@echo "All there."
 
 setup-rust:
@@ -101,11 +107,16 @@ setup-pgbouncer:
 
 setup-node: tests/realtime/node_modules/.package-lock.json tests/webhooks/node_modules/.package-lock.json
 
+setup-pages: demo/node_modules/.package-lock.json
+
+setup-browser: tests/browser/node_modules/.package-lock.json
+	@command -v chromium >/dev/null || scripts/install-packages chromium
+
 # npm writes this file last.
-tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
+%/node_modules/.package-lock.json: %/package-lock.json
 	@node -e 'process.exitCode = +(parseInt(process.versions.node) < 20)' \
 		|| { echo "Node.js 20 or newer is missing: see https://nodejs.org" >&2; exit 1; }
-	npm ci --prefix tests/$* --no-audit --no-fund
+	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 setup-schemathesis: .tools/schemathesis-$(SCHEMATHESIS)

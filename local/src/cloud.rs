@@ -5,6 +5,7 @@ use crate::console::Console;
 use crate::database::Database;
 use crate::gateway::{self, Gateway, Routes};
 use crate::lambda::{Functions, Program};
+use crate::pages;
 use crate::process::forget_cargo;
 use crate::schedule;
 use crate::settings::{Settings, write_env};
@@ -14,6 +15,7 @@ use crate::supabase::storage::{Buckets, Credentials, Storage};
 use crate::template::Template;
 use crate::webhooks;
 use anyhow::{Context, bail};
+use axum::Router;
 use std::fs::{self, File};
 use std::future::Future;
 use std::net::TcpListener;
@@ -34,10 +36,20 @@ impl Cloud {
     pub(crate) async fn start(config: &Config, quiet: bool) -> anyhow::Result<Self> {
         let template = Template::read(&project().join("template.yaml"))?;
         let lock = prepare_folder(config)?;
-        build(config, &template).await?;
+        let tell = |what: &str| {
+            if !quiet {
+                println!("{what} …");
+            }
+        };
+        // What may be missing or taken comes before the build, which may take minutes.
         let api = bind(config.host, config.api_port, "API_PORT")?;
         let supabase = bind(config.host, config.supabase_port, "SUPABASE_PORT")?;
+        tell("Starting Postgres");
         let database = Database::start(config).await?;
+        if !config.no_build {
+            tell("Building the functions, which takes some minutes the first time");
+            build(config, &template).await?;
+        }
         let settings = Settings {
             api_url: url(config, &api)?,
             supabase_url: url(config, &supabase)?,
@@ -73,7 +85,8 @@ impl Cloud {
             console,
             limits: config.aws_limits,
         });
-        in_background(gateway::serve(listener(api)?, gateway.clone()));
+        let pages = if config.pages { pages::router(&settings.supabase_url) } else { Router::new() };
+        in_background(gateway::serve(listener(api)?, gateway.clone(), pages));
         fs::write(config.data_dir.join("sam-env.json"), sam_env)?;
         write_env(&config.data_dir.join("env"), &settings.public(config))?; // last: who waits for it finds all up
         Ok(Self { settings, gateway, database, _lock: lock })
@@ -103,9 +116,6 @@ fn prepare_folder(config: &Config) -> anyhow::Result<File> {
 /// Builds the functions; cargo shows how far it is. Release binaries are built as they ship. In development all of the
 /// workspace is, so that functions, tests and this program agree on every dependency's features and compile it once.
 async fn build(config: &Config, template: &Template) -> anyhow::Result<()> {
-    if config.no_build {
-        return Ok(());
-    }
     let mut cargo = Command::new("cargo");
     forget_cargo(&mut cargo).arg("build").arg("--target-dir").arg(&config.target).current_dir(project());
     if config.release {

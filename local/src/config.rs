@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) no_build: bool,
     /// The pause between runs of a scheduled function.
     pub(crate) schedule: Duration,
+    /// Serve the demo and the API reference beside the API.
+    pub(crate) pages: bool,
 }
 
 impl Config {
@@ -63,6 +65,7 @@ impl Config {
             database_tls: switch("DATABASE_TLS", false)?,
             no_build: switch("NO_BUILD", false)?,
             schedule: Duration::from_secs(variable("SCHEDULE_SECONDS", 2)?),
+            pages: switch("PAGES", false)?,
         };
         if config.database_url.is_some() && (config.pooler || config.database_tls) {
             bail!(

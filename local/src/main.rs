@@ -11,6 +11,7 @@ mod database;
 mod faults;
 mod gateway;
 mod lambda;
+mod pages;
 mod pooler;
 mod postgres;
 mod process;
@@ -63,11 +64,17 @@ async fn run() -> anyhow::Result<ExitCode> {
 
 fn greet(cloud: &Cloud, config: &Config) {
     let settings = &cloud.settings;
+    let pages = if config.pages {
+        format!("    Demo      {0}\n    Reference {0}/docs\n", settings.api_url)
+    } else {
+        String::new()
+    };
     println!(
         "
   TinyChat is up. Ctrl-C stops it.
 
-    API       {api}/v1
+{pages}    API       {api}/v1
+    Key       {key}
     Supabase  {supabase}
     Postgres  {database}
     Settings  {folder}/env
@@ -76,6 +83,8 @@ fn greet(cloud: &Cloud, config: &Config) {
   Try it:
 
     curl {api}/v1/config -H 'x-tinychat-api-key: {key}'
+
+  After a change, `cargo build -p send-message` (or another function): the next request runs it.
 ",
         api = settings.api_url,
         supabase = settings.supabase_url,

@@ -29,6 +29,7 @@ mod hostile_events;
 mod least_rights;
 mod openapi;
 mod private_channels;
+mod quickstart;
 mod realtime;
 mod tls;
 mod usage;

@@ -46,7 +46,7 @@ fn check_examples(content: &Value, place: &str) -> usize {
 fn every_error_has_an_example_and_every_example_is_valid() {
     let document = Document::get();
     for (method, path, operation) in document.operations() {
-        for (status, response) in document.responses(operation.clone()) {
+        for (status, response) in document.responses(&operation) {
             let place = format!("{method} {path} {status}");
             let examples = check_examples(&response["content"]["application/json"], &place);
             assert!(examples > 0 || status == "200", "{place} has no example");

@@ -10,6 +10,7 @@ pub(crate) use routes::Routes;
 use crate::console::Console;
 use crate::lambda::{Failure, Functions, Start};
 use crate::template::Cors;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
@@ -45,9 +46,13 @@ pub(crate) struct Gateway {
     pub(crate) limits: bool,
 }
 
-/// Serves the API until the program ends.
-pub(crate) async fn serve(listener: TcpListener, gateway: Arc<Gateway>) -> std::io::Result<()> {
-    let app = axum::Router::new().fallback(handle).with_state(gateway);
+/// Serves the API until the program ends. `pages` are what is there beside it.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    pages: Router<Arc<Gateway>>,
+) -> std::io::Result<()> {
+    let app = pages.method_not_allowed_fallback(handle).fallback(handle).with_state(gateway);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 

@@ -31,7 +31,7 @@ impl Document {
         let text = include_str!("../../../docs/openapi.yaml");
         let mut document = Self { json: yaml_serde::from_str(text).unwrap(), operations: BTreeMap::new() };
         for (method, path, operation) in document.operations() {
-            let validators = document.responses(operation).map(|(status, response)| {
+            let validators = document.responses(&operation).map(|(status, response)| {
                 (
                     status.parse().unwrap(),
                     document.validator(&response["content"]["application/json"]["schema"]),
@@ -54,7 +54,7 @@ impl Document {
     }
 
     /// An operation's responses by status, their references resolved.
-    pub fn responses(&self, operation: Value) -> impl Iterator<Item = (String, Value)> {
+    pub fn responses(&self, operation: &Value) -> impl Iterator<Item = (String, Value)> {
         let responses: Map<String, Value> = serde_json::from_value(operation["responses"].clone()).unwrap();
         responses.into_iter().map(|(status, response)| (status, self.resolve(response)))
     }

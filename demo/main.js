@@ -1,0 +1,59 @@
+// Two people, the log, and on a narrow screen the tabs to switch between them. `?only=ada` shows one person, for two
+// windows side by side.
+
+import { Api } from "./api.js";
+import { Client } from "./client.js";
+import { h } from "./dom.js";
+import { Log } from "./log.js";
+import { View } from "./view.js";
+
+/** The demo tenant's key, which supabase/seed.sql makes. */
+const KEY = "pk_test_DemoTenantOnlyForLocalUse01";
+
+const PEOPLE = [
+  { id: "ada", user_id: "u_42", name: "Ada Lovelace", role: "customer" },
+  { id: "sam", user_id: "driver_3", name: "Sam Ortiz", role: "driver" },
+];
+
+const CONVERSATIONS = [
+  { kind: "direct", external_ref: "lift_home", participants: ["u_42", "driver_3"] },
+  { kind: "support", external_ref: "ticket_77", participants: ["u_42", "driver_3", "agent_7"] },
+  { kind: "order", external_ref: "order_9001", participants: ["u_42", "driver_3"] },
+];
+
+const names = new Map([...PEOPLE.map(({ user_id, name }) => [user_id, name]), ["agent_7", "Support"]]);
+const log = new Log();
+const only = new URLSearchParams(location.search).get("only");
+const people = PEOPLE.filter(({ id }) => !only || id === only);
+const clients = people.map((person) => {
+  const ownLog = log.of(person);
+  return new Client(person, new Api(KEY, ownLog), ownLog, names);
+});
+const views = clients.map((client) => new View(client, CONVERSATIONS[0].participants));
+
+const main = document.querySelector("main");
+main.append(...views.map(({ element }) => element), log.element);
+main.classList.toggle("one", people.length === 1);
+
+// On a narrow screen only one of the three is shown.
+const parts = [...people.map(({ id, name }) => [id, name.split(" ")[0]]), ["log", "Log"]];
+const tabs = parts.map(([id, name]) =>
+  h("button", { type: "button", onclick: () => showPart(id) }, name),
+);
+function showPart(wanted) {
+  main.dataset.part = wanted;
+  parts.forEach(([id], index) => tabs[index].setAttribute("aria-pressed", id === wanted));
+}
+document.querySelector(".tabs").append(...tabs);
+showPart(parts[0][0]);
+
+try {
+  for (const conversation of CONVERSATIONS) await clients[0].api.createConversation(conversation);
+  for (const client of clients) {
+    await client.start();
+    const order = client.conversations.find(({ external_ref }) => external_ref === "order_9001");
+    if (order) await client.enter(order.id);
+  }
+} catch (error) {
+  main.prepend(h("p", { className: "notice", role: "alert" }, `The demo can't start: ${error.message}.`));
+}
