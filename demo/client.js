@@ -1,7 +1,10 @@
 // One person's side of the chat: what a real app would keep. It knows nothing of how things look; whoever shows it
 // listens to its "change" events.
 
+import { debounced } from "./dom.js";
+
 const PAGE = 50;
+const PATIENCE = 2000;
 const TYPING_LASTS = 3000;
 const TYPING_EVERY = 2500;
 
@@ -15,6 +18,8 @@ export class Client extends EventTarget {
   notice = "";
   #threads = new Map();
   #channels = new Map();
+  #live = new Map();
+  #refreshInbox = debounced(300, () => this.#trying(() => this.loadInbox()));
   #typed = 0;
 
   /** `person` has id, user_id, name and role; `names` are those of everybody known, by user_id. */
@@ -61,9 +66,11 @@ export class Client extends EventTarget {
   async begin(kind, reference, participants) {
     const input = { kind, participants };
     if (reference) input.external_ref = reference;
-    const { conversation } = await this.api.createConversation(input);
-    await this.loadInbox();
-    await this.enter(conversation.id);
+    await this.#trying(async () => {
+      const { conversation } = await this.api.createConversation(input);
+      await this.loadInbox();
+      await this.enter(conversation.id);
+    });
   }
 
   // The open conversation
@@ -73,7 +80,9 @@ export class Client extends EventTarget {
     const conversation = this.conversations.find((each) => each.id === id);
     if (conversation) conversation.unread = 0;
     this.#changed();
-    if (!this.thread.loaded) await this.loadEarlier();
+    // First listen, then read: what is sent in between is in one of the two.
+    await Promise.race([this.#live.get(id), new Promise((patience) => setTimeout(patience, PATIENCE))]);
+    if (!this.#thread(id).loaded) await this.#load(id);
   }
 
   leave() {
@@ -102,9 +111,11 @@ export class Client extends EventTarget {
     return sorted(this.thread);
   }
 
-  async loadEarlier() {
-    const [id, thread] = [this.open, this.thread];
-    const before = thread.loaded ? this.messages[0]?.created_at : undefined;
+  loadEarlier = () => this.#load(this.open);
+
+  async #load(id) {
+    const thread = this.#thread(id);
+    const before = thread.loaded ? sorted(thread)[0]?.created_at : undefined;
     thread.loading = true;
     await this.#trying(async () => {
       const { messages } = await this.api.messages(id, { limit: PAGE, ...(before && { before }) });
@@ -228,7 +239,8 @@ export class Client extends EventTarget {
     if (this.#channels.has(id)) return;
     const { channel_prefix, private: isPrivate = false } = this.realtime;
     const topic = `${channel_prefix}${id}`;
-    let joined = false;
+    let isLive;
+    this.#live.set(id, new Promise((resolve) => (isLive = resolve)));
     const channel = this.supabase
       .channel(topic, { config: { private: isPrivate } })
       .on("broadcast", { event: "message" }, ({ payload }) => {
@@ -242,10 +254,10 @@ export class Client extends EventTarget {
       .subscribe((status) => {
         this.log.event(status.toLowerCase().replace("_", " "), topic);
         if (status === "SUBSCRIBED") {
-          if (joined) this.#catchUp(id);
-          if (joined && this.connection !== "live") this.loadInbox();
-          joined = true;
+          isLive();
           this.connection = "live";
+          this.#trying(() => this.#catchUp(id));
+          this.#refreshInbox();
         } else if (this.connection !== "offline") {
           this.connection = "connecting";
         }
@@ -298,7 +310,7 @@ export class Client extends EventTarget {
     const conversation = this.conversations.find(({ id }) => id === message.conversation_id);
     if (!conversation || message.created_at < conversation.last_at) return;
     if (message.deleted_at) {
-      this.loadInbox(); // which message is the newest now, the server knows
+      this.#refreshInbox(); // which message is the newest now, the server knows
       return;
     }
     const newer = message.created_at > (conversation.last_at ?? "");

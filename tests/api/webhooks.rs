@@ -2,7 +2,7 @@
 
 use crate::support::lambda::event_of;
 use crate::support::receiver::{Received, new_secret};
-use crate::support::{Chat, Function, Receiver, Reply, Request, assert_keys};
+use crate::support::{Chat, Document, Function, Receiver, Reply, Request};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
@@ -51,7 +51,7 @@ async fn sending_editing_and_deleting_are_events_with_what_they_answer() {
     let arrived = receiver.wait_for(3).await;
     for ((received, (kind, message, time)), conversation) in arrived.iter().zip(expected).zip(conversations) {
         let event = received.json();
-        assert_keys(&event, &["type", "timestamp", "data"]);
+        Document::get().check_webhook(&event);
         assert_eq!(event["type"], kind);
         assert_eq!(event["timestamp"], message[time]);
         assert_eq!(event["data"], json!({ "message": message, "conversation": conversation }));

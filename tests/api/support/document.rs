@@ -98,6 +98,16 @@ impl Document {
             );
         }
     }
+
+    /// Asserts that the body of a webhook is one that the document describes.
+    #[track_caller]
+    pub fn check_webhook(&self, body: &Value) {
+        let webhook = &self.json["webhooks"][body["type"].as_str().unwrap()]["post"];
+        let validator = self.validator(&webhook["requestBody"]["content"]["application/json"]["schema"]);
+        if let Err(error) = validator.validate(body) {
+            panic!("{}, docs/openapi.yaml: {error} at {}", body["type"], error.instance_path());
+        }
+    }
 }
 
 /// Lets an object have no field but those that its schema names, wherever they are named. In the document schemas are
