@@ -28,8 +28,10 @@ export class View {
       this.#inbox(others),
       this.#conversation());
     client.addEventListener("change", () => this.#render());
-    // Who reads the newest message goes on reading it when the banner of a reply takes some room.
-    new ResizeObserver(() => this.#atEnd && this.#toEnd()).observe(this.scroller);
+    // Who reads the newest message goes on reading it when an image has loaded or the banner of a reply takes some room.
+    const resized = new ResizeObserver(() => this.#atEnd && this.#toEnd());
+    resized.observe(this.scroller);
+    resized.observe(this.messages);
     this.scroller.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = this.scroller;
       this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_THE_END;
