@@ -41,11 +41,11 @@ async fn the_curl_page_does_what_it_says() {
     let printed = run("curl.md", "sh", "bash", &["-eu", "-o", "pipefail"]).await;
     let lines: Vec<_> = printed.lines().filter(|line| !line.is_empty()).collect();
     let expected = [
-        r#"{"tenant":"#,
-        r#"{"user":"#,
-        r#"{"message":"#,
-        r#"{"messages":"#,
-        r#"{"conversations":"#,
+        r#""channel_prefix":"conv:""#,
+        r#""name":"Ada Lovelace""#,
+        r#""body":"Hi, where is my order?""#,
+        r#""messages":["#,
+        r#""conversations":["#,
         r#""body":"Actually, where IS it?""#,
         r#""deleted_at":"2"#,
         r#"{"ok":true}"#,
