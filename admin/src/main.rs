@@ -5,6 +5,7 @@ mod keys;
 mod output;
 mod tenants;
 mod usage;
+mod webhooks;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -12,7 +13,7 @@ use database::Database;
 use output::{Failure, Output};
 use std::process::ExitCode;
 
-/// The operator's side of TinyChat: the schema, tenants and their keys.
+/// The operator's side of TinyChat: the schema, tenants, their keys and webhooks.
 #[derive(Parser)]
 #[command(
     name = "tinychat",
@@ -41,6 +42,9 @@ enum Command {
     Keys(keys::Command),
     /// Shows what tenants have used in a month
     Usage(usage::Usage),
+    /// Registers webhook endpoints, shows and replays what was sent there
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// Prints a shell's completions
     Completions {
         /// The shell they are for
@@ -66,6 +70,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Tenants(command) => tenants::run(command, &Database::connect().await?, output).await,
         Command::Keys(command) => keys::run(command, &Database::connect().await?, output).await,
         Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
+        Command::Webhooks(command) => webhooks::run(command, &Database::connect().await?, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinychat", &mut std::io::stdout());
             Ok(())

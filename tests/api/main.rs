@@ -33,4 +33,5 @@ mod quickstart;
 mod realtime;
 mod tls;
 mod usage;
+mod webhook_commands;
 mod webhooks;

@@ -1,8 +1,10 @@
 //! Every minute: delivers the webhook events that are due, as long as there are any, and purges old ones.
 
+mod figures;
 mod lanes;
 mod outbox;
 
+use figures::Figures;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use lanes::Lanes;
 use outbox::{Due, claim, purge};
@@ -44,16 +46,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     .await
 }
 
-/// What an invocation has done, and left to do: logged, for metrics and alarms.
-#[derive(Default)]
-struct Figures {
-    delivered: usize,
-    failed: usize,
-    dead: i64,
-    /// For how long, at the last look, the first of the events that are due had been so.
-    oldest_due_seconds: f64,
-}
-
 async fn deliver(db: &Db, mut lanes: Lanes, end: Instant) -> Result<()> {
     let mut figures = Figures::default();
     let mut due = Due::default();
@@ -75,16 +67,15 @@ async fn deliver(db: &Db, mut lanes: Lanes, end: Instant) -> Result<()> {
         }
         let free = lanes.free();
         let attempts = lanes.outcomes(PAUSE).await;
-        let made = attempts.iter().filter(|attempt| attempt.was_made()).count();
-        let succeeded = attempts.iter().filter(|attempt| attempt.succeeded()).count();
-        figures.delivered += succeeded;
-        figures.failed += made - succeeded;
+        if attempts.is_empty() {
+            continue;
+        }
+        figures.count(&attempts);
         figures.dead += webhook::record(db, &attempts).await?;
         if lanes.free() > free {
             look = Instant::now();
         }
     }
-    let Figures { delivered, failed, dead, oldest_due_seconds } = figures;
-    tracing::info!(delivered, failed, dead, oldest_due_seconds, "webhooks");
+    figures.print();
     Ok(())
 }

@@ -37,7 +37,7 @@ const SPECIAL_V6: [(Ipv6Addr, u32); 5] = [
 /// An address that events may not go to.
 #[derive(Debug, thiserror::Error)]
 #[error("refused: not a public address")]
-pub(super) struct Refused;
+pub struct Refused;
 
 /// Whether it is an address on the public internet.
 pub(super) fn is_public(ip: IpAddr) -> bool {

@@ -7,11 +7,12 @@
 mod address;
 mod signature;
 
-pub use signature::{InvalidSecret, Secret};
+pub use signature::{InvalidSecret, Secret, new_secret};
 
 use crate::db::{Chain, Db};
 use crate::{Result, after_response, config, tls};
-use address::{PublicOnly, Refused};
+use address::PublicOnly;
+pub use address::Refused;
 use reqwest::header::{CONTENT_TYPE, InvalidHeaderValue};
 use reqwest::{Client, Response, Url, redirect};
 use serde::{Deserialize, Serialize};
@@ -169,7 +170,7 @@ impl Sender {
         secrets: &[Secret],
         payload: &str,
     ) -> Result<Response, Failure> {
-        let url = self.permitted(url)?;
+        let url = self.accepts(url)?;
         let timestamp = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let request = self
             .http
@@ -191,11 +192,17 @@ impl Sender {
 
     /// The address, if events may go there. Names are looked at when they are resolved; an address that is written out
     /// isn't, so it is looked at here. Parsing has made all its spellings one.
-    fn permitted(&self, url: &str) -> Result<Url, Failure> {
+    pub fn accepts(&self, url: &str) -> Result<Url, Failure> {
         let url = Url::parse(url).map_err(|_| Failure::Url)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Failure::Credentials);
+        }
+        if url.scheme() != "https" && !(self.allow_private && url.scheme() == "http") {
+            return Err(Failure::Scheme);
+        }
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         match host.parse::<IpAddr>() {
-            Ok(ip) if !self.allow_private && !address::is_public(ip) => Err(Failure::Address(Refused)),
+            Ok(ip) if !self.allow_private && !address::is_public(ip) => Err(Refused.into()),
             _ => Ok(url),
         }
     }
@@ -203,13 +210,23 @@ impl Sender {
 
 /// Why there is no answer. No text has the URL in it, which may be a secret in itself.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("not a URL")]
+pub enum Failure {
+    /// It makes no sense.
+    #[error("refused: not a URL")]
     Url,
-    #[error("{0}")]
-    Address(Refused),
+    /// A password in an address ends up in logs.
+    #[error("refused: a user in the URL")]
+    Credentials,
+    /// Plain HTTP, or none.
+    #[error("refused: not https")]
+    Scheme,
+    /// Not on the public internet.
+    #[error(transparent)]
+    Address(#[from] Refused),
+    /// The id isn't for a header.
     #[error("no header: {0}")]
     Header(#[from] InvalidHeaderValue),
+    /// No connection, or no answer over it.
     #[error("{}", Chain(.0))]
     Http(reqwest::Error),
 }

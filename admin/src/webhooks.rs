@@ -1,0 +1,394 @@
+//! `tinychat webhooks`: where a tenant's events go, and how they fare there.
+
+use crate::database::Database;
+use crate::output::{Failure, Output};
+use anyhow::{anyhow, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+use serde_json::json;
+use shared::db::Param;
+use shared::model::Timestamp;
+use shared::webhook::{Answer, Sender, new_secret};
+use std::time::SystemTime;
+use tabled::Tabled;
+use tabled::derive::display::option;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+/// How much of an answer a table shows, in characters.
+const SNIPPET: usize = 60;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Registers an endpoint and shows its signing secret, this once
+    Create {
+        /// The tenant's id
+        tenant: Uuid,
+        /// Where its events are posted to
+        url: String,
+        /// The events it wants; by default all
+        #[arg(long = "event", value_enum)]
+        events: Vec<Event>,
+    },
+    /// Changes an endpoint's address or the events it wants
+    Set {
+        #[command(flatten)]
+        of: Endpoint,
+        /// Where its events are posted to
+        #[arg(long)]
+        url: Option<String>,
+        /// The events it wants
+        #[arg(long = "event", value_enum)]
+        events: Vec<Event>,
+    },
+    /// Lists a tenant's endpoints, the oldest first
+    List {
+        /// The tenant's id
+        tenant: Uuid,
+    },
+    /// Sends an endpoint an event of type `test`, from here, and shows what it answers
+    Test(Endpoint),
+    /// Makes a signing secret that takes the other's place, and shows it, this once
+    Rotate {
+        #[command(flatten)]
+        of: Endpoint,
+        /// How long the old secret signs, too, in hours
+        #[arg(long, default_value_t = 24)]
+        overlap: u16,
+    },
+    /// Sends an endpoint nothing from now on; what waits for it stays
+    Disable(Endpoint),
+    /// Turns an endpoint on again, and forgets its failures
+    Enable(Endpoint),
+    /// Shows a tenant's deliveries, the newest first
+    Deliveries {
+        /// The tenant's id
+        tenant: Uuid,
+        /// Only this endpoint's
+        #[arg(long)]
+        endpoint: Option<Uuid>,
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: u16,
+    },
+    /// Delivers again, whatever came of it before: one event, or all since a time
+    Replay {
+        /// The tenant's id
+        tenant: Uuid,
+        /// The event's id
+        #[arg(required_unless_present = "since", conflicts_with = "since")]
+        event: Option<Uuid>,
+        /// The time that the first of them was written at, such as 2026-11-24T10:00:00Z
+        #[arg(long, value_parser = time)]
+        since: Option<Timestamp>,
+        /// Only to this endpoint
+        #[arg(long)]
+        endpoint: Option<Uuid>,
+    },
+}
+
+#[derive(Args)]
+pub struct Endpoint {
+    /// The tenant's id
+    tenant: Uuid,
+    /// The endpoint's id
+    endpoint: Uuid,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Event {
+    #[value(name = "message.created")]
+    Created,
+    #[value(name = "message.updated")]
+    Updated,
+    #[value(name = "message.deleted")]
+    Deleted,
+}
+
+#[derive(Serialize, Tabled)]
+struct NewSecret {
+    endpoint: Uuid,
+    secret: String,
+}
+
+#[derive(Serialize, Tabled)]
+struct Shown {
+    id: Uuid,
+    url: String,
+    events: String,
+    state: String,
+    failures: i32,
+    waiting: i64,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize, Tabled)]
+struct Delivery {
+    event: Uuid,
+    endpoint: Uuid,
+    r#type: String,
+    state: String,
+    attempts: i32,
+    #[tabled(display("option", "-"))]
+    status: Option<i32>,
+    #[tabled(display("option", "-"))]
+    latency_ms: Option<i32>,
+    #[tabled(display("snippet"))]
+    answer: String,
+    #[tabled(display("option", "-"))]
+    last_attempt_at: Option<Timestamp>,
+    #[tabled(display("option", "-"))]
+    next_attempt_at: Option<Timestamp>,
+}
+
+#[derive(Serialize, Tabled)]
+struct Tested {
+    #[tabled(display("option", "-"))]
+    status: Option<u16>,
+    latency_ms: u64,
+    answer: String,
+}
+
+impl TryFrom<&Row> for Shown {
+    type Error = tokio_postgres::Error;
+
+    fn try_from(row: &Row) -> Result<Self, Self::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            url: row.try_get("url")?,
+            events: row.try_get("events")?,
+            state: row.try_get("state")?,
+            failures: row.try_get("failures")?,
+            waiting: row.try_get("waiting")?,
+            created_at: row.try_get("created_at")?,
+        })
+    }
+}
+
+impl TryFrom<&Row> for Delivery {
+    type Error = tokio_postgres::Error;
+
+    fn try_from(row: &Row) -> Result<Self, Self::Error> {
+        Ok(Self {
+            event: row.try_get("event_id")?,
+            endpoint: row.try_get("endpoint_id")?,
+            r#type: row.try_get("type")?,
+            state: row.try_get("state")?,
+            attempts: row.try_get("attempts")?,
+            status: row.try_get("last_status")?,
+            latency_ms: row.try_get("last_latency_ms")?,
+            answer: row.try_get::<_, Option<_>>("last_answer")?.unwrap_or_default(),
+            last_attempt_at: row.try_get("last_attempt_at")?,
+            next_attempt_at: row.try_get("next_attempt_at")?,
+        })
+    }
+}
+
+/// Shows the endpoints in `w`.
+const SHOW: &str = "
+    select w.id, w.url, array_to_string(w.events, ' ') as events, w.failures, w.created_at,
+        case
+            when w.disabled_at is not null then 'disabled: ' || w.disabled_reason
+            when w.held_until > now() then 'on hold'
+            else 'active'
+        end as state,
+        (select count(*) from tinychat.webhook_deliveries d where d.endpoint_id = w.id and d.outcome is null) as waiting
+    from w
+    order by w.created_at, w.id";
+
+const CREATE: &str = "
+    insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret)
+    select $2, id, $3, $4, $5 from tinychat.tenants where id = $1
+    returning id";
+
+const ROTATE: &str = "
+    update tinychat.webhook_endpoints
+    set previous_secret = secret, previous_secret_until = now() + $4 * interval '1 hour', secret = $3
+    where tenant_id = $1 and id = $2
+    returning id";
+
+const DELIVERIES: &str = "
+    select d.event_id, d.endpoint_id, d.type, coalesce(d.outcome, 'waiting') as state, d.attempts, d.last_status,
+        d.last_latency_ms, d.last_answer, d.last_attempt_at,
+        case when d.outcome is null then d.next_attempt_at end as next_attempt_at
+    from tinychat.webhook_endpoints w
+    cross join lateral (
+        select * from tinychat.webhook_deliveries d where d.endpoint_id = w.id order by d.event_id desc limit $3
+    ) d
+    where w.tenant_id = $1 and ($2 is null or w.id = $2)
+    order by d.event_id desc, d.endpoint_id
+    limit $3";
+
+/// What waits is hurried, unless it may be leased: no lease is longer than 20 s.
+const REPLAY: &str = "
+    update tinychat.webhook_deliveries d
+    set outcome = null, settled_at = null, attempts = 0, next_attempt_at = now()
+    from tinychat.webhook_endpoints w
+    where w.id = d.endpoint_id and w.tenant_id = $1 and ($2 is null or w.id = $2)
+        and (d.event_id = $3 or d.created_at >= $4)
+        and (d.outcome is not null or d.next_attempt_at > now() + interval '20 s')
+    returning 1";
+
+pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
+    match command {
+        Command::Create { tenant, url, events } => {
+            sender()?.accepts(&url)?;
+            let (id, secret) = (Uuid::now_v7(), new_secret());
+            let events = names(if events.is_empty() { Event::value_variants() } else { &events });
+            let params: [Param; 5] = [
+                (&tenant, Type::UUID),
+                (&id, Type::UUID),
+                (&url, Type::TEXT),
+                (&events, Type::TEXT_ARRAY),
+                (&secret, Type::TEXT),
+            ];
+            show_secret(database, CREATE, &params, secret.clone(), "tenant", output).await
+        }
+        Command::Set { of, url, events } => {
+            if let Some(url) = &url {
+                sender()?.accepts(url)?;
+            }
+            let events = Some(names(&events)).filter(|events| !events.is_empty());
+            let set = "url = coalesce($3, url), events = coalesce($4, events)";
+            change(database, &of, set, &[(&url, Type::TEXT), (&events, Type::TEXT_ARRAY)], output).await
+        }
+        Command::List { tenant } => {
+            let sql = "select * from tinychat.webhook_endpoints where tenant_id = $1";
+            output.list(&endpoints(database, sql, &[(&tenant, Type::UUID)]).await?)
+        }
+        Command::Test(of) => test(database, &of, output).await,
+        Command::Rotate { of, overlap } => {
+            let secret = new_secret();
+            let overlap = f64::from(overlap);
+            let mut params = of.params().to_vec();
+            params.extend([(&secret as _, Type::TEXT), (&overlap as _, Type::FLOAT8)]);
+            show_secret(database, ROTATE, &params, secret.clone(), NO_ENDPOINT, output).await
+        }
+        Command::Disable(of) => {
+            let set = "disabled_at = coalesce(disabled_at, now()), disabled_reason = 'by an operator'";
+            change(database, &of, set, &[], output).await
+        }
+        Command::Enable(of) => {
+            let set = "disabled_at = null, disabled_reason = null, failures = 0, held_until = null";
+            change(database, &of, set, &[], output).await
+        }
+        Command::Deliveries { tenant, endpoint, limit } => {
+            let limit = i64::from(limit);
+            let params: [Param; 3] = [(&tenant, Type::UUID), (&endpoint, Type::UUID), (&limit, Type::INT8)];
+            let rows = database.rows(DELIVERIES, &params).await?;
+            output.list(&rows.iter().map(Delivery::try_from).collect::<Result<Vec<_>, _>>()?)
+        }
+        Command::Replay { tenant, event, since, endpoint } => {
+            let params: [Param; 4] = [
+                (&tenant, Type::UUID),
+                (&endpoint, Type::UUID),
+                (&event, Type::UUID),
+                (&since, Type::TIMESTAMPTZ),
+            ];
+            let count = database.rows(REPLAY, &params).await?.len();
+            if count == 0 && event.is_some() {
+                return Err(Failure::NoSuch("event of this tenant to replay").into());
+            }
+            output.done(&format!("{count} due again"), &json!({ "replayed": count }))
+        }
+    }
+}
+
+const NO_ENDPOINT: &str = "endpoint of this tenant";
+
+impl Endpoint {
+    fn params(&self) -> [Param<'_>; 2] {
+        [(&self.tenant, Type::UUID), (&self.endpoint, Type::UUID)]
+    }
+}
+
+async fn test(database: &Database, of: &Endpoint, output: &Output) -> anyhow::Result<()> {
+    let sql =
+        "select url, secret, case when previous_secret_until > now() then previous_secret end as previous
+        from tinychat.webhook_endpoints where tenant_id = $1 and id = $2";
+    let rows = database.rows(sql, &of.params()).await?;
+    let row = rows.first().ok_or(Failure::NoSuch(NO_ENDPOINT))?;
+    let secrets = [row.try_get("secret")?, row.try_get::<_, Option<&str>>("previous")?];
+    let secrets = secrets.into_iter().flatten().map(str::parse).collect::<Result<Vec<_>, _>>()?;
+    let event = json!({ "type": "test", "timestamp": Timestamp::from(SystemTime::now()), "data": {} });
+    let id = Uuid::now_v7().to_string();
+    let answer = sender()?.send(row.try_get("url")?, &id, &secrets, &event.to_string()).await;
+    let taken = answer.succeeded();
+    let Answer { status, latency_ms, text } = answer;
+    let answer = if output.json { text } else { harmless(&text) };
+    output.item(&Tested { status, latency_ms, answer })?;
+    if taken { Ok(()) } else { bail!("the endpoint didn't take the event") }
+}
+
+/// Runs a statement that returns the endpoint whose secret it has set.
+async fn show_secret(
+    database: &Database,
+    sql: &str,
+    params: &[Param<'_>],
+    secret: String,
+    missing: &'static str,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let rows = database.rows(sql, params).await?;
+    let row = rows.first().ok_or(Failure::NoSuch(missing))?;
+    output.item(&NewSecret { endpoint: row.try_get("id")?, secret })
+}
+
+/// Changes an endpoint and shows it.
+async fn change(
+    database: &Database,
+    of: &Endpoint,
+    set: &str,
+    values: &[Param<'_>],
+    output: &Output,
+) -> anyhow::Result<()> {
+    let sql =
+        format!("update tinychat.webhook_endpoints set {set} where tenant_id = $1 and id = $2 returning *");
+    let params = [&of.params(), values].concat();
+    match endpoints(database, &sql, &params).await?.as_slice() {
+        [] => Err(Failure::NoSuch(NO_ENDPOINT).into()),
+        [endpoint, ..] => output.item(endpoint),
+    }
+}
+
+async fn endpoints(database: &Database, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Vec<Shown>> {
+    let rows = database.rows(&format!("with w as ({sql}) {SHOW}"), params).await?;
+    Ok(rows.iter().map(Shown::try_from).collect::<Result<_, _>>()?)
+}
+
+fn sender() -> anyhow::Result<Sender> {
+    Sender::from_env().map_err(|error| anyhow!(error))
+}
+
+fn names(events: &[Event]) -> Vec<String> {
+    let values = events.iter().filter_map(Event::to_possible_value);
+    values.map(|value| value.get_name().to_owned()).collect()
+}
+
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::parse(text).ok_or("not an ISO-8601 time")
+}
+
+/// What a stranger's server said, harmless to a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().flat_map(char::escape_debug).collect()
+}
+
+/// The beginning of it.
+fn snippet(text: &str) -> String {
+    let start: String = text.chars().take(SNIPPET).collect();
+    harmless(&start) + if start.len() < text.len() { "…" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snippet_is_short_and_harmless() {
+        assert_eq!(snippet("\u{1b}[2J\r\nok"), r"\u{1b}[2J\r\nok");
+        assert_eq!(snippet(&"ä".repeat(60)), "ä".repeat(60));
+        assert_eq!(snippet(&"ä".repeat(61)), "ä".repeat(60) + "…");
+    }
+}

@@ -1,0 +1,173 @@
+//! `tinychat webhooks`, and what it does to deliveries.
+
+use crate::support::command_line::{json, run};
+use crate::support::{Chat, Receiver, Reply, assert_keys};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use uuid::Uuid;
+
+fn is_delivered(delivery: &Value) -> bool {
+    delivery["outcome"] == "delivered"
+}
+
+/// Registers an endpoint, and gives its id and its secret.
+async fn create(chat: &Chat, url: &str) -> (String, String) {
+    let made = json(&format!("webhooks create {} {url}", chat.tenant)).await;
+    assert_keys(&made, &["endpoint", "secret"]);
+    let text = |field: &str| made[field].as_str().unwrap().to_owned();
+    (text("endpoint"), text("secret"))
+}
+
+#[tokio::test]
+async fn a_new_endpoint_hears_of_what_it_wants() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    let (id, secret) = create(&chat, &receiver.url).await;
+    chat.send("ada", "one").await;
+    assert!(receiver.wait_for(1).await[0].is_signed_by(&secret));
+    let set = format!("webhooks set {} {id} --event message.updated --event message.deleted", chat.tenant);
+    assert_eq!(json(&set).await["events"], "message.updated message.deleted");
+    chat.send("ada", "two").await;
+    assert_eq!(chat.deliveries().await.len(), 1);
+    let elsewhere = Receiver::new().await;
+    let set = format!("webhooks set {} {id} --url {} --event message.created", chat.tenant, elsewhere.url);
+    assert_eq!(json(&set).await["url"], elsewhere.url);
+    chat.send("ada", "three").await;
+    elsewhere.wait_for(1).await;
+    let (code, list, _) = run(&format!("--json webhooks list {}", chat.tenant)).await;
+    assert_eq!(code, 0);
+    assert!(list.contains(&id) && list.contains("\"active\""), "{list}");
+    assert!(!list.contains(secret.trim_start_matches("whsec_")), "a secret is shown once");
+}
+
+#[tokio::test]
+async fn a_test_is_signed_and_shows_the_answer() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::replying(|_| Reply::Text(200, "thanks".to_owned())).await;
+    let (id, secret) = create(&chat, &receiver.url).await;
+    let result = json(&format!("webhooks test {} {id}", chat.tenant)).await;
+    assert_eq!((&result["status"], &result["answer"]), (&200.into(), &"thanks".into()));
+    let event = &receiver.received()[0];
+    assert!(event.is_signed_by(&secret));
+    assert_eq!(event.json()["type"], "test");
+    assert!(chat.deliveries().await.is_empty());
+
+    let set = format!("webhooks set {} {id} --url http://127.0.0.1:1/", chat.tenant);
+    json(&set).await;
+    let (code, output, error) = run(&format!("webhooks test {} {id}", chat.tenant)).await;
+    assert_eq!((code, error.as_str()), (1, "error: the endpoint didn't take the event\n"));
+    assert!(output.contains("onnection refused"), "{output}");
+}
+
+#[tokio::test]
+async fn a_rotated_secret_signs_until_its_overlap_is_over() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    let (id, old) = create(&chat, &receiver.url).await;
+    let rotate = |overlap: u8| format!("webhooks rotate {} {id} --overlap {overlap}", chat.tenant);
+    let new = json(&rotate(1)).await["secret"].as_str().unwrap().to_owned();
+    chat.send("ada", "one").await;
+    let event = receiver.wait_for(1).await.remove(0);
+    assert!(event.is_signed_by(&old) && event.is_signed_by(&new));
+    json(&rotate(0)).await;
+    chat.send("ada", "two").await;
+    let event = receiver.wait_for(2).await.remove(1);
+    assert!(!event.is_signed_by(&old) && !event.is_signed_by(&new));
+}
+
+#[tokio::test]
+async fn a_disabled_endpoint_hears_nothing_until_it_is_enabled() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    let (id, _) = create(&chat, &receiver.url).await;
+    let disabled = json(&format!("webhooks disable {} {id}", chat.tenant)).await;
+    assert_eq!(disabled["state"], "disabled: by an operator");
+    chat.send("ada", "unheard").await;
+    assert_eq!(json(&format!("webhooks enable {} {id}", chat.tenant)).await["state"], "active");
+    chat.send("ada", "heard").await;
+    assert!(receiver.wait_for(1).await[0].body.contains("\"heard\""));
+}
+
+#[tokio::test]
+async fn deliveries_are_shown_and_replayed() {
+    let chat = Chat::without_messages().await;
+    let status = Arc::new(AtomicU16::new(500));
+    let answered = status.clone();
+    let receiver =
+        Receiver::replying(move |_| Reply::Text(answered.load(Ordering::Relaxed), "\u{1b}[2Jno".to_owned()))
+            .await;
+    let (id, _) = create(&chat, &receiver.url).await;
+    chat.send("ada", "one").await;
+    chat.until_deliveries(|delivery| delivery["attempts"] == 1).await;
+    let list = format!("webhooks deliveries {} --endpoint {id}", chat.tenant);
+    let shown = json(&list).await[0].take();
+    assert_eq!((&shown["state"], &shown["status"]), (&"waiting".into(), &500.into()));
+    assert_eq!((&shown["attempts"], &shown["answer"]), (&1.into(), &"\u{1b}[2Jno".into()));
+    assert!(shown["latency_ms"].is_u64() && shown["next_attempt_at"].is_string());
+    let (_, table, _) = run(&list).await;
+    assert!(table.contains(r"\u{1b}[2Jno") && !table.contains('\u{1b}'), "{table}");
+
+    status.store(200, Ordering::Relaxed);
+    chat.send("ada", "two").await;
+    let deliveries = chat.deliveries().await;
+    let since = deliveries[1]["created_at"].as_str().unwrap();
+    chat.make_due().await;
+    let all = chat.until_deliveries(is_delivered).await;
+    let before = receiver.received();
+    let again = |what: &str| format!("webhooks replay {} {what}", chat.tenant);
+    assert_eq!(json(&again(&format!("--since {since}"))).await["replayed"], 1);
+    let one = receiver.wait_for(before.len() + 1).await.pop().unwrap();
+    assert_eq!(
+        (all[1]["event_id"].as_str().unwrap(), &all[1]["payload"]),
+        (&*one.id, &one.body.clone().into())
+    );
+    chat.until_deliveries(is_delivered).await;
+    let first = all[0]["event_id"].as_str().unwrap();
+    assert_eq!(json(&again(first)).await["replayed"], 1);
+    assert_eq!(receiver.wait_for(before.len() + 2).await.pop().unwrap().id, first);
+    chat.until_deliveries(is_delivered).await;
+    assert_eq!(json(&again("--since 2020-01-01T00:00:00Z")).await["replayed"], 2);
+    receiver.wait_for(before.len() + 4).await;
+    assert_eq!(json(&again("--since 2100-01-01T00:00:00Z")).await["replayed"], 0);
+}
+
+#[tokio::test]
+async fn what_is_another_tenants_is_not_there() {
+    let (chat, other) = (Chat::without_messages().await, Chat::without_messages().await);
+    let receiver = Receiver::new().await;
+    let (id, _) = create(&chat, &receiver.url).await;
+    chat.send("ada", "hi").await;
+    let event = chat.until_deliveries(is_delivered).await[0]["event_id"].as_str().unwrap().to_owned();
+    let before = chat.endpoints().await;
+    for command in [
+        format!("test {} {id}", other.tenant),
+        format!("rotate {} {id}", other.tenant),
+        format!("disable {} {id}", other.tenant),
+        format!("set {} {id} --url http://127.0.0.1:1/", other.tenant),
+        format!("replay {} {event}", other.tenant),
+        format!("create {} {}", Uuid::new_v4(), receiver.url),
+    ] {
+        assert_eq!(run(&format!("webhooks {command}")).await.0, 3, "{command}");
+    }
+    for list in ["list", "deliveries"] {
+        assert_eq!(json(&format!("webhooks {list} {}", other.tenant)).await, Value::Array(vec![]));
+    }
+    assert_eq!(
+        json(&format!("webhooks replay {} --since 2020-01-01T00:00:00Z", other.tenant)).await["replayed"],
+        0
+    );
+    assert_eq!(chat.endpoints().await, before);
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
+async fn an_address_that_events_may_not_go_to_is_refused() {
+    let chat = Chat::without_messages().await;
+    for url in ["nowhere", "ftp://example.com", "http://ada:secret@127.0.0.1/"] {
+        let (code, _, error) = run(&format!("webhooks create {} {url}", chat.tenant)).await;
+        assert_eq!(code, 1, "{url}");
+        assert!(error.starts_with("error: refused: ") && !error.contains("secret"), "{error}");
+    }
+    assert!(chat.endpoints().await.is_empty());
+}
