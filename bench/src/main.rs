@@ -18,6 +18,7 @@ mod size;
 mod stats;
 mod table;
 mod warm;
+mod webhooks;
 
 use anyhow::Context;
 use lab::Lab;
@@ -40,6 +41,8 @@ fn main() -> anyhow::Result<()> {
     let (warm, noise) = warm::measure(&lab)?;
     eprintln!("bench: sends per second");
     let sends = sends::measure(&lab)?;
+    eprintln!("bench: webhooks per second");
+    let webhooks = webhooks::measure(&lab)?;
     eprintln!("bench: scale");
     let scale = scale::measure(&lab, &sizes)?;
     eprintln!("bench: cold starts");
@@ -48,7 +51,7 @@ fn main() -> anyhow::Result<()> {
     for &rows in &sizes {
         lab.drop_database(&scale::database(rows))?;
     }
-    let report = Report::new(noise, warm, sends, scale, cold, size::measure(&lab)?);
+    let report = Report::new(noise, warm, sends, webhooks, scale, cold, size::measure(&lab)?);
     println!("{report}");
     fs::write(lab.folder.join("report.json"), serde_json::to_string_pretty(&report)?)?;
     Ok(())

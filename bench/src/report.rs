@@ -8,6 +8,7 @@ use crate::size::BinarySize;
 use crate::stats::Sample;
 use crate::table::Table;
 use crate::warm::Warm;
+use crate::webhooks::Webhooks;
 use serde::Serialize;
 use std::fmt;
 
@@ -26,6 +27,7 @@ pub(crate) struct Report {
     noise: Noise,
     warm: Vec<Warm>,
     sends: Vec<Sends>,
+    webhooks: Vec<Webhooks>,
     scale: Vec<Scale>,
     cold: Vec<Cold>,
     size: Vec<BinarySize>,
@@ -38,6 +40,7 @@ impl Report {
         noise: Noise,
         warm: Vec<Warm>,
         sends: Vec<Sends>,
+        webhooks: Vec<Webhooks>,
         scale: Vec<Scale>,
         cold: Vec<Cold>,
         size: Vec<BinarySize>,
@@ -61,7 +64,7 @@ impl Report {
             aim(format!("{}, init to hello's", cold.function), cold.ratio, INIT_RATIO);
             aim(format!("{}, ms to first answer", cold.function), cold.first_answer, FIRST_ANSWER);
         }
-        Self { noise, warm, sends, scale, cold, size, aims_missed }
+        Self { noise, warm, sends, webhooks, scale, cold, size, aims_missed }
     }
 
     fn warm(&self) -> Table {
@@ -163,11 +166,23 @@ impl Report {
         table.row(std::iter::once("sends per second".to_owned()).chain(rates));
         table
     }
+
+    fn webhooks(&self) -> Table {
+        let names: Vec<_> = self.webhooks.iter().map(|webhooks| webhooks.endpoints.to_string()).collect();
+        let mut head = vec!["endpoints"];
+        head.extend(names.iter().map(String::as_str));
+        let mut table = Table::new(&head);
+        let rates = self.webhooks.iter().map(|webhooks| format!("{:.0}", webhooks.per_second));
+        table.row(std::iter::once("webhooks per second".to_owned()).chain(rates));
+        table
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}\n{}\n{}", self.warm(), self.cold(), self.scale(), self.sends())?;
+        for table in [self.warm(), self.cold(), self.scale(), self.sends(), self.webhooks()] {
+            writeln!(f, "{table}")?;
+        }
         let spread = &self.noise.spread;
         writeln!(
             f,
