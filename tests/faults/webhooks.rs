@@ -41,9 +41,9 @@ impl Chat {
         }
     }
 
-    /// Removes an endpoint and what waits for it, so that it is in no later test's way.
-    async fn remove(&self, endpoint: &Endpoint) {
-        let sql = "delete from tinychat.webhook_endpoints where id = $1";
+    /// Turns an endpoint off, so that what waits for it is in no later test's way.
+    async fn retire(&self, endpoint: &Endpoint) {
+        let sql = "update tinychat.webhook_endpoints set disabled_at = now() where id = $1";
         self.db.execute(sql, &[&endpoint.id]).await.unwrap();
     }
 }
@@ -110,7 +110,7 @@ async fn deliverers_at_the_same_time_send_each_event_once() {
     for (receiver, endpoint) in receivers.iter().zip(&endpoints) {
         let arrived = receiver.received();
         assert_eq!((arrived.len(), tally(&arrived).len()), (EVENTS, EVENTS));
-        chat.remove(endpoint).await;
+        chat.retire(endpoint).await;
     }
 }
 
@@ -129,7 +129,7 @@ async fn what_a_killed_deliverer_was_at_is_delivered_when_its_lease_has_run_out(
     kill("deliver-webhooks");
     chat.until_delivered(&endpoint, 1, Duration::from_secs(40)).await;
     assert_eq!(receiver.received().len(), 2);
-    chat.remove(&endpoint).await;
+    chat.retire(&endpoint).await;
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_hundred_thousand_events_of_one_tenant_leave_anothers_under_two_second
         println!("a retry that was due arrived after {:?}", due.elapsed());
     }
     assert!(crowd.delivered(&crowded).await < 90_000, "the backlog was still there");
-    crowd.remove(&crowded).await;
+    crowd.retire(&crowded).await;
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn endpoints_that_hang_do_not_delay_those_of_other_tenants() {
         sleep(Duration::from_millis(500)).await;
     }
     for (chat, endpoint) in crowd {
-        chat.remove(&endpoint).await;
+        chat.retire(&endpoint).await;
     }
 }
 
@@ -208,7 +208,7 @@ async fn a_message_whose_event_cannot_be_written_is_not_written_either() {
     chat.db.batch_execute(&format!("drop function tinychat.{name} cascade")).await.unwrap();
     chat.message = chat.send("ada", "hi").await;
     chat.until_delivered(&endpoint, 1, Duration::from_secs(5)).await;
-    chat.remove(&endpoint).await;
+    chat.retire(&endpoint).await;
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_statement_that_runs_twice_writes_one_event() {
             );
             assert_eq!(receiver.received()[count - 1].json()["data"]["message"], answer["message"]);
         }
-        chat.remove(&endpoint).await;
+        chat.retire(&endpoint).await;
     }
 }
 
@@ -259,7 +259,7 @@ async fn with_a_webhook_too_an_answer_takes_one_round_trip() {
         chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
         assert_eq!(wire.count().round_trips, 1, "to record the attempt");
     }
-    chat.remove(&endpoint).await;
+    chat.retire(&endpoint).await;
 }
 
 #[tokio::test]
@@ -282,7 +282,7 @@ async fn old_events_are_purged() {
     }
     let left = chat.deliveries().await.remove(0)["payload"].take();
     assert!(left.as_str().unwrap().contains("new"));
-    chat.remove(&endpoint).await;
+    chat.retire(&endpoint).await;
 }
 
 #[tokio::test]
@@ -307,7 +307,7 @@ async fn no_log_has_a_secret_or_an_address_in_it() {
     }
     let answers = chat.deliveries().await;
     for endpoint in &endpoints {
-        chat.remove(endpoint).await;
+        chat.retire(endpoint).await;
     }
     let logs = std::fs::read_dir(Path::new(&setting("DATA_DIR")).join("logs")).unwrap();
     let logs =
