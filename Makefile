@@ -24,7 +24,7 @@ CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/co
 	run docs/openapi.yaml
 BROWSER := PAGES=1 $(LOCAL) node --test tests/browser/demo.test.mjs
 
-.PHONY: help dev test contract browser bench lint build deploy logs invoke clean setup setup-rust setup-postgres setup-pgbouncer setup-node \
+.PHONY: help dev test contract browser bench lint build deploy logs invoke sam-test clean setup setup-rust setup-postgres setup-pgbouncer setup-node \
 	setup-pages setup-browser setup-schemathesis setup-deny setup-sam
 
 help: ## Lists these commands
@@ -35,6 +35,8 @@ dev: setup-rust setup-postgres setup-pages ## Starts the local cloud, its demo a
 
 test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-pages setup-browser ## Runs all tests, the suites in each of their ways
 	cargo test --workspace --lib --bins
+	cargo build -q --workspace --bins
+	scripts/check-glibc $(patsubst functions/%,target/debug/%,$(wildcard functions/*))
 	@echo; echo "Black-box suite"
 	$(BLACK_BOX) --skip tls::
 	@echo; echo "Black-box suite, Postgres behind a transaction-mode pooler"
@@ -73,6 +75,7 @@ lint: setup-rust setup-deny setup-sam ## Checks format, lints, dependencies and 
 
 build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	scripts/check-glibc .aws-sam/build/*/bootstrap
 
 # The release is a hash of all that goes out, so that deploying the same again changes nothing.
 deploy: build ## Builds and deploys (ENV=dev, staging or prod)
@@ -86,6 +89,10 @@ logs: setup-sam ## Follows the functions' logs (ENV=…)
 invoke: setup-sam ## Runs one built function in Lambda's own environment (F=send-message)
 	$(TOOLS)/sam local invoke $$(echo "-$(F)" | sed -E 's/-(.)/\U\1/g')Function -e events/$(F).json \
 		--parameter-overrides Architecture=$(ARCHITECTURE)
+
+sam-test: setup-postgres ## Tests the built functions in Lambda's own environment; needs Docker
+	$(MAKE) build ARCHITECTURE=$(subst aarch64,arm64,$(shell uname -m))
+	HOST=0.0.0.0 DATA_DIR=.local/sam API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local -- scripts/sam-test
 
 clean: ## Removes what was built, installed and stored here
 	cargo clean

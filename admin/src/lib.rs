@@ -39,6 +39,22 @@ pub async fn migrate(client: &mut Client) -> anyhow::Result<Vec<String>> {
     Ok(applied)
 }
 
+/// The names of the migrations that the database lacks.
+pub async fn missing(client: &Client) -> anyhow::Result<Vec<String>> {
+    let there =
+        client.query_typed("select to_regclass('supabase_migrations.schema_migrations') is not null", &[]);
+    let there: bool = there.await?.first().context("a statement without a row")?.try_get(0)?;
+    let mut applied = Vec::new();
+    if there {
+        let history = "select version || '_' || name from supabase_migrations.schema_migrations";
+        for row in client.query_typed(history, &[]).await? {
+            applied.push(row.try_get::<_, String>(0)?);
+        }
+    }
+    let stems = sorted_files().into_iter().filter_map(|file| file.path().file_stem()?.to_str());
+    Ok(stems.filter(|stem| !applied.iter().any(|name| name == stem)).map(str::to_owned).collect())
+}
+
 fn sorted_files() -> Vec<&'static include_dir::File<'static>> {
     let mut files: Vec<_> = MIGRATIONS.files().collect();
     files.sort_by_key(|file| file.path());

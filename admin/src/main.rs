@@ -1,6 +1,7 @@
 //! `tinychat`: what an operator does from a terminal. Each group of commands has a file of its own.
 
 mod database;
+mod doctor;
 mod keys;
 mod output;
 mod tenants;
@@ -45,6 +46,8 @@ enum Command {
     /// Registers webhook endpoints, shows and replays what was sent there
     #[command(subcommand)]
     Webhooks(webhooks::Command),
+    /// Tries every setting and dependency, and says what to mend
+    Doctor,
     /// Prints a shell's completions
     Completions {
         /// The shell they are for
@@ -71,6 +74,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, &Database::connect().await?, output).await,
         Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
         Command::Webhooks(command) => webhooks::run(command, &Database::connect().await?, output).await,
+        Command::Doctor => doctor::run(output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinychat", &mut std::io::stdout());
             Ok(())

@@ -13,6 +13,9 @@ pub enum Failure {
     /// What the command names isn't there.
     #[error("no such {0}")]
     NoSuch(&'static str),
+    /// The doctor has found something, and said so.
+    #[error("not all is well")]
+    Unwell,
 }
 
 impl Failure {
@@ -20,6 +23,7 @@ impl Failure {
     pub fn code(&self) -> ExitCode {
         match self {
             Self::NoSuch(_) => ExitCode::from(3),
+            Self::Unwell => ExitCode::FAILURE,
         }
     }
 }

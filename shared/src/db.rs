@@ -1,12 +1,12 @@
 //! Postgres: the pool, and the one way to run a route's statement.
 
 use crate::auth::KeyHash;
-use crate::{Error, Result, config, error, tls};
+use crate::{Error, Result, config, error, telemetry, tls};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -58,6 +58,9 @@ impl Db {
         let mut all: Vec<Param> = vec![(key, Type::BYTEA)];
         all.extend_from_slice(params);
         let rows = self.run(sql, &all).await?;
+        if let Some(tenant) = rows.first().and_then(|row| row.try_get("tenant_id").ok()?) {
+            telemetry::tenant(tenant);
+        }
         let first = rows.first().ok_or_else(|| Error::Database("a statement without a verdict".into()))?;
         error::verdict(first.try_get("verdict")?)?;
         Ok(rows)
@@ -73,14 +76,20 @@ impl Db {
     /// is a 401, never a 400.
     pub async fn admit<T>(&self, key: &KeyHash, input: Result<T>) -> Result<T> {
         if input.is_err() {
-            self.rows(key, "select verdict from tinychat.tenant($1)", &[]).await?;
+            self.rows(key, "select verdict, id as tenant_id from tinychat.tenant($1)", &[]).await?;
         }
         input
     }
 
     /// Runs a statement that no caller's key is behind.
     pub async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        let deadline = Instant::now() + TIMEOUT;
+        let start = Instant::now();
+        let result = self.attempts(sql, params, start + TIMEOUT).await;
+        telemetry::database(start.elapsed());
+        result
+    }
+
+    async fn attempts(&self, sql: &str, params: &[Param<'_>], deadline: Instant) -> Result<Vec<Row>> {
         let mut pauses = PAUSES.into_iter();
         loop {
             let failure = match self.attempt(sql, params, deadline).await {
@@ -160,7 +169,8 @@ fn parse_url(url: &str) -> Result<Config, tokio_postgres::Error> {
     Ok(config)
 }
 
-/// Displays an error and everything that caused it, for a log line.
+/// Displays an error and everything that caused it, for a log line. Of Postgres' errors without their details, which
+/// quote rows.
 pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl std::fmt::Display for Chain<'_> {
@@ -168,7 +178,10 @@ impl std::fmt::Display for Chain<'_> {
         write!(f, "{}", self.0)?;
         let mut source = self.0.source();
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            match cause.downcast_ref::<DbError>() {
+                Some(error) => write!(f, ": {}: {}", error.code().code(), error.message())?,
+                None => write!(f, ": {cause}")?,
+            }
             source = cause.source();
         }
         Ok(())

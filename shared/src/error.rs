@@ -23,7 +23,7 @@ pub enum Error {
     /// The tenant was suspended.
     #[error("tenant is suspended")]
     TenantSuspended,
-    /// The input breaks a rule, which the text names.
+    /// The input breaks a rule. The text names rule and field, and never what was sent: it is logged.
     #[error("{0}")]
     InvalidInput(String),
     /// No such conversation, or another tenant's.
@@ -69,6 +69,14 @@ impl Error {
             Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMime(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Database(_) | Self::Storage(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What a log may know of it: the answer's text without the caller's own words.
+    pub(crate) fn for_log(&self) -> String {
+        match self {
+            Self::UnsupportedMime(_) => "unsupported mime".to_owned(),
+            ours => ours.to_string(),
         }
     }
 

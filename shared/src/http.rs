@@ -4,6 +4,7 @@ use crate::auth::KeyHash;
 use crate::db::Chain;
 use crate::fields::Fields;
 use crate::model::{ConversationId, MessageId};
+use crate::telemetry::{self, Answered};
 use crate::{Error, Result, after_response};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// What a handler may read of an HTTP API event, payload format 2.0. The rest of it, which is most, isn't kept.
 #[derive(Deserialize, Default)]
@@ -120,8 +121,11 @@ where
 {
     // A mutex only because two closures share it; nothing ever waits for it.
     let deadline = Mutex::new(SystemTime::UNIX_EPOCH);
+    let served = Mutex::new(None);
     let runtime = Runtime::new(service_fn(|event: LambdaEvent<Event>| {
+        let start = Instant::now();
         *lock(&deadline) = event.context.deadline();
+        let (request_id, served) = (event.context.request_id, &served);
         let answer = Box::pin(AssertUnwindSafe(handler(Request::new(event.payload))).catch_unwind());
         async move {
             let result = answer.await.unwrap_or(Err(Error::Panic));
@@ -130,11 +134,20 @@ where
             {
                 tracing::error!(error = %Chain(error), "request failed");
             }
+            *lock(served) = Some(Answered {
+                request_id,
+                status: result.as_ref().map_or_else(|error| error.status().as_u16(), |_| 200),
+                error: result.as_ref().err().map(Error::for_log),
+                duration: start.elapsed(),
+            });
             Ok::<_, Infallible>(answer_of(result))
         }
     }));
     let finish = MapFutureLayer::new(|answered| async {
         let result = answered.await;
+        if let Some(request) = lock(&served).take() {
+            telemetry::answered(&request);
+        }
         let deadline = *lock(&deadline);
         after_response::finish(deadline).await;
         result

@@ -24,9 +24,11 @@ mod upsert_user;
 
 mod broken_dependencies;
 mod command_line;
+mod doctor;
 mod events;
 mod hostile_events;
 mod least_rights;
+mod logs;
 mod openapi;
 mod private_channels;
 mod quickstart;

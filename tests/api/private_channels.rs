@@ -1,8 +1,10 @@
 //! Conversations as private channels: with `REALTIME_PRIVATE=true` the public key listens and can't speak.
 
-use crate::support::lambda::event;
+use crate::support::lambda::{binary, event};
 use crate::support::{Channel, Chat, Function, setting};
+use reqwest::Url;
 use serde_json::{Value, json};
+use tokio::process::Command;
 use tokio_postgres::NoTls;
 
 const PRIVATE: [(&str, &str); 1] = [("REALTIME_PRIVATE", "true")];
@@ -69,11 +71,14 @@ async fn in_supabase_the_public_role_reads_broadcasts_of_conversations_and_write
     let chat = Chat::without_messages().await;
     let name = format!("supabase_{}", chat.tenant.simple());
     chat.db.batch_execute(&format!("create database {name}")).await.unwrap();
-    let mut config: tokio_postgres::Config = setting("DATABASE_URL").parse().unwrap();
-    let (mut db, connection) = config.dbname(&name).connect(NoTls).await.unwrap();
+    let mut url = Url::parse(&setting("DATABASE_URL")).unwrap();
+    url.set_path(&name);
+    let (db, connection) = tokio_postgres::connect(url.as_str(), NoTls).await.unwrap();
     let connection = tokio::spawn(connection);
     db.batch_execute(SUPABASE).await.unwrap();
-    admin::migrate(&mut db).await.unwrap();
+    let migrated =
+        Command::new(binary("tinychat")).arg("migrate").env("DATABASE_URL", url.as_str()).output().await;
+    assert!(migrated.as_ref().unwrap().status.success(), "{migrated:?}");
 
     for (topic, seen) in [("conv:1", 1_i64), ("orders", 0)] {
         let ask = format!("set realtime.topic = '{topic}'; set role anon");

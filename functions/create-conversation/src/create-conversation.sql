@@ -26,7 +26,7 @@ joined as (
     cross join unnest(c.participants) as user_id
 )
 select
-    tenant.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, p.last_message, c.last_at
+    tenant.verdict, c.id, tenant.id as tenant_id, c.kind, c.external_ref, c.participants, p.last_message, c.last_at
 from tenant
 left join (select * from existing union all select * from created) c on true
 left join lateral tinychat.preview(c.id) p on true

@@ -1,2 +1,2 @@
 -- $1 key hash
-select verdict, id, name from tinychat.tenant($1)
+select verdict, id as tenant_id, name from tinychat.tenant($1)

@@ -46,6 +46,6 @@ struct Realtime {
 
 async fn get_config<'a>(db: &Db, realtime: &'a Realtime, request: Request) -> Result<Answer<'a>> {
     let row = db.row(&request.key()?, STATEMENT, &[]).await?;
-    let tenant = Tenant { id: row.try_get("id")?, name: row.try_get("name")? };
+    let tenant = Tenant { id: row.try_get("tenant_id")?, name: row.try_get("name")? };
     Ok(Answer { tenant, realtime })
 }

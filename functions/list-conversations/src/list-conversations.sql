@@ -18,7 +18,7 @@ newest as (
     limit 100
 )
 select
-    tenant.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, p.last_message, c.last_at
+    tenant.verdict, c.id, tenant.id as tenant_id, c.kind, c.external_ref, c.participants, p.last_message, c.last_at
 from tenant
 left join newest on true
 left join tinychat.conversations c on c.id = newest.conversation_id and c.tenant_id = tenant.id

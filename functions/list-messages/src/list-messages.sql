@@ -1,5 +1,5 @@
 -- $1 key hash  $2 conversation  $3 before  $4 limit
-select c.verdict, m.*
+select c.verdict, c.tenant_id, m.*
 from tinychat.conversation($1, $2) c
 left join lateral (
     select m.*

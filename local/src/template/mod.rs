@@ -1,5 +1,7 @@
 //! template.yaml: which functions there are, which route leads to which, and what the gateway says about CORS.
 
+#[cfg(test)]
+mod agreement;
 mod document;
 
 use anyhow::Context;

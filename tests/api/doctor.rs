@@ -1,0 +1,44 @@
+//! `tinychat doctor`: well in the local cloud, and otherwise to the point.
+
+use crate::support::lambda::binary;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+/// The exit code, and the findings by check.
+async fn doctor(changes: &[(&str, &str)]) -> (i32, Value) {
+    let mut command = Command::new(binary("tinychat"));
+    let output = command.args(["--json", "doctor"]).envs(changes.iter().copied()).output().await.unwrap();
+    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let by_check =
+        findings.into_iter().map(|finding| (finding["check"].as_str().unwrap().to_owned(), finding));
+    (output.status.code().unwrap(), by_check.collect())
+}
+
+#[tokio::test]
+async fn all_is_well_in_the_local_cloud() {
+    for change in [("REALTIME_PRIVATE", "false"), ("REALTIME_PRIVATE", "true")] {
+        let (code, findings) = doctor(&[change]).await;
+        assert_eq!(code, 0, "{findings:#}");
+        assert_eq!(findings.as_object().unwrap().len(), 7);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_the_rest_is_still_looked_at() {
+    for (name, value, unwell, advice) in [
+        ("SUPABASE_ANON_KEY", "wrong", "realtime", "SUPABASE_ANON_KEY"),
+        ("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_wrong", "realtime", "SUPABASE_SERVICE_ROLE_KEY"),
+        ("STORAGE_SECRET_ACCESS_KEY", "wrong", "storage", "STORAGE_SECRET_ACCESS_KEY"),
+        ("STORAGE_BUCKET", "nowhere", "storage", "nowhere"),
+        ("STORAGE_REGION", "", "storage", "STORAGE_REGION"),
+        ("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/d", "database", "DATABASE_URL"),
+    ] {
+        let (code, findings) = doctor(&[(name, value)]).await;
+        assert_eq!(code, 1, "{name}");
+        assert_eq!(findings[unwell]["well"], "no", "{name}: {findings:#}");
+        assert!(findings[unwell]["finding"].as_str().unwrap().contains(advice), "{name}: {findings:#}");
+        assert!(!findings.to_string().contains("hunter2"), "{findings:#}");
+        let other = if unwell == "storage" { "realtime" } else { "storage" };
+        assert_eq!(findings[other]["well"], json!("yes"), "{name}: {findings:#}");
+    }
+}

@@ -1,0 +1,169 @@
+//! What functions log: a line for each request, and nothing that is the caller's own.
+
+use crate::support::{Chat, Request, assert_keys, assert_time, setting};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+fn log(function: &str) -> String {
+    let path = Path::new(&setting("DATA_DIR")).join(format!("logs/{function}.log"));
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// The lines about a tenant's requests, once there are so many of them: they are written after the answer.
+async fn lines(chat: &Chat, function: &str, count: usize) -> Vec<Value> {
+    for _ in 0..100 {
+        let lines: Vec<Value> = log(function)
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .filter(|line: &Value| line["tenant"] == json!(chat.tenant))
+            .collect();
+        if lines.len() == count {
+            return lines;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{function} has not logged {count} lines about {}", chat.tenant);
+}
+
+#[tokio::test]
+async fn every_request_has_a_line_with_its_numbers() {
+    let chat = Chat::new().await;
+    let line = lines(&chat, "send-message", 1).await.remove(0);
+    let expected = [
+        "timestamp",
+        "level",
+        "requestId",
+        "stack",
+        "function",
+        "tenant",
+        "status",
+        "duration",
+        "database",
+        "cold",
+        "_aws",
+    ];
+    assert_keys(&line, &expected);
+    assert_time(&line["timestamp"]);
+    assert_eq!((&line["function"], &line["status"]), (&json!("send-message"), &json!(200)));
+    assert_eq!(line["requestId"].as_str().unwrap().len(), 36);
+    let (duration, database) = (line["duration"].as_f64().unwrap(), line["database"].as_f64().unwrap());
+    assert!(0.0 < database && database < duration && duration < 5_000.0, "{line}");
+}
+
+#[tokio::test]
+async fn the_numbers_are_metrics_to_cloudwatch() {
+    let chat = Chat::new().await;
+    let line = lines(&chat, "send-message", 1).await.remove(0);
+    let definition = &line["_aws"]["CloudWatchMetrics"][0];
+    assert!(line["_aws"]["Timestamp"].as_u64().unwrap() > 1_700_000_000_000);
+    assert_eq!(
+        (&definition["Namespace"], &definition["Dimensions"]),
+        (&json!("TinyChat"), &json!([["stack", "function"]]))
+    );
+    for metric in definition["Metrics"].as_array().unwrap() {
+        assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_request_says_why_and_a_turned_away_caller_is_nobodys() {
+    let chat = Chat::without_messages().await;
+    let send = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
+    chat.call(send.clone().without_field("body")).await.error(400, "body is required");
+    let line = lines(&chat, "send-message", 1).await.remove(0);
+    assert_eq!(
+        (&line["status"], &line["level"], &line["error"]),
+        (&json!(400), &json!("INFO"), &json!("body is required"))
+    );
+
+    chat.call(Request::get("/v1/config").with_key("pk_test_NobodysKeyButOfTheRightForm")).await;
+    let nobodys = |line: &str| {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        line["error"] == "invalid api key" && line["tenant"].is_null() && line["status"] == 401
+    };
+    for _ in 0..100 {
+        if log("get-config").lines().any(nobodys) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("get-config has logged no 401");
+}
+
+#[tokio::test]
+async fn every_route_that_knows_its_tenant_logs_it() {
+    let chat = Chat::new().await;
+    chat.call(Request::get("/v1/config")).await.ok();
+    chat.call(Request::post("/v1/users", &json!({ "user_id": "ada" }))).await.ok();
+    chat.conversations_of("nobody").await;
+    chat.history("").await;
+    chat.call(Request::post(chat.path("typing"), &json!({ "sender_id": "ada" }))).await.ok();
+    chat.call(Request::patch(chat.message_path(), &json!({ "sender_id": "ada", "body": "b" }))).await.ok();
+    chat.call(Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))).await.ok();
+    let upload = json!({ "content_type": "image/png", "size": 1 });
+    chat.call(Request::post(chat.path("upload"), &upload)).await.ok();
+    for function in [
+        "get-config",
+        "upsert-user",
+        "list-conversations",
+        "create-conversation",
+        "list-messages",
+        "send-message",
+        "send-typing",
+        "edit-message",
+        "delete-message",
+        "upload-image",
+    ] {
+        assert_eq!(lines(&chat, function, 1).await[0]["status"], 200, "{function}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_the_callers_own_is_logged() {
+    let chat = Chat::without_messages().await;
+    let secret = |what: &str| format!("{what}-{}", chat.tenant.simple());
+    let user = json!({
+        "user_id": secret("user"), "name": secret("name"), "email": format!("{}@example.com", secret("mail")),
+        "fcm_tokens": [secret("token")],
+    });
+    chat.call(Request::post("/v1/users", &user)).await.ok();
+    chat.send(&secret("user"), &secret("body")).await;
+    let odd = json!({ "sender_id": secret("user"), "body": [secret("body")] });
+    chat.call(Request::post(chat.path("messages"), &odd)).await.error(400, "body must be a string");
+    let mime = json!({ "content_type": secret("mime"), "size": 1 });
+    assert_eq!(chat.call(Request::post(chat.path("upload"), &mime)).await.status, 415);
+
+    // Postgres quotes the row that breaks a constraint. Its error is logged, the row is not.
+    let forbidden = secret("forbidden");
+    let forbid = format!(
+        "alter table tinychat.messages add constraint forbidden check (body <> '{forbidden}') not valid"
+    );
+    chat.db.batch_execute(&forbid).await.unwrap();
+    let body = json!({ "sender_id": secret("user"), "body": forbidden });
+    let answer = chat.call(Request::post(chat.path("messages"), &body)).await;
+    chat.db.batch_execute("alter table tinychat.messages drop constraint forbidden").await.unwrap();
+    answer.error(500, "database unavailable");
+    let failed = "violates check constraint";
+
+    lines(&chat, "upsert-user", 1).await;
+    lines(&chat, "send-message", 2).await;
+    lines(&chat, "upload-image", 1).await;
+    for _ in 0..100 {
+        if log("send-message").contains(failed) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(log("send-message").contains(failed));
+    for function in ["upsert-user", "send-message", "upload-image"] {
+        let log = log(function);
+        let own = log.lines().find(|line| {
+            [&chat.key, &secret("user"), &secret("name"), &secret("mail"), &secret("token"), &secret("body")]
+                .into_iter()
+                .chain([&secret("mime"), &forbidden])
+                .any(|own| line.contains(own.as_str()))
+        });
+        assert_eq!(own, None, "{function}");
+    }
+}
