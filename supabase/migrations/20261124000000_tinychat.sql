@@ -1,8 +1,8 @@
 -- The whole of TinyChat's data: tenants and their keys, users, conversations, participants, messages.
 --
 -- The schema is private. The anon key is public by contract, so anything it could reach would be a leak: row-level
--- security is on without a policy, and nothing is granted to anon or authenticated. Only the functions, which
--- connect as the owner, read and write here.
+-- security is on without a policy, and nothing is granted to anon or authenticated. Only the functions
+-- read and write here; the next migrations give them a role for it.
 --
 -- Times are kept in milliseconds, because that is what the API shows and what clients page by.
 

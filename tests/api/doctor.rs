@@ -36,7 +36,7 @@ async fn what_is_wrong_is_named_and_the_rest_is_still_looked_at() {
         let (code, findings) = doctor(&[(name, value)]).await;
         assert_eq!(code, 1, "{name}");
         assert_eq!(findings[unwell]["well"], "no", "{name}: {findings:#}");
-        assert!(findings[unwell]["finding"].as_str().unwrap().contains(advice), "{name}: {findings:#}");
+        assert!(findings[unwell]["seen"].as_str().unwrap().contains(advice), "{name}: {findings:#}");
         assert!(!findings.to_string().contains("hunter2"), "{findings:#}");
         let other = if unwell == "storage" { "realtime" } else { "storage" };
         assert_eq!(findings[other]["well"], json!("yes"), "{name}: {findings:#}");

@@ -34,7 +34,8 @@ pub async fn role() -> anyhow::Result<String> {
         .rows("select rolcanlogin from pg_roles where rolname = 'tinychat_functions'", &[])
         .await?;
     let row = rows.first().context("run `tinychat migrate`: there is no role tinychat_functions")?;
-    ensure!(row.try_get(0)?, "alter role tinychat_functions login password '…'");
+    let may_log_in: bool = row.try_get(0)?;
+    ensure!(may_log_in, "alter role tinychat_functions login password '…'");
     Ok("tinychat_functions may log in".to_owned())
 }
 

@@ -31,7 +31,7 @@ struct Finding {
     well: &'static str,
     milliseconds: u128,
     /// What was seen, or what to mend.
-    finding: String,
+    seen: String,
 }
 
 pub async fn run(output: &Output) -> anyhow::Result<()> {
@@ -41,8 +41,8 @@ pub async fn run(output: &Output) -> anyhow::Result<()> {
         check("schema", database::schema()).await,
         check("functions' role", database::role()).await,
         check("webhook secrets", database::webhook_secrets()).await,
-        check("realtime", realtime::round_trip()).await,
-        check("storage", storage::round_trip()).await,
+        check("realtime", Box::pin(realtime::round_trip())).await,
+        check("storage", Box::pin(storage::round_trip())).await,
     ];
     output.list(&findings)?;
     if findings.iter().any(|finding| finding.well == "no") {
@@ -54,12 +54,12 @@ pub async fn run(output: &Output) -> anyhow::Result<()> {
 async fn check(check: &'static str, examination: impl Future<Output = anyhow::Result<String>>) -> Finding {
     let start = Instant::now();
     let outcome = tokio::time::timeout(PATIENCE, examination).await;
-    let (well, finding) = match outcome {
-        Ok(Ok(finding)) => ("yes", finding),
+    let (well, seen) = match outcome {
+        Ok(Ok(seen)) => ("yes", seen),
         Ok(Err(error)) => ("no", format!("{error:#}")),
         Err(_) => ("no", format!("no answer within {} s", PATIENCE.as_secs())),
     };
-    Finding { check, well, milliseconds: start.elapsed().as_millis(), finding }
+    Finding { check, well, milliseconds: start.elapsed().as_millis(), seen }
 }
 
 fn settings() -> anyhow::Result<String> {

@@ -19,7 +19,7 @@ pub async fn round_trip() -> anyhow::Result<String> {
     let bucket = config::optional("STORAGE_BUCKET").unwrap_or_else(|| "chat".to_owned());
     let path = format!("doctor/{}.png", Uuid::new_v4());
     let (s3, http) = (client(&url)?, http()?);
-    let soon = || PresigningConfig::expires_in(Duration::from_secs(60));
+    let soon = || PresigningConfig::expires_in(Duration::from_mins(1));
 
     let put = s3.put_object().bucket(&bucket).key(&path).content_type("image/png").presigned(soon()?).await?;
     let request = http.put(put.uri()).header("content-type", "image/png").body(BASE64_STANDARD.decode(PNG)?);
