@@ -2,7 +2,7 @@
 
 use crate::fields::Field;
 use crate::{Error, Result};
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use postgres_types::{FromSql, ToSql};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -116,7 +116,7 @@ impl Timestamp {
         let with_offset = |text: &str| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
         with_offset(text)
             .or_else(|_| with_offset(&text.replace(' ', "+")))
-            .or_else(|_| text.parse::<NaiveDateTime>().map(|time| time.and_utc()))
+            .or_else(|_| with_offset(&format!("{text}Z")))
             .ok()
             .map(Self)
     }
@@ -302,9 +302,17 @@ mod tests {
         ] {
             assert_eq!(shown(text), Some("2026-01-15T10:21:09.114Z".into()), "{text}");
         }
-        for text in
-            ["", "yesterday", "1768472469114", "2026-13-01T00:00:00Z", "2026-01-15", "2026-01-15T10:21:09X"]
-        {
+        for text in [
+            "",
+            "yesterday",
+            "1768472469114",
+            "2026-13-01T00:00:00Z",
+            "2026-01-15",
+            "2026-01-15T10:21:09X",
+            "2026-1-15T10:21:9",
+            "-4800-01-01T00:00:00",   // before Postgres' first day
+            "+300000-01-01T00:00:00", // after its last
+        ] {
             assert_eq!(shown(text), None, "{text}");
         }
     }
@@ -325,6 +333,12 @@ mod tests {
             let time = Timestamp(DateTime::from_timestamp_millis(millis).unwrap());
             let text = serde_json::to_value(time).unwrap();
             prop_assert_eq!(Timestamp::parse(text.as_str().unwrap()), Some(time));
+        }
+
+        #[test]
+        fn an_id_that_was_shown_is_found_again(bits: u128) {
+            let id = MessageId(Uuid::from_u128(bits));
+            prop_assert_eq!(MessageId::parse(&id.to_string()), id);
         }
 
         #[test]
