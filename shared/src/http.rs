@@ -60,6 +60,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Reads an event, which is JSON. [`serve`] does it by itself.
+    pub fn from_event(json: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(json).map(Self::new)
+    }
+
     fn new(event: Event) -> Self {
         let text = event.body.unwrap_or_default();
         let body = if event.is_base64_encoded {
@@ -186,7 +191,7 @@ mod tests {
     use serde_json::json;
 
     fn request(event: &serde_json::Value) -> Request {
-        Request::new(serde_json::from_value(event.clone()).unwrap())
+        Request::from_event(event.to_string().as_bytes()).unwrap()
     }
 
     fn event() -> serde_json::Value {

@@ -192,6 +192,20 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_file_is_found_as_it_was_sent(rest: Vec<u8>, boundary in "[a-zA-Z0-9'+_./:=?-]{10,70}", name in "[a-z ._-]{0,20}") {
+            let file = [PNG, &rest].concat();
+            prop_assume!(!file.windows(boundary.len()).any(|window| window == boundary.as_bytes()));
+            let head = format!(
+                "--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\ncontent-type: image/png\r\n\r\n"
+            );
+            let body = [head.as_bytes(), &file, format!("\r\n--{boundary}--\r\n").as_bytes()].concat();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let content_type = format!("multipart/form-data; boundary=\"{boundary}\"");
+            let (image, bytes) = runtime.block_on(from_multipart(&content_type, body.into())).unwrap();
+            prop_assert_eq!((image, &bytes[..]), (ImageType::Png, &file[..]));
+        }
+
+        #[test]
         fn no_bytes_make_the_parser_panic(bytes: Vec<u8>) {
             let _ = ImageType::sniffed(&bytes);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

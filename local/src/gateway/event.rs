@@ -129,11 +129,20 @@ fn some_if(condition: bool, value: Value) -> Option<Value> {
 mod tests {
     use super::*;
     use axum::http::Request;
+    use proptest::prelude::*;
 
     fn event(request: axum::http::request::Builder, body: &[u8]) -> Value {
+        event_with(request, body, BTreeMap::from([("id".to_owned(), "a b".to_owned())]))
+    }
+
+    fn event_with(
+        request: axum::http::request::Builder,
+        body: &[u8],
+        path_parameters: BTreeMap<String, String>,
+    ) -> Value {
         let context = Context {
             route_key: "GET /things/{id}",
-            path_parameters: BTreeMap::from([("id".to_owned(), "a b".to_owned())]),
+            path_parameters,
             stage: "api",
             source_ip: [127, 0, 0, 1].into(),
             request_id: "r1",
@@ -186,5 +195,31 @@ mod tests {
         assert_eq!(body("application/json; charset=utf-8", b"{}"), (json!("{}"), json!(false)));
         assert_eq!(body("multipart/form-data; boundary=x", b"--x"), (json!("LS14"), json!(true)));
         assert_eq!(body("text/plain", b"\xff"), (json!("/w=="), json!(true)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_function_reads_what_was_sent(
+            body: Vec<u8>,
+            content_type in "(application/json|text/plain|image/png|multipart/form-data)(; [a-z]{1,9}=[a-z]{1,9})?",
+            id: u128,
+            word in "[^\\x00]{1,200}",
+        ) {
+            let query: String =
+                form_urlencoded::Serializer::new(String::new()).append_pair("word", &word).finish();
+            let request = Request::post(format!("/api/x?{query}&word=another"))
+                .header("Content-Type", &content_type)
+                .header("X-TinyChat-Api-Key", "pk_test_abcdefghijklmnopqrstuvwx");
+            let id = uuid::Uuid::from_u128(id).to_string();
+            let parameters = BTreeMap::from([("id".to_owned(), id.clone()), ("msgId".to_owned(), id.clone())]);
+            let event = event_with(request, &body, parameters).to_string();
+            let read = shared::http::Request::from_event(event.as_bytes()).unwrap();
+            prop_assert_eq!(&read.body()[..], &body[..]);
+            prop_assert_eq!(read.content_type(), content_type);
+            prop_assert_eq!(read.conversation().to_string(), id.clone());
+            prop_assert_eq!(read.message().to_string(), id);
+            prop_assert_eq!(&*read.query().required::<shared::fields::Name>("word").unwrap(), word);
+            prop_assert!(read.key().is_ok());
+        }
     }
 }

@@ -1,0 +1,16 @@
+//! The cursor of a page of history. One that is taken pages from where it says, also after it was shown.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use shared::model::Timestamp;
+
+fuzz_target!(|text: &str| {
+    if let Some(time) = Timestamp::parse(text) {
+        let shown = time.to_string();
+        // An offset can push a time out of the four-digit years, in which all messages are.
+        if shown.len() == 24 {
+            let again = Timestamp::parse(&shown).expect("a time that was shown is a cursor");
+            assert_eq!(again.to_string(), shown);
+        }
+    }
+});

@@ -1,0 +1,16 @@
+//! The event that a function is invoked with, whoever made it.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use shared::http::Request;
+
+fuzz_target!(|event: &[u8]| {
+    if let Ok(request) = Request::from_event(event) {
+        let _ = request.key();
+        let _ = request.conversation();
+        let _ = request.message();
+        let _ = request.query();
+        let _ = request.json();
+        let _ = request.content_type();
+    }
+});
