@@ -22,11 +22,13 @@ mod send_typing;
 mod upload_image;
 mod upsert_user;
 
+mod abuse;
 mod broken_dependencies;
 mod command_line;
 mod doctor;
 mod events;
 mod hostile_events;
+mod isolation;
 mod least_rights;
 mod logs;
 mod openapi;
