@@ -1,9 +1,10 @@
-# What a developer runs; `make help` lists it. Beyond Debian packages and cargo-deny, all that is installed lands in
-# .tools/ and in node_modules/ beside a package.json.
+# What a developer runs; `make help` lists it. Beyond Debian packages, cargo-deny and cargo-fuzz, all that is installed lands
+# in .tools/ and in node_modules/ beside a package.json.
 
 SAM_CLI := 1.170.0
 CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.1
 SCHEMATHESIS := 4.32.5
 
 # What `make build` builds for: arm64 or x86_64.
@@ -11,6 +12,10 @@ ARCHITECTURE := arm64
 
 # Where `make deploy` deploys to and `make logs` reads: dev, staging or prod (samconfig.toml, deploy/).
 ENV := dev
+
+# How many seconds `make fuzz` gives each target, and for how many minutes `make soak` goes on.
+TIME := 60
+MINUTES := 20
 
 TOOLS := .tools/venv/bin
 export SAM_CLI_TELEMETRY := 0
@@ -24,8 +29,8 @@ CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/co
 	run docs/openapi.yaml
 BROWSER := PAGES=1 $(LOCAL) node --test tests/browser/demo.test.mjs
 
-.PHONY: help dev test contract browser bench lint build deploy logs invoke sam-test clean setup setup-rust setup-postgres setup-pgbouncer setup-node \
-	setup-pages setup-browser setup-schemathesis setup-deny setup-sam
+.PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test clean setup setup-rust setup-postgres setup-pgbouncer setup-node \
+	setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -66,8 +71,22 @@ bench: setup-rust setup-postgres ## Measures the release binaries and writes tar
 	PROFILE=release DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 		cargo run -q --bin local -- cargo run -q --release -p bench
 
+fuzz: setup-rust setup-fuzz ## Feeds the parsers what libFuzzer makes up (TIME=60 seconds for each)
+	cargo fuzz build -s none
+	@set -e; for target in $$(cargo fuzz list); do \
+		echo; echo "$$target, $(TIME) s"; mkdir -p fuzz/corpus/$$target; \
+		cargo fuzz run -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-dict=fuzz/words -max_total_time=$(TIME) -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0; \
+	done
+
+soak: setup-rust setup-postgres ## Mixed traffic and faults, then a verdict (MINUTES=20)
+	cargo build -q --workspace --bins
+	MINUTES=$(MINUTES) NO_BUILD=1 DATA_DIR=.local/soak API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
+		cargo run -q --bin soak
+
 lint: setup-rust setup-deny setup-sam ## Checks format, lints, dependencies and the template
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	$(TOOLS)/sam validate --lint
@@ -96,9 +115,9 @@ sam-test: setup-postgres ## Tests the built functions in Lambda's own environmen
 
 clean: ## Removes what was built, installed and stored here
 	cargo clean
-	rm -rf .aws-sam .local .tools demo/node_modules tests/*/node_modules
+	rm -rf .aws-sam .local .tools fuzz/artifacts fuzz/corpus fuzz/target demo/node_modules tests/*/node_modules
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-pages setup-browser setup-schemathesis setup-deny setup-sam ## Installs, or names, what is missing
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam ## Installs, or names, what is missing
 	@echo "All there."
 
 setup-rust:
@@ -138,6 +157,12 @@ setup-schemathesis: .tools/schemathesis-$(SCHEMATHESIS)
 setup-deny:
 	@cargo deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' \
 		|| cargo install -q --locked cargo-deny@$(CARGO_DENY)
+
+# libFuzzer is C++, and built with each target.
+setup-fuzz:
+	@command -v c++ >/dev/null || scripts/install-packages g++
+	@cargo fuzz --version 2>/dev/null | grep -qx 'cargo-fuzz $(CARGO_FUZZ)' \
+		|| cargo install -q --locked cargo-fuzz@$(CARGO_FUZZ)
 
 setup-sam: .tools/sam-$(SAM_CLI)-cargo-lambda-$(CARGO_LAMBDA)
 

@@ -1,0 +1,299 @@
+//! Judges a run by its history, in the spirit of Jepsen: nothing here knows how the history came about.
+
+use crate::history::{Change, Event, History, Send, Stored};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+/// What divides a message's own text from what an edit added.
+pub const EDITED: &str = " edited ";
+
+/// Everything that is wrong. Nothing, if every acknowledged write is there once, as it was last written and in order,
+/// and its event was received or is queued.
+pub fn check(history: &History, stored: &[Stored], events: &[Event]) -> Vec<String> {
+    let mut wrong = history.oddities.clone();
+    stored_once(history, stored, &mut wrong);
+    changed_as_told(history, stored, &mut wrong);
+    in_order(&history.sends, stored, &mut wrong);
+    told(history, events, &mut wrong);
+    wrong
+}
+
+fn token(body: &str) -> &str {
+    body.split_once(EDITED).map_or(body, |(token, _)| token)
+}
+
+fn stored_once(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
+    let mut by_token: HashMap<&str, Vec<&Stored>> = HashMap::new();
+    for message in stored {
+        by_token.entry(token(&message.body)).or_default().push(message);
+    }
+    for send in &history.sends {
+        let found = by_token.remove(send.token.as_str()).unwrap_or_default();
+        match (&send.acknowledged, found.as_slice()) {
+            (Some(_), []) => wrong.push(format!("lost: {}", send.token)),
+            (_, [_, _, ..]) => wrong.push(format!("doubled: {} is there {} times", send.token, found.len())),
+            (Some(told), [message])
+                if (&told.id, &told.created_at, &send.conversation)
+                    != (&message.id, &message.created_at, &message.conversation) =>
+            {
+                wrong.push(format!("changed: {} is not what its sender was told", send.token));
+            }
+            (Some(_), [_]) | (None, [] | [_]) => {}
+        }
+    }
+    wrong.extend(by_token.keys().map(|token| format!("nobody sent {token}")));
+}
+
+fn changed_as_told(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
+    let mut changes: HashMap<&str, Vec<&Change>> = HashMap::new();
+    for change in &history.changes {
+        changes.entry(&change.message).or_default().push(change);
+    }
+    for message in stored {
+        let changes = changes.remove(message.id.as_str()).unwrap_or_default();
+        let texts: Vec<_> =
+            changes.iter().filter_map(|change| Some((change.text.as_ref()?, change.acknowledged))).collect();
+        // What was acknowledged last, or what nobody knows of and came after it.
+        let certain = texts.iter().rposition(|(_, acknowledged)| *acknowledged);
+        let possible = texts.get(certain.unwrap_or_default()..).unwrap_or_default();
+        let is_possible = possible.iter().any(|(text, _)| **text == message.body)
+            || (certain.is_none() && token(&message.body) == message.body);
+        if !is_possible {
+            wrong.push(format!("edit lost: {} says {}", message.id, message.body));
+        }
+        let mut deletions = changes.iter().filter(|change| change.text.is_none()).peekable();
+        if message.deleted && deletions.peek().is_none() {
+            wrong.push(format!("deleted by nobody: {}", message.body));
+        }
+        if !message.deleted && deletions.any(|deletion| deletion.acknowledged) {
+            wrong.push(format!("deletion lost: {}", message.body));
+        }
+    }
+}
+
+/// In a conversation no two messages share a time, and one that was answered before another was sent is the earlier.
+fn in_order(sends: &[Send], stored: &[Stored], wrong: &mut Vec<String>) {
+    let mut times = HashSet::new();
+    for message in stored {
+        if !times.insert((&message.conversation, &message.created_at)) {
+            wrong.push(format!("two at once: {} at {}", message.body, message.created_at));
+        }
+    }
+    let mut conversations: BTreeMap<&str, Vec<(&str, &Send)>> = BTreeMap::new();
+    for send in sends {
+        if let Some(told) = &send.acknowledged {
+            conversations.entry(&send.conversation).or_default().push((&told.created_at, send));
+        }
+    }
+    for sends in conversations.values_mut() {
+        sends.sort_by_key(|(created_at, _)| *created_at);
+        let mut latest = Duration::ZERO; // at which one of the messages so far was sent
+        for (_, send) in sends {
+            if send.ended < latest {
+                wrong.push(format!(
+                    "out of order: {} has a later time than one sent after its answer",
+                    send.token
+                ));
+            }
+            latest = latest.max(send.began);
+        }
+    }
+}
+
+/// Each acknowledged write has its event, once, which was received or is queued.
+fn told(history: &History, events: &[Event], wrong: &mut Vec<String>) {
+    let mut by_write: HashMap<(&str, &str, Option<&str>), Vec<&Event>> = HashMap::new();
+    for event in events {
+        let text = event.body.as_deref().filter(|_| event.kind == "message.updated");
+        by_write.entry((&event.kind, &event.message, text)).or_default().push(event);
+        if !event.received && !event.queued {
+            wrong.push(format!("event lost: {} of {} was recorded as settled", event.kind, event.message));
+        }
+    }
+    for ((kind, message, _), events) in &by_write {
+        if events.len() > 1 {
+            let ids: Vec<_> = events.iter().map(|event| &event.id).collect();
+            wrong.push(format!("event doubled: {kind} of {message} is {ids:?}"));
+        }
+    }
+    let created = history
+        .sends
+        .iter()
+        .filter_map(|send| Some(("message.created", &send.acknowledged.as_ref()?.id, None)));
+    let changed =
+        history.changes.iter().filter(|change| change.acknowledged).map(|change| match &change.text {
+            Some(text) => ("message.updated", &change.message, Some(text.as_str())),
+            None => ("message.deleted", &change.message, None),
+        });
+    for (kind, message, text) in created.chain(changed) {
+        if !by_write.contains_key(&(kind, message.as_str(), text)) {
+            wrong.push(format!("event missing: {kind} of {message}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Acknowledged;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// A run in which all went well: three messages, one of them edited, one deleted, and a send that failed unseen.
+    fn run() -> (History, Vec<Stored>, Vec<Event>) {
+        let send = |number: u64| Send {
+            token: format!("t{number}"),
+            conversation: "c".into(),
+            began: ms(number * 10),
+            ended: ms(number * 10 + 5),
+            acknowledged: Some(Acknowledged {
+                id: format!("m{number}"),
+                created_at: format!("2026-{number}"),
+            }),
+        };
+        let mut sends: Vec<_> = (1..=3).map(send).collect();
+        sends.push(Send { acknowledged: None, ..send(4) });
+        let change = |message: &str, text: Option<&str>| Change {
+            message: message.into(),
+            text: text.map(Into::into),
+            acknowledged: true,
+        };
+        let changes =
+            vec![change("m2", Some("t2 edited 1")), change("m2", Some("t2 edited 2")), change("m3", None)];
+        let stored = |number: u64, body: &str| Stored {
+            id: format!("m{number}"),
+            conversation: "c".into(),
+            body: body.into(),
+            created_at: format!("2026-{number}"),
+            deleted: number == 3,
+        };
+        let event = |kind: &str, message: &str, body: Option<&str>| Event {
+            id: format!("{kind} {message} {body:?}"),
+            kind: format!("message.{kind}"),
+            message: message.into(),
+            body: body.map(Into::into),
+            received: true,
+            queued: false,
+        };
+        let events = vec![
+            event("created", "m1", Some("t1")),
+            event("created", "m2", Some("t2")),
+            event("created", "m3", Some("t3")),
+            event("updated", "m2", Some("t2 edited 1")),
+            Event { received: false, queued: true, ..event("updated", "m2", Some("t2 edited 2")) },
+            event("deleted", "m3", None),
+        ];
+        let history = History { sends, changes, ..History::default() };
+        (history, vec![stored(1, "t1"), stored(2, "t2 edited 2"), stored(3, "t3")], events)
+    }
+
+    /// What is found in the good run after something was done to it.
+    fn found(spoil: impl FnOnce(&mut History, &mut Vec<Stored>, &mut Vec<Event>)) -> Vec<String> {
+        let (mut history, mut stored, mut events) = run();
+        spoil(&mut history, &mut stored, &mut events);
+        check(&history, &stored, &events)
+    }
+
+    #[track_caller]
+    fn finds(what: &str, spoil: impl FnOnce(&mut History, &mut Vec<Stored>, &mut Vec<Event>)) {
+        let found = found(spoil);
+        assert!(found.iter().any(|wrong| wrong.starts_with(what)), "{found:?}");
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_a_good_run() {
+        assert_eq!(found(|_, _, _| {}), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_send_without_an_answer_may_be_stored_or_not() {
+        let unseen = |created_at: &str| {
+            let created_at = created_at.to_owned();
+            let body = "t4".to_owned();
+            Stored { id: "m4".into(), conversation: "c".into(), body, created_at, deleted: false }
+        };
+        assert_eq!(found(|_, stored, _| stored.push(unseen("2026-4"))), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_lost_write_is_found() {
+        finds("lost: t1", |_, stored, _| drop(stored.remove(0)));
+    }
+
+    #[test]
+    fn a_doubled_write_is_found() {
+        finds("doubled: t1", |_, stored, _| {
+            let twin = stored[0].clone();
+            stored.push(Stored { id: "m5".into(), created_at: "2026-5".into(), ..twin });
+        });
+    }
+
+    #[test]
+    fn a_reordered_write_is_found() {
+        finds("out of order: t1", |history, stored, _| {
+            let later = "2026-9".to_owned();
+            history.sends[0].acknowledged.as_mut().unwrap().created_at.clone_from(&later);
+            stored[0].created_at = later;
+        });
+    }
+
+    #[test]
+    fn sends_that_overlap_may_be_stored_either_way() {
+        let overlap = |history: &mut History, stored: &mut Vec<Stored>, _: &mut Vec<Event>| {
+            history.sends[0].ended = ms(100);
+            let later = "2026-9".to_owned();
+            history.sends[0].acknowledged.as_mut().unwrap().created_at.clone_from(&later);
+            stored[0].created_at = later;
+        };
+        assert_eq!(found(overlap), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_time_that_two_share_is_found() {
+        finds("two at once", |_, stored, _| stored[1].created_at = "2026-1".into());
+    }
+
+    #[test]
+    fn a_write_of_nobodys_is_found() {
+        finds("nobody sent", |_, stored, _| stored[0].body = "else".into());
+    }
+
+    #[test]
+    fn a_lost_edit_is_found_and_one_without_an_answer_may_be_lost() {
+        finds("edit lost", |_, stored, _| stored[1].body = "t2 edited 1".into());
+        finds("edit lost", |_, stored, _| stored[1].body = "t2".into());
+        let unseen = |history: &mut History, _: &mut Vec<Stored>, _: &mut Vec<Event>| {
+            let change = Change {
+                text: Some("t2 edited 3".into()),
+                acknowledged: false,
+                ..history.changes[0].clone()
+            };
+            history.changes.push(change);
+        };
+        assert_eq!(found(unseen), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_lost_deletion_is_found_and_one_that_nobody_asked_for() {
+        finds("deletion lost", |_, stored, _| stored[2].deleted = false);
+        finds("deleted by nobody", |_, stored, _| stored[0].deleted = true);
+    }
+
+    #[test]
+    fn an_event_that_is_missing_lost_or_doubled_is_found() {
+        finds("event missing: message.created of m1", |_, _, events| drop(events.remove(0)));
+        finds("event missing: message.updated of m2", |_, _, events| drop(events.remove(4)));
+        finds("event lost", |_, _, events| events[0].received = false);
+        finds("event doubled", |_, _, events| {
+            let twin = events[0].clone();
+            events.push(Event { id: "another".into(), ..twin });
+        });
+    }
+
+    #[test]
+    fn an_answer_that_no_fault_explains_is_told() {
+        finds("404", |history, _, _| history.oddities.push("404 to a page".into()));
+    }
+}

@@ -1,0 +1,243 @@
+//! One client: its own sender, which goes on and on with whatever comes to its mind, and writes down what it was told.
+
+use crate::checker::EDITED;
+use crate::history::{Acknowledged, Change, Recorder, Send};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a client thinks between two requests, in milliseconds.
+const PAUSE: std::ops::Range<u64> = 20..180;
+
+/// How many of its messages a client remembers, to edit and delete them.
+const REMEMBERED: usize = 50;
+
+const PNG: &[u8] =
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00";
+
+/// The API as one tenant sees it.
+pub struct Api {
+    pub http: reqwest::Client,
+    pub url: String,
+    pub key: String,
+}
+
+/// A status and a body; status 0 if the connection ended without an answer.
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+impl Api {
+    pub async fn call(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.send(method, path, "application/json", body.into_bytes()).await
+    }
+
+    pub async fn send(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Answer {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let request = request.header("x-tinychat-api-key", &self.key).header("content-type", content_type);
+        let answered = async {
+            let response = request.body(body).send().await?;
+            let status = response.status().as_u16();
+            Ok::<_, reqwest::Error>((status, response.bytes().await?))
+        };
+        match answered.await {
+            Ok((status, body)) => Answer { status, body: serde_json::from_slice(&body).unwrap_or_default() },
+            Err(_) => Answer { status: 0, body: Value::Null },
+        }
+    }
+}
+
+/// A client.
+pub struct Client {
+    pub api: Arc<Api>,
+    pub recorder: Arc<Recorder>,
+    pub conversations: Arc<Vec<String>>,
+    pub name: String,
+    mine: Vec<Mine>,
+    number: u64,
+}
+
+/// A message of one's own.
+struct Mine {
+    conversation: String,
+    id: String,
+    token: String,
+    edits: u64,
+}
+
+impl Client {
+    pub fn new(
+        api: Arc<Api>,
+        recorder: Arc<Recorder>,
+        conversations: Arc<Vec<String>>,
+        name: String,
+    ) -> Self {
+        Self { api, recorder, conversations, name, mine: Vec::new(), number: 0 }
+    }
+
+    pub async fn run(mut self, until: Instant) {
+        while Instant::now() < until {
+            match fastrand::u8(..100) {
+                0..40 => self.send(until).await,
+                40..55 => self.page().await,
+                55..70 => self.list().await,
+                70..82 => self.edit().await,
+                82..88 => self.delete().await,
+                88..94 => self.typing().await,
+                _ => self.upload().await,
+            }
+            sleep(Duration::from_millis(fastrand::u64(PAUSE))).await;
+        }
+    }
+
+    /// Sends a message; every other one with a `client_message_id`, and such a one again until it is answered well.
+    async fn send(&mut self, until: Instant) {
+        self.number += 1;
+        let (token, conversation) = (format!("{}/{}", self.name, self.number), self.conversation());
+        let path = format!("/v1/conversations/{conversation}/messages");
+        let again = self.number.is_multiple_of(2);
+        let client_message_id = again.then_some(&token);
+        let message =
+            json!({ "sender_id": self.name, "body": token, "client_message_id": client_message_id });
+        let began = self.recorder.began.elapsed();
+        let acknowledged = loop {
+            let answer = self.call("send", Method::POST, &path, &message).await;
+            match answer {
+                Some(answer) => break Some(answer),
+                None if again && Instant::now() < until => sleep(Duration::from_millis(100)).await,
+                None => break None,
+            }
+        };
+        let acknowledged = acknowledged.map(|mut answer| {
+            let mut text = |pointer| match answer.pointer_mut(pointer).map(Value::take) {
+                Some(Value::String(text)) => text,
+                _ => String::new(),
+            };
+            Acknowledged { id: text("/message/id"), created_at: text("/message/created_at") }
+        });
+        if let Some(Acknowledged { id, .. }) = &acknowledged {
+            self.mine.push(Mine {
+                conversation: conversation.clone(),
+                id: id.clone(),
+                token: token.clone(),
+                edits: 0,
+            });
+            if self.mine.len() > REMEMBERED {
+                self.mine.swap_remove(fastrand::usize(..REMEMBERED));
+            }
+        }
+        let ended = self.recorder.began.elapsed();
+        self.recorder.history.lock().sends.push(Send { token, conversation, began, ended, acknowledged });
+    }
+
+    /// Reads two pages, which must fit together.
+    async fn page(&self) {
+        let path = format!("/v1/conversations/{}/messages?limit=20", self.conversation());
+        let Some(newest) = self.call("page", Method::GET, &path, &Value::Null).await else { return };
+        let newest = times(&newest);
+        let mut all = newest.clone();
+        if let Some(first) = newest.first() {
+            let Some(older) =
+                self.call("page", Method::GET, &format!("{path}&before={first}"), &Value::Null).await
+            else {
+                return;
+            };
+            all.splice(0..0, times(&older));
+        }
+        if !all.is_sorted_by(|one, next| one < next) {
+            self.recorder.odd(format!("a page is out of order: {all:?}"));
+        }
+    }
+
+    /// Lists its conversations, which are all that there are.
+    async fn list(&self) {
+        let path = format!("/v1/conversations?user_id={}", self.name.replace(' ', "+"));
+        if let Some(answer) = self.call("list", Method::GET, &path, &Value::Null).await {
+            let count = answer.get("conversations").and_then(Value::as_array).map(Vec::len);
+            if count != Some(self.conversations.len()) {
+                self.recorder.odd(format!("a list has {count:?} conversations"));
+            }
+        }
+    }
+
+    async fn edit(&mut self) {
+        let Some(mut mine) = self.pick() else { return };
+        mine.edits += 1;
+        let text = format!("{}{EDITED}{}", mine.token, mine.edits);
+        let body = json!({ "sender_id": self.name, "body": text });
+        let acknowledged = self.call("edit", Method::PATCH, &mine.path(), &body).await.is_some();
+        let change = Change { message: mine.id.clone(), text: Some(text), acknowledged };
+        self.recorder.history.lock().changes.push(change);
+        if acknowledged {
+            self.mine.push(mine);
+        }
+    }
+
+    async fn delete(&mut self) {
+        let Some(mine) = self.pick() else { return };
+        let body = json!({ "sender_id": self.name });
+        let acknowledged = self.call("delete", Method::DELETE, &mine.path(), &body).await.is_some();
+        self.recorder.history.lock().changes.push(Change { message: mine.id, text: None, acknowledged });
+    }
+
+    async fn typing(&self) {
+        let path = format!("/v1/conversations/{}/typing", self.conversation());
+        self.call("typing", Method::POST, &path, &json!({ "sender_id": self.name })).await;
+    }
+
+    async fn upload(&self) {
+        let path = format!("/v1/conversations/{}/upload", self.conversation());
+        let head = "--b\r\ncontent-disposition: form-data; name=\"file\"\r\ncontent-type: image/png\r\n\r\n";
+        let form = [head.as_bytes(), PNG, b"\r\n--b--\r\n"].concat();
+        let answer = self.api.send(Method::POST, &path, "multipart/form-data; boundary=b", form).await;
+        if let Some(answer) = self.judge("upload", &path, answer) {
+            let url = answer.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.recorder.history.lock().uploads.push(url);
+        }
+    }
+
+    /// The body of a good answer.
+    async fn call(&self, operation: &'static str, method: Method, path: &str, body: &Value) -> Option<Value> {
+        let answer = self.api.call(method, path, body).await;
+        self.judge(operation, path, answer)
+    }
+
+    /// A fault makes an answer a 500, a gateway's 503, or none at all. Anything else is odd.
+    fn judge(&self, operation: &'static str, path: &str, answer: Answer) -> Option<Value> {
+        self.recorder.count(operation, answer.status == 200);
+        match answer.status {
+            200 => Some(answer.body),
+            0 | 500 | 503 => None,
+            status => {
+                self.recorder.odd(format!("{status} to {operation} {path}: {}", answer.body));
+                None
+            }
+        }
+    }
+
+    fn conversation(&self) -> String {
+        fastrand::choice(self.conversations.iter()).cloned().unwrap_or_default()
+    }
+
+    /// Takes one of its messages out of its memory.
+    fn pick(&mut self) -> Option<Mine> {
+        (!self.mine.is_empty()).then(|| self.mine.swap_remove(fastrand::usize(..self.mine.len())))
+    }
+}
+
+impl Mine {
+    fn path(&self) -> String {
+        format!("/v1/conversations/{}/messages/{}", self.conversation, self.id)
+    }
+}
+
+/// The times of a page's messages.
+pub fn times(page: &Value) -> Vec<String> {
+    let messages = page.get("messages").and_then(Value::as_array).into_iter().flatten();
+    let times = messages.map(|message| message.get("created_at").and_then(Value::as_str).unwrap_or_default());
+    times.map(str::to_owned).collect()
+}

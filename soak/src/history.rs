@@ -1,0 +1,104 @@
+//! What a run has to be judged by: what clients were told, what is stored at the end, and which events went out.
+
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What clients have done and been told.
+#[derive(Default)]
+pub struct History {
+    pub sends: Vec<Send>,
+    pub changes: Vec<Change>,
+    /// Answers that no fault explains.
+    pub oddities: Vec<String>,
+    /// The addresses of acknowledged uploads.
+    pub uploads: Vec<String>,
+}
+
+/// A message that a client has sent, once, or again and again with one `client_message_id`.
+#[derive(Clone)]
+pub struct Send {
+    /// The message's text, which no other has.
+    pub token: String,
+    pub conversation: String,
+    /// When it was sent first, and when it was answered last, since the run began.
+    pub began: Duration,
+    pub ended: Duration,
+    /// Without it, it may have been stored or not.
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// What a send was answered with.
+#[derive(Clone)]
+pub struct Acknowledged {
+    pub id: String,
+    pub created_at: String,
+}
+
+/// An edit or a deletion. A client leaves a message alone once it doesn't know what became of a change.
+#[derive(Clone)]
+pub struct Change {
+    pub message: String,
+    /// The new text; none for a deletion.
+    pub text: Option<String>,
+    pub acknowledged: bool,
+}
+
+/// A message as the database has it.
+#[derive(Clone)]
+pub struct Stored {
+    pub id: String,
+    pub conversation: String,
+    pub body: String,
+    /// As the API writes times, so that their order is that of the texts.
+    pub created_at: String,
+    pub deleted: bool,
+}
+
+/// An event in the outbox.
+#[derive(Clone)]
+pub struct Event {
+    pub id: String,
+    pub kind: String,
+    pub message: String,
+    /// The message's text in it.
+    pub body: Option<String>,
+    /// Whether the receiver has taken it, whether or not that was recorded.
+    pub received: bool,
+    /// Whether it is still to be delivered.
+    pub queued: bool,
+}
+
+/// A run's clock and records, which all of its tasks write to.
+pub struct Recorder {
+    pub began: Instant,
+    pub history: Mutex<History>,
+    /// How often each operation was answered well and otherwise.
+    pub counts: Mutex<BTreeMap<&'static str, [u64; 2]>>,
+    pub faults: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Recorder {
+    pub fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            history: Mutex::default(),
+            counts: Mutex::default(),
+            faults: Mutex::default(),
+        }
+    }
+
+    pub fn count(&self, operation: &'static str, well: bool) {
+        if let Some(count) = self.counts.lock().entry(operation).or_default().get_mut(usize::from(!well)) {
+            *count += 1;
+        }
+    }
+
+    pub fn fault(&self, what: &str) {
+        *self.faults.lock().entry(what.to_owned()).or_default() += 1;
+    }
+
+    pub fn odd(&self, what: String) {
+        self.history.lock().oddities.push(what);
+    }
+}

@@ -1,0 +1,223 @@
+//! A run: the tenant, its clients, what befalls them, and the verdict.
+
+use crate::checker::check;
+use crate::client::{Api, Client, times};
+use crate::history::{Event, Recorder, Stored};
+use crate::nemesis::Nemesis;
+use crate::processes::Memory;
+use crate::receiver::Receiver;
+use anyhow::{Context, ensure};
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::env;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+const CLIENTS: usize = 16;
+const CONVERSATIONS: usize = 8;
+
+/// How long the outbox may take to be empty after the end, in a run as long as this or longer.
+const DRAIN: Duration = Duration::from_secs(100);
+
+#[tokio::main(flavor = "current_thread")]
+pub async fn run() -> anyhow::Result<()> {
+    let minutes: f64 = env::var("MINUTES").map_or(Ok(20.0), |text| text.parse()).context("MINUTES")?;
+    let length = Duration::try_from_secs_f64(minutes * 60.0).context("MINUTES")?;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
+    let recorder = Arc::new(Recorder::new());
+    let (receiver, receiver_url) = Receiver::start().await?;
+    let mut world = World::new(http.clone(), recorder.clone(), receiver.clone())?;
+    world.add_tenant(&receiver_url).await?;
+    let conversations = Arc::new(world.converse().await?);
+
+    let until = Instant::now() + length;
+    let clients = (0..CLIENTS).map(|number| {
+        Client::new(world.api.clone(), recorder.clone(), conversations.clone(), client_name(number))
+            .run(until)
+    });
+    let nemesis =
+        Nemesis { http, supabase_url: env::var("SUPABASE_URL")?, recorder: recorder.clone(), receiver };
+    let mut memory = Memory::default();
+    tokio::select! {
+        (_, broken) = async { tokio::join!(join_all(clients), nemesis.run(until)) } => broken.context("the faults")?,
+        () = memory.watch() => {} // which never ends
+    }
+    world.drain(DRAIN.min(length)).await?;
+    world.judge(&conversations, &memory).await
+}
+
+fn client_name(number: usize) -> String {
+    format!("client {number}")
+}
+
+struct World {
+    api: Arc<Api>,
+    recorder: Arc<Recorder>,
+    receiver: Arc<Receiver>,
+    tenant: Uuid,
+}
+
+impl World {
+    fn new(http: reqwest::Client, recorder: Arc<Recorder>, receiver: Arc<Receiver>) -> anyhow::Result<Self> {
+        let key = format!("pk_test_{}", Uuid::new_v4().simple());
+        let api = Arc::new(Api { http, url: env::var("API_URL")?, key });
+        Ok(Self { api, recorder, receiver, tenant: Uuid::new_v4() })
+    }
+
+    /// A connection of its own, for Postgres restarts.
+    async fn database(&self) -> anyhow::Result<tokio_postgres::Client> {
+        let (client, connection) = tokio_postgres::connect(&env::var("DATABASE_URL")?, NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    async fn add_tenant(&mut self, receiver_url: &str) -> anyhow::Result<()> {
+        let database = self.database().await?;
+        let hash = Sha256::digest(&self.api.key).to_vec();
+        database
+            .execute("insert into tinychat.tenants (id, name) values ($1, 'Soak')", &[&self.tenant])
+            .await?;
+        let key = "insert into tinychat.api_keys (hash, tenant_id, prefix) values ($1, $2, 'pk_test_soak')";
+        database.execute(key, &[&hash, &self.tenant]).await?;
+        let endpoint = "insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret) values
+            (gen_random_uuid(), $1, $2, '{message.created,message.updated,message.deleted}',
+            'whsec_' || encode(sha256('soak'), 'base64'))";
+        database.execute(endpoint, &[&self.tenant, &receiver_url]).await?;
+        Ok(())
+    }
+
+    /// Opens the conversations, all of which all clients take part in.
+    async fn converse(&self) -> anyhow::Result<Vec<String>> {
+        let participants: Vec<_> = (0..CLIENTS).map(client_name).collect();
+        let mut ids = Vec::new();
+        for _ in 0..CONVERSATIONS {
+            let body = json!({ "kind": "direct", "participants": participants });
+            let answer = self.api.call(Method::POST, "/v1/conversations", &body).await;
+            let id = answer.body.pointer("/conversation/id").and_then(Value::as_str);
+            ids.push(id.with_context(|| format!("no conversation: {}", answer.body))?.to_owned());
+        }
+        Ok(ids)
+    }
+
+    /// Waits for the outbox to be empty, as long as that may take.
+    async fn drain(&self, patience: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + patience;
+        while self.events().await?.iter().any(|event| event.queued) && Instant::now() < until {
+            sleep(Duration::from_secs(1)).await;
+        }
+        Ok(())
+    }
+
+    async fn stored(&self) -> anyhow::Result<Vec<Stored>> {
+        let query = "select m.id::text, m.conversation_id::text, m.body, tinychat.iso(m.created_at), m.deleted_at is not null
+            from tinychat.messages m join tinychat.conversations c on c.id = m.conversation_id
+            where c.tenant_id = $1 order by m.created_at";
+        let rows = self.database().await?.query(query, &[&self.tenant]).await?;
+        let stored = rows.iter().map(|row| Stored {
+            id: row.get(0),
+            conversation: row.get(1),
+            body: row.get(2),
+            created_at: row.get(3),
+            deleted: row.get(4),
+        });
+        Ok(stored.collect())
+    }
+
+    async fn events(&self) -> anyhow::Result<Vec<Event>> {
+        let query = "select event_id::text, type, payload::jsonb #>> '{data,message,id}',
+                payload::jsonb #>> '{data,message,body}', outcome is null
+            from tinychat.webhook_deliveries d join tinychat.webhook_endpoints w on w.id = d.endpoint_id
+            where w.tenant_id = $1";
+        let rows = self.database().await?.query(query, &[&self.tenant]).await?;
+        let events = rows.iter().map(|row| {
+            let id: String = row.get(0);
+            let received = self.receiver.has_taken(&id);
+            Event {
+                id,
+                kind: row.get(1),
+                message: row.get(2),
+                body: row.get(3),
+                received,
+                queued: row.get(4),
+            }
+        });
+        Ok(events.collect())
+    }
+
+    /// All of a conversation's history, page by page.
+    async fn pages(&self, conversation: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            let before = all.first().map_or(String::new(), |first| format!("&before={first}"));
+            let path = format!("/v1/conversations/{conversation}/messages?limit=200{before}");
+            let page = times(&self.api.call(Method::GET, &path, &Value::Null).await.body);
+            if page.is_empty() {
+                return all;
+            }
+            all.splice(0..0, page);
+        }
+    }
+
+    async fn judge(&self, conversations: &[String], memory: &Memory) -> anyhow::Result<()> {
+        let (stored, events) = (self.stored().await?, self.events().await?);
+        for conversation in conversations {
+            let visible =
+                stored.iter().filter(|message| message.conversation == *conversation && !message.deleted);
+            let visible: Vec<_> = visible.map(|message| message.created_at.clone()).collect();
+            if self.pages(conversation).await != visible {
+                self.recorder.odd(format!("the pages of {conversation} are not what is stored"));
+            }
+        }
+        let uploads = std::mem::take(&mut self.recorder.history.lock().uploads);
+        for url in &uploads {
+            let status = self.api.http.get(url).send().await?.status();
+            if !status.is_success() {
+                self.recorder.odd(format!("upload lost: {url} answers {status}"));
+            }
+        }
+        let mut wrong = check(&self.recorder.history.lock(), &stored, &events);
+        wrong.extend(memory.grown());
+        self.tell(&stored, &events, uploads.len(), memory);
+        for wrong in wrong.iter().take(50) {
+            println!("WRONG: {wrong}");
+        }
+        ensure!(wrong.is_empty(), "{} things are wrong", wrong.len());
+        println!("Nothing is wrong.");
+        Ok(())
+    }
+
+    fn tell(&self, stored: &[Stored], events: &[Event], uploads: usize, memory: &Memory) {
+        let history = self.recorder.history.lock();
+        let acknowledged = history.sends.iter().filter(|send| send.acknowledged.is_some()).count();
+        let changes = history.changes.iter().filter(|change| change.acknowledged).count();
+        let queued = events.iter().filter(|event| event.queued).count();
+        let (taken, again) = self.receiver.counts();
+        println!("\n| operation | answered 200 | failed |\n|---|---|---|");
+        for (operation, [well, failed]) in self.recorder.counts.lock().iter() {
+            println!("| {operation} | {well} | {failed} |");
+        }
+        println!("\n| fault | times |\n|---|---|");
+        for (fault, times) in self.recorder.faults.lock().iter() {
+            println!("| {fault} | {times} |");
+        }
+        println!("\n| memory, largest process | second quarter, MiB | last quarter, MiB |\n|---|---|---|");
+        for (name, early, late) in memory.medians() {
+            println!("| {name} | {} | {} |", early / 1024, late / 1024);
+        }
+        println!(
+            "\nMessages acknowledged: {acknowledged} of {}; stored: {}. Edits and deletions acknowledged: {changes}. \
+             Uploads: {uploads}. Events written: {}; taken by the receiver: {taken}, {again} of them again; still \
+             queued: {queued}. Time: {} s.",
+            history.sends.len(),
+            stored.len(),
+            events.len(),
+            self.recorder.began.elapsed().as_secs(),
+        );
+    }
+}
