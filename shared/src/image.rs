@@ -60,7 +60,8 @@ impl ImageType {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::Webp),
             [a, b, c, d, b'f', b't', b'y', b'p', ..] => {
                 let size = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-                is_heic(bytes.get(8..size.min(bytes.len())).unwrap_or_default()).then_some(Self::Heic)
+                // All of the box must be there: a length in letters, as in `<!--ftypheic`, would be the file's beginning.
+                is_heic(bytes.get(8..size).unwrap_or_default()).then_some(Self::Heic)
             }
             _ => None,
         };
@@ -145,6 +146,8 @@ mod tests {
             (heic(b"mif1\0\0\0\0mif1heic"), Some(ImageType::Heic)),
             (heic(b"avif\0\0\0\0mif1heic"), None),
             (heic(b"isom\0\0\0\0mp41"), None),
+            (b"<!--ftypheic\0\0\0\0mif1heic".to_vec(), None),
+            (b"%PDFftypmif1\0\0\0\0mif1heic".to_vec(), None),
             (b"RIFF\0\0\0\0WAVE".to_vec(), None),
             (b"<html>".to_vec(), None),
             (b"GIF/* */=1".to_vec(), None),

@@ -398,6 +398,7 @@ async fn a_page_or_script_that_poses_as_an_image_is_refused_or_served_as_an_imag
         b"GIF88a",
         b"%PDF-1.7",
         b"PK\x03\x04",
+        b"<!--ftypheic\x00\x00\x00\x00mif1heic--><script>alert(1)</script>",
         b"\x7fELF",
         b"#!/bin/sh",
         &[b" ", PNG].concat(),
