@@ -29,8 +29,9 @@ CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/co
 	run docs/openapi.yaml
 BROWSER := PAGES=1 $(LOCAL) node --test tests/browser/demo.test.mjs
 
-.PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test clean setup setup-rust setup-postgres setup-pgbouncer setup-node \
-	setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam
+.PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test clean setup \
+	setup-rust setup-postgres setup-pgbouncer setup-node setup-pages setup-browser setup-schemathesis setup-deny \
+	setup-fuzz setup-sam
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
