@@ -34,7 +34,7 @@ BROWSER := PAGES=1 $(LOCAL) node --test tests/browser/demo.test.mjs
 	setup-fuzz setup-sam
 
 help: ## Lists these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 
 dev: setup-rust setup-postgres setup-pages ## Starts the local cloud, its demo and API reference; Ctrl-C stops it
 	PAGES=1 cargo run --bin local
