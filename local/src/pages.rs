@@ -13,13 +13,14 @@ use tower_http::set_header::SetResponseHeaderLayer;
 const REFERENCE_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src blob:; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The routes of the pages. The demo may talk to the API and to Supabase, and run nobody's scripts but its own.
+/// The routes of the pages. The demo may talk to the API and to Supabase, show images from anywhere, as messages do, and
+/// run nobody's scripts but its own.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(supabase_url: &str) -> Router<S> {
     let file = |path| get_service(ServeFile::new(project().join(path)));
     let folder = || get_service(ServeDir::new(project()));
     let socket_url = supabase_url.replacen("http", "ws", 1);
     let demo_policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: {supabase_url}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: http: https:; \
          connect-src 'self' {supabase_url} {socket_url}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let demo = Router::new().route("/", file("demo/index.html")).route("/demo/{*path}", folder());

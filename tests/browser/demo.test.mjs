@@ -1,6 +1,8 @@
 // The demo of `make dev` in real Chromium. Runs inside the local cloud: `make browser`.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, test } from "node:test";
 import { readFile } from "node:fs/promises";
 import { API_URL, Window, api, browser, meet, open } from "./window.mjs";
@@ -66,6 +68,21 @@ test("an image is previewed, uploaded and shown to both", async (t) => {
   await picture.evaluate((element) => element.decode());
   assert.match(await picture.getAttribute("src"), /\/storage\/v1\/object\/public\/chat\/.*\.png$/);
   assert.equal(await ada.logged("upload").count(), 1);
+});
+
+test("an image from elsewhere is shown, and one that is gone is its description", async (t) => {
+  const { ada, conversation } = await meet(t);
+  const elsewhere = createServer((_, response) => response.writeHead(200, { "content-type": "image/png" }).end(PNG));
+  await once(elsewhere.listen(0, "127.0.0.1"), "listening");
+  const media_url = `http://127.0.0.1:${elsewhere.address().port}/image.png`;
+  const send = (body) =>
+    api("POST", `/v1/conversations/${conversation.id}/messages`, { sender_id: "driver_3", message_type: "image", media_url, body });
+  await send("Still there");
+  await ada.message("Still there").getByRole("img").evaluate((element) => element.decode());
+  elsewhere.close();
+  elsewhere.closeAllConnections();
+  await send("No more");
+  await ada.message("No more").getByRole("img", { name: "No more" }).waitFor();
 });
 
 test("an image above 4 MB goes straight to storage and shows how far it is", async (t) => {
