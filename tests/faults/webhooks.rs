@@ -10,7 +10,7 @@ use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Longer than a sender's lease.
 const LEASE: Duration = Duration::from_secs(12);
@@ -112,6 +112,19 @@ async fn deliverers_at_the_same_time_send_each_event_once() {
         assert_eq!((arrived.len(), tally(&arrived).len()), (EVENTS, EVENTS));
         chat.retire(endpoint).await;
     }
+}
+
+#[tokio::test]
+async fn a_deliverer_with_nothing_left_to_do_ends_at_once() {
+    let chat = Chat::without_messages().await;
+    chat.db.execute("update tinychat.webhook_endpoints set disabled_at = now()", &[]).await.unwrap();
+    let receiver = Receiver::new().await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    chat.backlog(&endpoint, 3).await;
+    let mut deliverer = Function::start("deliver-webhooks", &[("WEBHOOK_RETENTION_DAYS", "30")]).await;
+    let ended = timeout(Duration::from_secs(5), deliverer.invoke(json!({}))).await;
+    assert!(ended.expect("it goes on").is_ok());
+    chat.until_delivered(&endpoint, 3, LEASE).await;
 }
 
 #[tokio::test]

@@ -60,7 +60,8 @@ select ahead.oldest_seconds, ahead.next_seconds, taken.delivery
 from (
     select
         coalesce(extract(epoch from greatest(now() - min(at), '0')), 0)::double precision as oldest_seconds,
-        extract(epoch from greatest(min(at) filter (where id <> all ($1)) - now(), '0'))::double precision
+        -- Null where nothing is left; greatest() by itself would make that a 0.
+        extract(epoch from min(greatest(at, now())) filter (where id <> all ($1)) - now())::double precision
             as next_seconds
     from due
 ) ahead
