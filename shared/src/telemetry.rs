@@ -78,6 +78,9 @@ struct Line<'a> {
     metrics: Value,
 }
 
+const METRICS: [(&str, &str); 3] =
+    [("duration", "Milliseconds"), ("database", "Milliseconds"), ("cold", "Count")];
+
 /// Writes the line of a request, and begins the next.
 pub(crate) fn answered(request: &Answered) {
     let Current { tenant, database, cold } =
@@ -95,24 +98,18 @@ pub(crate) fn answered(request: &Answered) {
         database: milliseconds(database),
         cold: cold.into(),
         error: request.error.as_deref(),
-        metrics: embedded(),
+        metrics: embedded(&["stack", "function"], &METRICS),
     });
 }
 
-/// What makes CloudWatch read metrics from a line.
-fn embedded() -> Value {
+/// What makes CloudWatch read metrics from a line, as its `_aws`: the names of the members that hold the dimensions, and
+/// those of the metrics, each with its unit.
+pub fn embedded(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let metrics: Vec<_> = metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
     json!({
         "Timestamp": u64::try_from(now.as_millis()).unwrap_or_default(),
-        "CloudWatchMetrics": [{
-            "Namespace": "TinyChat",
-            "Dimensions": [["stack", "function"]],
-            "Metrics": [
-                { "Name": "duration", "Unit": "Milliseconds" },
-                { "Name": "database", "Unit": "Milliseconds" },
-                { "Name": "cold", "Unit": "Count" },
-            ],
-        }],
+        "CloudWatchMetrics": [{ "Namespace": "TinyChat", "Dimensions": [dimensions], "Metrics": metrics }],
     })
 }
 

@@ -1,9 +1,8 @@
 //! What an invocation reports of itself.
 
 use serde_json::json;
-use shared::config;
 use shared::webhook::Attempt;
-use std::time::SystemTime;
+use shared::{config, telemetry};
 
 /// What an invocation has done, and left to do.
 #[derive(Default)]
@@ -27,18 +26,9 @@ impl Figures {
 
     /// Prints them in the embedded metric format, of which `CloudWatch` makes what the template's alarms watch.
     pub fn print(&self) {
-        let metrics = json!([
-            { "Name": "webhook_backlog_age", "Unit": "Seconds" },
-            { "Name": "webhook_dead_letters", "Unit": "Count" },
-        ]);
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let metrics = [("webhook_backlog_age", "Seconds"), ("webhook_dead_letters", "Count")];
         let line = json!({
-            "_aws": {
-                "Timestamp": u64::try_from(now.as_millis()).unwrap_or_default(),
-                "CloudWatchMetrics": [
-                    { "Namespace": "TinyChat", "Dimensions": [["stack"]], "Metrics": metrics },
-                ],
-            },
+            "_aws": telemetry::embedded(&["stack"], &metrics),
             "stack": config::optional("STACK").unwrap_or_default(),
             "webhook_backlog_age": self.oldest_due_seconds,
             "webhook_dead_letters": self.dead,
