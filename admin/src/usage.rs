@@ -5,6 +5,7 @@ use crate::output::Output;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
+use shared::config;
 use shared::db::Param;
 use tabled::Tabled;
 use tokio_postgres::Row;
@@ -55,7 +56,7 @@ impl TryFrom<&Row> for Used {
     }
 }
 
-/// $1 is the month's first day, as text; $2 a tenant or null.
+/// $1 is the month's first day, as text; $2 a tenant or null; $3 the bucket.
 const USED: &str = "
     select t.id, t.name, t.status, t.message_limit, m.messages, m.users, c.conversations, s.storage_bytes
     from (select $1::timestamp at time zone 'UTC' as since) month
@@ -78,7 +79,7 @@ const USED: &str = "
 const STORAGE: &str = "
     select coalesce(sum((o.metadata ->> 'size')::bigint), 0)::bigint as storage_bytes
     from storage.objects o
-    where o.bucket_id = 'chat' and o.name like t.id || '/%'
+    where o.bucket_id = $3 and o.name like t.id || '/%'
         and o.created_at >= since and o.created_at < until";
 
 const NO_STORAGE: &str = "select null::bigint as storage_bytes";
@@ -99,7 +100,8 @@ pub async fn run(usage: Usage, database: &Database, output: &Output) -> anyhow::
     };
     let sql = USED.replace("STORAGE", if now.try_get("storage")? { STORAGE } else { NO_STORAGE });
     let first_day = format!("{month}-01");
-    let params: [Param; 2] = [(&first_day, Type::TEXT), (&usage.tenant, Type::UUID)];
+    let bucket = config::storage_bucket();
+    let params: [Param; 3] = [(&first_day, Type::TEXT), (&usage.tenant, Type::UUID), (&bucket, Type::TEXT)];
     let rows = database.rows(&sql, &params).await?;
     output.list(&rows.iter().map(Used::try_from).collect::<Result<Vec<_>, _>>()?)
 }

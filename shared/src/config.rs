@@ -27,3 +27,8 @@ pub fn realtime_private() -> Result<bool, lambda_http::Error> {
 pub fn supabase_url() -> Result<String, lambda_http::Error> {
     Ok(required("SUPABASE_URL")?.trim_end_matches('/').to_owned())
 }
+
+/// The bucket that images are in (`STORAGE_BUCKET`, by default `chat`).
+pub fn storage_bucket() -> String {
+    optional("STORAGE_BUCKET").unwrap_or_else(|| "chat".to_owned())
+}

@@ -1,17 +1,15 @@
 //! `tinychat doctor`: well in the local cloud, and otherwise to the point.
 
-use crate::support::lambda::binary;
+use crate::support::command_line::run_with;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 /// The exit code, and the findings by check.
 async fn doctor(changes: &[(&str, &str)]) -> (i32, Value) {
-    let mut command = Command::new(binary("tinychat"));
-    let output = command.args(["--json", "doctor"]).envs(changes.iter().copied()).output().await.unwrap();
-    let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let (code, output, _) = run_with("--json doctor", changes).await;
+    let findings: Vec<Value> = serde_json::from_str(&output).unwrap();
     let by_check =
         findings.into_iter().map(|finding| (finding["check"].as_str().unwrap().to_owned(), finding));
-    (output.status.code().unwrap(), by_check.collect())
+    (code, by_check.collect())
 }
 
 #[tokio::test]

@@ -1,11 +1,8 @@
 //! Conversations as private channels: with `REALTIME_PRIVATE=true` the public key listens and can't speak.
 
-use crate::support::lambda::{binary, event};
-use crate::support::{Channel, Chat, Function, setting};
-use reqwest::Url;
+use crate::support::lambda::event;
+use crate::support::{Channel, Chat, Database, Function};
 use serde_json::{Value, json};
-use tokio::process::Command;
-use tokio_postgres::NoTls;
 
 const PRIVATE: [(&str, &str); 1] = [("REALTIME_PRIVATE", "true")];
 
@@ -69,17 +66,8 @@ const SUPABASE: &str = "
 #[tokio::test]
 async fn in_supabase_the_public_role_reads_broadcasts_of_conversations_and_writes_none() {
     let chat = Chat::without_messages().await;
-    let name = format!("supabase_{}", chat.tenant.simple());
-    chat.db.batch_execute(&format!("create database {name}")).await.unwrap();
-    let mut url = Url::parse(&setting("DATABASE_URL")).unwrap();
-    url.set_path(&name);
-    let (db, connection) = tokio_postgres::connect(url.as_str(), NoTls).await.unwrap();
-    let connection = tokio::spawn(connection);
-    db.batch_execute(SUPABASE).await.unwrap();
-    let migrated =
-        Command::new(binary("tinychat")).arg("migrate").env("DATABASE_URL", url.as_str()).output().await;
-    assert!(migrated.as_ref().unwrap().status.success(), "{migrated:?}");
-
+    let database = Database::with(&chat, SUPABASE).await;
+    let db = &database.client;
     for (topic, seen) in [("conv:1", 1_i64), ("orders", 0)] {
         let ask = format!("set realtime.topic = '{topic}'; set role anon");
         db.batch_execute(&ask).await.unwrap();
@@ -88,7 +76,5 @@ async fn in_supabase_the_public_role_reads_broadcasts_of_conversations_and_write
         let sent = db.batch_execute("insert into realtime.messages values ('conv:1', 'broadcast')").await;
         assert_eq!(sent.unwrap_err().code().unwrap().code(), "42501");
     }
-    drop(db);
-    connection.await.unwrap().unwrap();
-    chat.db.batch_execute(&format!("drop database {name}")).await.unwrap();
+    database.drop(&chat).await;
 }

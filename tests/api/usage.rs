@@ -1,8 +1,8 @@
 //! Plan limits: check-usage, and what `tinychat usage` counts.
 
-use crate::support::command_line::json as tinychat;
+use crate::support::command_line::{json as tinychat, run_with};
 use crate::support::lambda::event;
-use crate::support::{Chat, Function, Request};
+use crate::support::{Chat, Database, Function, Request};
 use serde_json::{Value, json};
 
 async fn check() {
@@ -97,4 +97,44 @@ async fn usage_counts_a_months_messages_conversations_and_users() {
     assert_eq!(tinychat(&format!("usage --tenant {}", chat.tenant)).await, expected);
     let before = tinychat(&format!("usage 2020-01 --tenant {}", chat.tenant)).await;
     assert_eq!((&before[0]["messages"], &before[0]["conversations"]), (&json!(0), &json!(0)));
+}
+
+/// Of Supabase's table of files, what matters here.
+const SUPABASE: &str = "
+    create schema storage;
+    create table storage.objects (bucket_id text, name text, metadata jsonb, created_at timestamptz)";
+
+#[tokio::test]
+async fn usage_counts_the_bytes_of_a_months_images_where_the_database_knows_them() {
+    let chat = Chat::without_messages().await;
+    let database = Database::with(&chat, SUPABASE).await;
+    let tinychat = async |line: &str, bucket: &str| {
+        let settings = [("DATABASE_URL", database.url.as_str()), ("STORAGE_BUCKET", bucket)];
+        let (code, output, errors) = run_with(&format!("--json {line}"), &settings).await;
+        assert_eq!((code, errors.as_str()), (0, ""), "{line}");
+        serde_json::from_str::<Value>(&output).unwrap()
+    };
+    let tenants = [tinychat("tenants create A", "").await, tinychat("tenants create B", "").await];
+    let [own, others] = tenants.map(|tenant| format!("{}/photo.png", tenant["id"].as_str().unwrap()));
+    for (bucket, name, size, created_at) in [
+        ("chat", &own, 1, "2026-10-01T00:00:00Z"),
+        ("chat", &own, 20, "2026-10-31T23:59:59.999Z"),
+        ("chat", &own, 300, "2026-11-01T00:00:00Z"),
+        ("chat", &others, 4_000, "2026-10-15T00:00:00Z"),
+        ("photos", &own, 50_000, "2026-10-15T00:00:00Z"),
+    ] {
+        let object = "insert into storage.objects values
+            ($1, $2, jsonb_build_object('size', $3::integer), $4::text::timestamptz)";
+        database.client.execute(object, &[&bucket, name, &size, &created_at]).await.unwrap();
+    }
+    for (month, bucket, expected) in [
+        ("2026-10", "", [21, 4_000]),
+        ("2026-11", "", [300, 0]),
+        ("2026-12", "", [0, 0]),
+        ("2026-10", "photos", [50_000, 0]),
+    ] {
+        let used = tinychat(&format!("usage {month}"), bucket).await;
+        assert_eq!([0, 1].map(|tenant| &used[tenant]["storage_bytes"]), expected, "{month} {bucket}");
+    }
+    database.drop(&chat).await;
 }

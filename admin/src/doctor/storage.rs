@@ -16,7 +16,7 @@ const PNG: &str =
 
 pub async fn round_trip() -> anyhow::Result<String> {
     let url = required("SUPABASE_URL")?.trim_end_matches('/').to_owned();
-    let bucket = config::optional("STORAGE_BUCKET").unwrap_or_else(|| "chat".to_owned());
+    let bucket = config::storage_bucket();
     let path = format!("doctor/{}.png", Uuid::new_v4());
     let (s3, http) = (client(&url)?, http()?);
     let soon = || PresigningConfig::expires_in(Duration::from_mins(1));

@@ -42,7 +42,7 @@ impl Storage {
     /// Reads `SUPABASE_URL` and `STORAGE_*`.
     pub fn from_env() -> Result<Self, lambda_http::Error> {
         let url = config::supabase_url()?;
-        let bucket = config::optional("STORAGE_BUCKET").unwrap_or_else(|| "chat".into());
+        let bucket = config::storage_bucket();
         let (id, secret) = ("STORAGE_ACCESS_KEY_ID", "STORAGE_SECRET_ACCESS_KEY");
         let credentials =
             Credentials::new(config::required(id)?, config::required(secret)?, None, None, "environment");

@@ -6,8 +6,13 @@ use tokio::process::Command;
 
 /// Runs a command line, and gives its exit code, standard output and standard error.
 pub async fn run(line: &str) -> (i32, String, String) {
-    // Its settings are the suite's own, among them the address of Postgres.
-    let output = Command::new(binary("tinychat")).args(line.split(' ')).output().await.unwrap();
+    run_with(line, &[]).await
+}
+
+/// Runs a command line with some settings changed. The others are the suite's own, among them the address of Postgres.
+pub async fn run_with(line: &str, changes: &[(&str, &str)]) -> (i32, String, String) {
+    let mut command = Command::new(binary("tinychat"));
+    let output = command.args(line.split(' ')).envs(changes.iter().copied()).output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }

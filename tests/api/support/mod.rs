@@ -6,6 +6,7 @@ pub mod chat;
 #[macro_use]
 pub mod checks;
 pub mod command_line;
+pub mod database;
 pub mod document;
 pub mod lambda;
 pub mod receiver;
@@ -15,6 +16,7 @@ pub mod request;
 pub use answer::{Answer, assert_keys, assert_time};
 pub use channel::Channel;
 pub use chat::Chat;
+pub use database::Database;
 pub use document::Document;
 pub use lambda::Function;
 pub use receiver::{Receiver, Reply};
