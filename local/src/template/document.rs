@@ -19,6 +19,7 @@ impl Parameters {
         self.parameters
             .into_iter()
             .map(|(name, mut parameter)| (name, parameter.remove("Default").unwrap_or_default()))
+            .chain([("AWS::StackName".to_owned(), json!("local"))]) // as `sam local` calls it
             .collect()
     }
 }

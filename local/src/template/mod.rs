@@ -94,7 +94,7 @@ Resources:
     Metadata: { BuildMethod: rust-cargolambda, BuildProperties: { Binary: get-thing } }
     Properties:
       MemorySize: 256
-      Environment: { Variables: { SUPABASE_URL: !Ref Url, LIMIT: 3 } }
+      Environment: { Variables: { SUPABASE_URL: !Ref Url, LIMIT: 3, STACK: !Ref AWS::StackName } }
       Events:
         Get: { Type: HttpApi, Properties: { ApiId: !Ref Api, Path: "/v1/things/{id}", Method: get } }
         Often: { Type: ScheduleV2, Properties: { ScheduleExpression: rate(1 minute) } }
@@ -140,6 +140,7 @@ Resources:
     fn parameters_take_their_defaults_and_secrets_are_unknown() {
         let function = template().functions.remove(0);
         assert_eq!(function.variables["LOG_LEVEL"].as_deref(), Some("info"));
+        assert_eq!(function.variables["STACK"].as_deref(), Some("local"));
         assert_eq!(function.variables["DATABASE_URL"], None);
         assert_eq!(function.variables["SUPABASE_URL"], None);
     }
