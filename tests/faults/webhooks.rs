@@ -121,7 +121,10 @@ async fn deliverers_at_the_same_time_send_each_event_once() {
 #[tokio::test]
 async fn a_deliverer_with_nothing_left_to_do_ends_at_once() {
     let chat = Chat::without_messages().await;
-    chat.db.execute("update tinychat.webhook_endpoints set disabled_at = now()", &[]).await.unwrap();
+    // In the order in which who records attempts locks them.
+    let retire_all = "with e as (select id from tinychat.webhook_endpoints order by id for update)
+        update tinychat.webhook_endpoints w set disabled_at = now() from e where w.id = e.id";
+    chat.db.execute(retire_all, &[]).await.unwrap();
     let receiver = Receiver::new().await;
     let endpoint = chat.webhook(&receiver.url).await;
     chat.backlog(&endpoint, 3).await;

@@ -181,12 +181,14 @@ impl Chat {
 
     /// Lets time pass until everything of the tenant's is due.
     pub async fn make_due(&self) {
-        let sql = "with w as (
-                update tinychat.webhook_endpoints set held_until = null where tenant_id = $1 returning id
-            )
-            update tinychat.webhook_deliveries d set next_attempt_at = now()
-            from w where d.endpoint_id = w.id and d.outcome is null and d.next_attempt_at > now()";
-        self.db.execute(sql, &[&self.tenant]).await.unwrap();
+        let endpoints = "update tinychat.webhook_endpoints set held_until = null where tenant_id = $1";
+        let deliveries = "update tinychat.webhook_deliveries d set next_attempt_at = now()
+            from tinychat.webhook_endpoints w
+            where d.endpoint_id = w.id and w.tenant_id = $1 and d.outcome is null and d.next_attempt_at > now()";
+        // One by one: who records an attempt locks them the other way round.
+        for sql in [endpoints, deliveries] {
+            self.db.execute(sql, &[&self.tenant]).await.unwrap();
+        }
     }
 }
 
