@@ -1,6 +1,6 @@
 //! Judges a run by its history, in the spirit of Jepsen: nothing here knows how the history came about.
 
-use crate::history::{Change, Event, History, Send, Stored};
+use crate::history::{Change, Event, History, Naming, Send, Stored};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
@@ -51,14 +51,11 @@ fn changed_as_told(history: &History, stored: &[Stored], wrong: &mut Vec<String>
     }
     for message in stored {
         let changes = changes.remove(message.id.as_str()).unwrap_or_default();
-        let texts: Vec<_> =
-            changes.iter().filter_map(|change| Some((change.text.as_ref()?, change.acknowledged))).collect();
-        // What was acknowledged last, or what nobody knows of and came after it.
-        let certain = texts.iter().rposition(|(_, acknowledged)| *acknowledged);
-        let possible = texts.get(certain.unwrap_or_default()..).unwrap_or_default();
-        let is_possible = possible.iter().any(|(text, _)| **text == message.body)
-            || (certain.is_none() && token(&message.body) == message.body);
-        if !is_possible {
+        let edits: Vec<_> = changes
+            .iter()
+            .filter_map(|change| Some((change.text.as_deref()?, change.acknowledged)))
+            .collect();
+        if !is_possible(Some(&message.body), Some(token(&message.body)), &edits) {
             wrong.push(format!("edit lost: {} says {}", message.id, message.body));
         }
         let mut deletions = changes.iter().filter(|change| change.text.is_none()).peekable();
@@ -69,6 +66,27 @@ fn changed_as_told(history: &History, stored: &[Stored], wrong: &mut Vec<String>
             wrong.push(format!("deletion lost: {}", message.body));
         }
     }
+}
+
+/// Whether a text may be what writes have made of another: the one acknowledged last, or what nobody knows of and came
+/// after it.
+fn is_possible(now: Option<&str>, before: Option<&str>, writes: &[(&str, bool)]) -> bool {
+    let certain = writes.iter().rposition(|(_, acknowledged)| *acknowledged);
+    let possible = writes.get(certain.unwrap_or_default()..).unwrap_or_default();
+    possible.iter().any(|(text, _)| now == Some(*text)) || (certain.is_none() && now == before)
+}
+
+/// What is wrong with users' names: nothing, if each is as it was last written.
+pub fn check_users(namings: &[Naming], stored: &HashMap<String, String>) -> Vec<String> {
+    let mut by_user: HashMap<&str, Vec<(&str, bool)>> = HashMap::new();
+    for naming in namings {
+        by_user.entry(&naming.user).or_default().push((&naming.name, naming.acknowledged));
+    }
+    let name = |user: &str| stored.get(user).map(String::as_str);
+    let lost = by_user.iter().filter(|(user, names)| !is_possible(name(user), None, names));
+    let lost = lost.map(|(user, _)| format!("name lost: {user} is {:?}", name(user)));
+    let unknown = stored.keys().filter(|user| !by_user.contains_key(user.as_str()));
+    lost.chain(unknown.map(|user| format!("nobody named {user}"))).collect()
 }
 
 /// In a conversation no two messages share a time, and one that was answered before another was sent is the earlier.
@@ -279,6 +297,22 @@ mod tests {
     fn a_lost_deletion_is_found_and_one_that_nobody_asked_for() {
         finds("deletion lost", |_, stored, _| stored[2].deleted = false);
         finds("deleted by nobody", |_, stored, _| stored[0].deleted = true);
+    }
+
+    #[test]
+    fn a_user_that_is_lost_or_has_an_older_name_is_found() {
+        let naming = |name: &str, acknowledged| Naming { user: "u".into(), name: name.into(), acknowledged };
+        let namings = [naming("1", true), naming("2", true), naming("3", false)];
+        let found = |names: &[(&str, &str)]| {
+            let stored = names.iter().map(|&(user, name)| (user.to_owned(), name.to_owned())).collect();
+            check_users(&namings, &stored)
+        };
+        for name in ["2", "3"] {
+            assert_eq!(found(&[("u", name)]), Vec::<String>::new());
+        }
+        assert_eq!(found(&[("u", "1")]), [r#"name lost: u is Some("1")"#]);
+        assert_eq!(found(&[]), ["name lost: u is None"]);
+        assert_eq!(found(&[("u", "2"), ("v", "1")]), ["nobody named v"]);
     }
 
     #[test]

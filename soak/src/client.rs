@@ -1,7 +1,7 @@
 //! One client: its own sender, which goes on and on with whatever comes to its mind, and writes down what it was told.
 
 use crate::checker::EDITED;
-use crate::history::{Acknowledged, Change, Recorder, Send};
+use crate::history::{Acknowledged, Change, Naming, Recorder, Send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -59,6 +59,7 @@ pub struct Client {
     pub name: String,
     mine: Vec<Mine>,
     number: u64,
+    users: u64,
 }
 
 /// A message of one's own.
@@ -76,7 +77,7 @@ impl Client {
         conversations: Arc<Vec<String>>,
         name: String,
     ) -> Self {
-        Self { api, recorder, conversations, name, mine: Vec::new(), number: 0 }
+        Self { api, recorder, conversations, name, mine: Vec::new(), number: 0, users: 0 }
     }
 
     pub async fn run(mut self, until: Instant) {
@@ -87,7 +88,8 @@ impl Client {
                 55..70 => self.list().await,
                 70..82 => self.edit().await,
                 82..88 => self.delete().await,
-                88..94 => self.typing().await,
+                88..92 => self.typing().await,
+                92..96 => self.name_user().await,
                 _ => self.upload().await,
             }
             sleep(Duration::from_millis(fastrand::u64(PAUSE))).await;
@@ -187,6 +189,17 @@ impl Client {
     async fn typing(&self) {
         let path = format!("/v1/conversations/{}/typing", self.conversation());
         self.call("typing", Method::POST, &path, &json!({ "sender_id": self.name })).await;
+    }
+
+    async fn name_user(&mut self) {
+        self.number += 1;
+        let (user, name) = (format!("{}'s {}", self.name, self.users), self.number.to_string());
+        let body = json!({ "user_id": user, "name": name });
+        let acknowledged = self.call("upsert", Method::POST, "/v1/users", &body).await.is_some();
+        if !acknowledged {
+            self.users += 1;
+        }
+        self.recorder.history.lock().namings.push(Naming { user, name, acknowledged });
     }
 
     async fn upload(&self) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub struct History {
     pub sends: Vec<Send>,
     pub changes: Vec<Change>,
+    pub namings: Vec<Naming>,
     /// Answers that no fault explains.
     pub oddities: Vec<String>,
     /// The addresses of acknowledged uploads.
@@ -41,6 +42,14 @@ pub struct Change {
     pub message: String,
     /// The new text; none for a deletion.
     pub text: Option<String>,
+    pub acknowledged: bool,
+}
+
+/// An upsert of a user. A client leaves a user alone once it doesn't know what became of one.
+#[derive(Clone)]
+pub struct Naming {
+    pub user: String,
+    pub name: String,
     pub acknowledged: bool,
 }
 

@@ -1,6 +1,6 @@
 //! A run: the tenant, its clients, what befalls them, and the verdict.
 
-use crate::checker::check;
+use crate::checker::{check, check_users};
 use crate::client::{Api, Client, times};
 use crate::history::{Event, Recorder, Stored};
 use crate::nemesis::Nemesis;
@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::env;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,6 +151,13 @@ impl World {
         Ok(events.collect())
     }
 
+    /// What the users are called.
+    async fn names(&self) -> anyhow::Result<HashMap<String, String>> {
+        let query = "select user_id, name from tinychat.users where tenant_id = $1";
+        let rows = self.database().await?.query(query, &[&self.tenant]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
     /// All of a conversation's history, page by page.
     async fn pages(&self, conversation: &str) -> Vec<String> {
         let mut all = Vec::new();
@@ -181,7 +189,9 @@ impl World {
                 self.recorder.odd(format!("upload lost: {url} answers {status}"));
             }
         }
+        let names = self.names().await?;
         let mut wrong = check(&self.recorder.history.lock(), &stored, &events);
+        wrong.extend(check_users(&self.recorder.history.lock().namings, &names));
         wrong.extend(memory.grown());
         self.tell(&stored, &events, uploads.len(), memory);
         for wrong in wrong.iter().take(50) {
@@ -196,6 +206,7 @@ impl World {
         let history = self.recorder.history.lock();
         let acknowledged = history.sends.iter().filter(|send| send.acknowledged.is_some()).count();
         let changes = history.changes.iter().filter(|change| change.acknowledged).count();
+        let upserts = history.namings.iter().filter(|naming| naming.acknowledged).count();
         let queued = events.iter().filter(|event| event.queued).count();
         let (taken, again) = self.receiver.counts();
         println!("\n| operation | answered 200 | failed |\n|---|---|---|");
@@ -212,7 +223,7 @@ impl World {
         }
         println!(
             "\nMessages acknowledged: {acknowledged} of {}; stored: {}. Edits and deletions acknowledged: {changes}. \
-             Uploads: {uploads}. Events written: {}; taken by the receiver: {taken}, {again} of them again; still \
+             Upserts acknowledged: {upserts}. Uploads: {uploads}. Events written: {}; taken by the receiver: {taken}, {again} of them again; still \
              queued: {queued}. Time: {} s.",
             history.sends.len(),
             stored.len(),
