@@ -223,8 +223,8 @@ impl World {
         }
         println!(
             "\nMessages acknowledged: {acknowledged} of {}; stored: {}. Edits and deletions acknowledged: {changes}. \
-             Upserts acknowledged: {upserts}. Uploads: {uploads}. Events written: {}; taken by the receiver: {taken}, {again} of them again; still \
-             queued: {queued}. Time: {} s.",
+             Upserts acknowledged: {upserts}. Uploads: {uploads}. Events written: {}; taken by the receiver: {taken}, \
+             {again} of them again; still queued: {queued}. Time: {} s.",
             history.sends.len(),
             stored.len(),
             events.len(),
