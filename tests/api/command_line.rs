@@ -1,10 +1,8 @@
 //! `tinychat`, the operator's command line, and what it does to the API.
 
-use crate::support::command_line::{json, run};
-use crate::support::lambda::binary;
+use crate::support::command_line::{json, run, run_with};
 use crate::support::{Chat, Request, assert_keys};
 use serde_json::Value;
-use tokio::process::Command;
 use uuid::Uuid;
 
 async fn status_of(chat: &Chat, key: &Value) -> u16 {
@@ -109,11 +107,9 @@ async fn an_exit_code_tells_wrong_use_from_what_is_not_there() {
 
 #[tokio::test]
 async fn a_database_that_is_down_is_told_without_its_password() {
-    let mut command = Command::new(binary("tinychat"));
-    command.env("DATABASE_URL", "postgres://someone:hunter2@127.0.0.1:1/db").args(["tenants", "list"]);
-    let output = command.output().await.unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    let settings = [("DATABASE_URL", "postgres://someone:hunter2@127.0.0.1:1/db")];
+    let (code, _, errors) = run_with("tenants list", &settings).await;
+    assert_eq!(code, 1);
     assert!(errors.contains("DATABASE_URL") && !errors.contains("hunter2"), "{errors}");
 }
 

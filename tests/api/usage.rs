@@ -1,6 +1,6 @@
 //! Plan limits: check-usage, and what `tinychat usage` counts.
 
-use crate::support::command_line::{json as tinychat, run_with};
+use crate::support::command_line::{json as tinychat, json_with};
 use crate::support::lambda::event;
 use crate::support::{Chat, Database, Function, Request};
 use serde_json::{Value, json};
@@ -109,10 +109,7 @@ async fn usage_counts_the_bytes_of_a_months_images_where_the_database_knows_them
     let chat = Chat::without_messages().await;
     let database = Database::with(&chat, SUPABASE).await;
     let tinychat = async |line: &str, bucket: &str| {
-        let settings = [("DATABASE_URL", database.url.as_str()), ("STORAGE_BUCKET", bucket)];
-        let (code, output, errors) = run_with(&format!("--json {line}"), &settings).await;
-        assert_eq!((code, errors.as_str()), (0, ""), "{line}");
-        serde_json::from_str::<Value>(&output).unwrap()
+        json_with(line, &[("DATABASE_URL", &database.url), ("STORAGE_BUCKET", bucket)]).await
     };
     let tenants = [tinychat("tenants create A", "").await, tinychat("tenants create B", "").await];
     let [own, others] = tenants.map(|tenant| format!("{}/photo.png", tenant["id"].as_str().unwrap()));

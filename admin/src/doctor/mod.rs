@@ -73,6 +73,11 @@ fn required(name: &'static str) -> anyhow::Result<String> {
     config::required(name).map_err(|error| anyhow::anyhow!(error))
 }
 
+/// Likewise the project's address.
+fn supabase_url() -> anyhow::Result<String> {
+    config::supabase_url().map_err(|error| anyhow::anyhow!(error))
+}
+
 /// An HTTP client that trusts whom the functions trust.
 fn http() -> anyhow::Result<reqwest::Client> {
     let tls = shared::tls::public().map_err(|error| anyhow::anyhow!(error))?;

@@ -1,6 +1,6 @@
 //! Realtime: what the functions broadcast must reach who listens with the public key.
 
-use super::{http, required};
+use super::{http, required, supabase_url};
 use anyhow::{Context, bail, ensure};
 use futures_util::{SinkExt, Stream, StreamExt};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// Joins a conversation's channel that nobody else knows, as a client does, broadcasts to it, as a function does, and waits
 /// for the broadcast.
 pub async fn round_trip() -> anyhow::Result<String> {
-    let url = required("SUPABASE_URL")?.trim_end_matches('/').to_owned();
+    let url = supabase_url()?;
     let private = config::realtime_private().map_err(|error| anyhow::anyhow!(error))?;
     let topic = format!("conv:{}", Uuid::new_v4());
 

@@ -1,6 +1,6 @@
 //! Storage: a file must go in through the S3 endpoint, be public, and go away again.
 
-use super::{http, required};
+use super::{http, required, supabase_url};
 use anyhow::ensure;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
 use aws_sdk_s3::presigning::PresigningConfig;
@@ -15,7 +15,7 @@ const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 pub async fn round_trip() -> anyhow::Result<String> {
-    let url = required("SUPABASE_URL")?.trim_end_matches('/').to_owned();
+    let url = supabase_url()?;
     let bucket = config::storage_bucket();
     let path = format!("doctor/{}.png", Uuid::new_v4());
     let (s3, http) = (client(&url)?, http()?);

@@ -19,7 +19,12 @@ pub async fn run_with(line: &str, changes: &[(&str, &str)]) -> (i32, String, Str
 
 /// The JSON that a command prints.
 pub async fn json(line: &str) -> Value {
-    let (code, output, errors) = run(&format!("--json {line}")).await;
+    json_with(line, &[]).await
+}
+
+/// The JSON that a command prints with some settings changed.
+pub async fn json_with(line: &str, changes: &[(&str, &str)]) -> Value {
+    let (code, output, errors) = run_with(&format!("--json {line}"), changes).await;
     assert_eq!((code, errors.as_str()), (0, ""), "{line}");
     serde_json::from_str(&output).unwrap()
 }
