@@ -31,8 +31,8 @@ CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/co
 BROWSER := PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test tests/browser/demo.test.mjs
 
 .PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test clean setup \
-	setup-rust setup-postgres setup-pgbouncer setup-node setup-pages setup-browser setup-schemathesis setup-deny \
-	setup-fuzz setup-sam
+	setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-pages setup-browser setup-schemathesis \
+	setup-deny setup-fuzz setup-sam
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -86,13 +86,14 @@ soak: setup-rust setup-postgres ## Mixed traffic and faults, then a verdict (MIN
 	MINUTES=$(MINUTES) NO_BUILD=1 DATA_DIR=.local/soak API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 		cargo run -q --bin soak
 
-lint: setup-rust setup-deny setup-sam ## Checks format, lints, dependencies and the template
+lint: setup-rust setup-deny setup-sam setup-contract ## Checks format, lints, dependencies, the template and docs/openapi.yaml
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	$(TOOLS)/sam validate --lint
 	$(TOOLS)/python scripts/transform-template
+	npm run -s lint --prefix tests/contract
 
 build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
@@ -119,7 +120,7 @@ clean: ## Removes what was built, installed and stored here
 	cargo clean
 	rm -rf .aws-sam .local .tools fuzz/artifacts fuzz/corpus fuzz/target demo/node_modules tests/*/node_modules
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam ## Installs, or names, what is missing
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam ## Installs, or names, what is missing
 	@echo "All there."
 
 setup-rust:
@@ -134,6 +135,8 @@ setup-pgbouncer:
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || scripts/install-packages pgbouncer
 
 setup-node: tests/realtime/node_modules/.package-lock.json tests/webhooks/node_modules/.package-lock.json
+
+setup-contract: tests/contract/node_modules/.package-lock.json
 
 setup-pages: demo/node_modules/.package-lock.json
 
