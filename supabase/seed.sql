@@ -1,10 +1,10 @@
 -- Two demo tenants for a laptop, with the keys and ids that events/*.json and the README use. Never for production:
--- these keys are public. Safe to run again.
+-- these keys are public. Safe to run again, which brings a tenant that was suspended and a key that was revoked back.
 
 insert into tinychat.tenants (id, name) values
     ('11111111-2222-4333-8444-555555555555', 'Acme Logistics'),
     ('66666666-7777-4888-9999-000000000000', 'Other Tenant')
-on conflict do nothing;
+on conflict (id) do update set status = 'active', message_limit = null;
 
 insert into tinychat.api_keys (hash, tenant_id, prefix)
 select sha256(key::bytea), tenant_id::uuid, left(key, 12)
@@ -12,7 +12,7 @@ from (values
     ('pk_test_DemoTenantOnlyForLocalUse01', '11111111-2222-4333-8444-555555555555'),
     ('pk_test_OtherTenantOnlyForLocalUse1', '66666666-7777-4888-9999-000000000000')
 ) as demo (key, tenant_id)
-on conflict do nothing;
+on conflict (hash) do update set revoked_at = null;
 
 insert into tinychat.conversations (id, tenant_id, kind, external_ref, participants, created_at, last_at) values
     ('c0ffee00-0000-4000-8000-000000000001', '11111111-2222-4333-8444-555555555555', 'order', 'order_9001',

@@ -35,6 +35,7 @@ mod openapi;
 mod private_channels;
 mod quickstart;
 mod realtime;
+mod seed;
 mod tls;
 mod usage;
 mod webhook_commands;
