@@ -28,7 +28,7 @@ FAULTS := $(SUITE) faults -- --test-threads=1
 CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/contract/schemathesis.toml \
 	run docs/openapi.yaml
 # In a folder of its own: the others leave the demo's people conversations that look like its own.
-BROWSER := PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test tests/browser/demo.test.mjs
+BROWSER := PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test --test-concurrency=1 tests/browser/*.test.mjs
 
 .PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test clean setup \
 	setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-pages setup-browser setup-schemathesis \

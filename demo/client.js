@@ -66,7 +66,7 @@ export class Client extends EventTarget {
   async begin(kind, reference, participants) {
     const input = { kind, participants };
     if (reference) input.external_ref = reference;
-    await this.#trying(async () => {
+    return this.#trying(async () => {
       const { conversation } = await this.api.createConversation(input);
       await this.loadInbox();
       await this.enter(conversation.id);
@@ -194,9 +194,10 @@ export class Client extends EventTarget {
     if (pending.preview) URL.revokeObjectURL(pending.preview);
   }
 
+  /** Whether it worked; if not, `notice` says why. */
   async edit(message, body) {
     const change = { sender_id: this.person.user_id, body };
-    await this.#trying(async () => this.#take((await this.api.edit(this.open, message.id, change)).message));
+    return this.#trying(async () => this.#take((await this.api.edit(this.open, message.id, change)).message));
   }
 
   async delete(message) {
@@ -213,10 +214,15 @@ export class Client extends EventTarget {
   async #trying(work) {
     try {
       await work();
-      this.notice = "";
+      if (this.notice) {
+        this.notice = "";
+        this.#changed();
+      }
+      return true;
     } catch (error) {
       this.notice = error.message;
       this.#changed();
+      return false;
     }
   }
 

@@ -12,12 +12,56 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Makes `nodes` the children of `parent`, moving only what isn't in its place: focus and screen readers stay calm. */
-export function arrange(parent, nodes) {
+/** Makes `nodes` the children of `parent`, moving only what isn't in its place: screen readers stay calm. */
+function arrange(parent, nodes) {
   nodes.forEach((node, index) => {
     if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
   });
   while (parent.childNodes.length > nodes.length) parent.lastChild.remove();
+}
+
+const FOCUSABLE = "button, a[href], [tabindex]";
+
+/** A list whose items are made anew only when what they show has changed. The focus stays with its item or, when that
+ * is gone, goes to its neighbour. */
+export class List {
+  #items = new Map();
+
+  constructor(element) {
+    this.element = element;
+  }
+
+  get = (key) => this.#items.get(key)?.node;
+
+  /** Shows `[key, signature, make]` entries; `make` runs if the signature of that key has changed. */
+  show(entries) {
+    const focus = this.#focus();
+    const before = this.#items;
+    this.#items = new Map(entries.map(([key, signature, make]) => {
+      const known = before.get(key);
+      return [key, known?.signature === signature ? known : { signature, node: make() }];
+    }));
+    arrange(this.element, [...this.#items.values()].map(({ node }) => node));
+    if (focus && !this.element.contains(document.activeElement)) this.#restore(focus);
+  }
+
+  #focus() {
+    const active = document.activeElement;
+    const key = [...this.#items.keys()].find((key) => this.get(key).contains(active));
+    if (key === undefined) return null;
+    const item = this.get(key);
+    return { key, row: [...this.element.children].indexOf(item), index: [...item.querySelectorAll(FOCUSABLE)].indexOf(active) };
+  }
+
+  #restore({ key, row, index }) {
+    const same = this.get(key);
+    const rows = [...this.element.children];
+    const neighbours = [...rows.slice(row), ...rows.slice(0, row).reverse()];
+    const target = same
+      ? (same.querySelectorAll(FOCUSABLE)[index] ?? same)
+      : neighbours.map((item) => (item.matches(FOCUSABLE) ? item : item.querySelector(FOCUSABLE))).find(Boolean);
+    target?.focus({ preventScroll: true });
+  }
 }
 
 /** Runs `work` once, `milliseconds` after the last call. */

@@ -1,10 +1,16 @@
 // The live log: every HTTP call and every Realtime event, newest first, with what went over the wire.
 
 import { h } from "./dom.js";
+import { icon } from "./icons.js";
+import { clock, count } from "./words.js";
 
 const MOST = 200;
+/** Events without a payload that come within this many milliseconds of each other are one line. */
+const BURST = 3000;
 
 export class Log {
+  #bursts = new Map();
+
   constructor() {
     this.list = h("ol", { className: "entries" });
     const shows = { http: true, live: true };
@@ -22,7 +28,8 @@ export class Log {
         h("h2", { id: "log-title" }, "Log"),
         filter("http", "HTTP"),
         filter("live", "Realtime"),
-        h("button", { type: "button", className: "quiet", onclick: () => this.list.replaceChildren() }, "Clear")),
+        h("button", { type: "button", className: "quiet", onclick: () => this.#clear() }, "Clear")),
+      h("p", { className: "hint" }, "Open a line to see what went over the wire, and to copy a call as curl."),
       this.list);
   }
 
@@ -34,34 +41,54 @@ export class Log {
     };
   }
 
+  #clear() {
+    this.#bursts.clear();
+    this.list.replaceChildren();
+  }
+
   #call(person, method, path, body, key) {
     const began = performance.now();
     const outcome = h("span", { className: "outcome" }, "…");
-    const details = h("div", { className: "wire" });
-    if (body) details.append(h("h3", {}, "Request"), wire(body));
-    const own = path.startsWith("/");
-    this.#add(person, "http", [h("b", {}, method), " ", h("span", { className: "path", title: path }, short(path)), outcome], details);
+    const details = h("div", { className: "wire" }, h("h3", {}, "Request"));
+    const url = new URL(path, location.href).href;
+    if (path.startsWith("/") && typeof body !== "string") details.append(copyButton(curl(method, url, body, key)));
+    details.append(wire(`${method} ${path}`));
+    if (body) details.append(wire(body));
+    const preview = h("span", {}, body ? brief(body) : "");
+    const line = h("span", { className: "line", title: path }, h("b", {}, method), " ", h("span", { className: "path" }, short(path)));
+    this.#add(person, "http", line, [outcome, preview], details);
     return (status, answer) => {
       outcome.textContent = `${status} · ${Math.round(performance.now() - began)} ms`;
       outcome.classList.toggle("bad", !(status < 400));
       if (answer) details.append(h("h3", {}, "Answer"), wire(answer));
-      if (own && typeof body !== "string") {
-        details.append(copyButton(curl(method, new URL(path, location.href).href, body, key)));
-      }
+      if (answer && (!body || !(status < 400))) preview.textContent = brief(answer);
     };
   }
 
   #event(person, name, topic, payload) {
-    const details = h("div", { className: "wire" });
-    if (payload) details.append(h("h3", {}, "Payload"), wire(payload));
-    this.#add(person, "live", [h("b", {}, name), " ", h("span", { className: "path", title: topic }, short(topic))], details);
+    if (!payload && this.#joinsBurst(person, name, topic)) return;
+    const line = h("span", { className: "line", title: topic }, h("b", {}, name), " ", h("span", { className: "path" }, short(topic)));
+    const details = h("div", { className: "wire" }, h("h3", {}, payload ? "Payload" : "Channel"), wire(payload ?? topic));
+    this.#add(person, "live", line, payload ? brief(payload) : "", details);
+    if (!payload) this.#bursts.set(`${person.id} ${name}`, { began: Date.now(), name, topics: [topic], line, details });
   }
 
-  #add(person, kind, line, details) {
+  /** A person subscribes to all channels at once: that is one line, not one for each. */
+  #joinsBurst(person, name, topic) {
+    const burst = this.#bursts.get(`${person.id} ${name}`);
+    if (!burst || Date.now() - burst.began > BURST) return false;
+    burst.topics.push(topic);
+    burst.line.replaceChildren(h("b", {}, name), " ", h("span", { className: "path" }, count(burst.topics.length, "channel")));
+    burst.details.replaceChildren(h("h3", {}, "Channels"), wire(burst.topics.join("\n")));
+    return true;
+  }
+
+  #add(person, kind, line, preview, details) {
     const who = h("span", { className: `who ${person.id}` }, person.name.split(" ")[0]);
-    const time = new Date().toLocaleTimeString([], { hour12: false });
     const entry = h("li", { className: `${kind} ${person.id}` },
-      h("details", {}, h("summary", {}, who, h("span", { className: "line" }, line), h("time", {}, time)), details));
+      h("details", {},
+        h("summary", {}, who, line, icon("down"), h("span", { className: "peek" }, preview), h("time", {}, clock(new Date(), true))),
+        details));
     this.list.prepend(entry);
     while (this.list.children.length > MOST) this.list.lastChild.remove();
   }
@@ -71,6 +98,15 @@ export class Log {
 function short(path) {
   const ids = /([0-9a-f]{4})[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{8}([0-9a-f]{4})/g;
   return path.replace(/\?X-Amz.*|\?x-id.*/, "?…").replace(ids, "$1…$2");
+}
+
+/** One line of what a call or an event carries: what people said, how many there are, or else the JSON's beginning. */
+function brief(value) {
+  const said = value.body ?? value.message?.body ?? value.error;
+  if (said) return `“${said.slice(0, 200)}”`;
+  if (value.messages) return count(value.messages.length, "message");
+  if (value.conversations) return count(value.conversations.length, "conversation");
+  return short((typeof value === "string" ? value : JSON.stringify(value)).slice(0, 200));
 }
 
 function wire(value) {
@@ -87,10 +123,11 @@ function curl(method, url, body, key) {
 function copyButton(text) {
   const button = h("button", {
     type: "button",
-    className: "quiet",
+    className: "copy",
     onclick: async () => {
       await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
+      setTimeout(() => (button.textContent = "Copy as curl"), 2000);
     },
   }, "Copy as curl");
   return button;

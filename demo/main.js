@@ -24,7 +24,8 @@ const CONVERSATIONS = [
 const names = new Map([...PEOPLE.map(({ user_id, name }) => [user_id, name]), ["agent_7", "Support"]]);
 const log = new Log();
 const only = new URLSearchParams(location.search).get("only");
-const people = PEOPLE.filter(({ id }) => !only || id === only);
+const chosen = PEOPLE.filter(({ id }) => id === only);
+const people = chosen.length ? chosen : PEOPLE;
 const clients = people.map((person) => {
   const ownLog = log.of(person);
   return new Client(person, new Api(KEY, ownLog), ownLog, names);

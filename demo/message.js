@@ -1,0 +1,78 @@
+// How messages look: one list item each, grouped by who sent them and when.
+
+import { h } from "./dom.js";
+import { avatar, icon, iconButton } from "./icons.js";
+import { lightbox } from "./lightbox.js";
+import { clock, count, day, gist, isBigEmoji, whose } from "./words.js";
+
+/** Messages of one sender that are at most this many milliseconds apart are a group. */
+const GROUP = 5 * 60 * 1000;
+const SURE = 3000;
+
+export function areGrouped(before, after) {
+  return before?.sender_id === after?.sender_id && day(before?.created_at) === day(after?.created_at)
+    && new Date(after.created_at) - new Date(before.created_at) < GROUP;
+}
+
+/** A message. `facts` are what it takes from the messages around it; `acts` are what people can do with it. Its buttons
+ * become tab stops when the message has the focus: see keyboard.js. What only the first or last of a group shows is
+ * always there, so that a group can grow without making its messages anew, which a screen reader would read again. */
+export function messageItem(message, { mine, name, quote, replies, isNew }, acts) {
+  const about = gist(message).slice(0, 60);
+  const stop = { tabIndex: -1 };
+  return h("li", { className: `message ${mine ? "mine" : "theirs"} ${whose(message.sender_id)}${isNew ? " news" : ""}`, "data-id": message.id, tabIndex: -1 },
+    !mine && h("span", { className: "name", dir: "auto" }, name),
+    !mine && avatar(name, message.sender_id),
+    h("div", { className: "row" },
+      h("div", { className: `bubble${message.media_url ? " pictured" : ""}${!message.media_url && !quote && isBigEmoji(message.body) ? " emoji" : ""}`, title: new Date(message.created_at).toLocaleString() },
+        quote && h("button", { type: "button", className: "quote", dir: "auto", onclick: acts.jump, ...stop }, quote),
+        message.media_url && picture(message.media_url, message.body ?? `Image from ${name}`, stop),
+        message.body && h("p", { dir: "auto" }, message.body)),
+      h("div", { className: "actions" },
+        iconButton("reply", `Reply: ${about}`, acts.reply, { title: "Reply", ...stop }),
+        mine && iconButton("edit", `Edit: ${about}`, acts.edit, { title: "Edit", ...stop }),
+        mine && deleteButton(about, acts.delete, stop))),
+    h("div", { className: "meta" },
+      replies > 0 && h("button", { type: "button", className: "quiet", onclick: acts.jumpToReply, ...stop }, count(replies, "reply", "replies")),
+      message.edited_at && h("span", {}, "edited"),
+      h("time", { dateTime: message.created_at }, clock(message.created_at)),
+      mine && h("span", { className: "state" }, icon("tick"), h("span", { className: "unseen" }, "Sent"))));
+}
+
+/** Deleting takes two clicks, for there is no way back. */
+function deleteButton(about, remove, properties) {
+  const name = `Delete: ${about}`;
+  const button = iconButton("delete", name, () => {
+    if (button.dataset.sure) return remove();
+    button.dataset.sure = "yes";
+    button.ariaLabel = `Really? ${name}`;
+    button.replaceChildren("Really?");
+    setTimeout(() => {
+      delete button.dataset.sure;
+      button.ariaLabel = name;
+      button.replaceChildren(icon("delete"));
+    }, SURE);
+  }, { title: "Delete", ...properties });
+  return button;
+}
+
+/** A message on its way, or one that didn't get through. */
+export function pendingItem(pending, user, again, discard) {
+  const { body, file, preview, failed } = pending;
+  return h("li", { className: `message mine last pending news ${whose(user)}${failed ? " failed" : ""}`, tabIndex: -1 },
+    h("div", { className: "row" },
+      h("div", { className: `bubble${preview ? " pictured" : ""}` },
+        preview && picture(preview, "The image that is being sent", {}),
+        body && h("p", { dir: "auto" }, body),
+        file && !failed && h("progress", { max: 1, value: pending.progress, ariaLabel: "Upload" }))),
+    h("div", { className: "meta" },
+      failed ? h("span", { className: "bad" }, `Not sent: ${failed}`) : h("span", { className: "state" }, icon("clock"), "Sending…"),
+      failed && h("button", { type: "button", onclick: again }, "Try again"),
+      failed && h("button", { type: "button", onclick: discard }, "Discard")));
+}
+
+/** An image that opens in full; its address comes from a stranger, and may only be an http(s) one or our own preview. */
+function picture(url, alt, properties) {
+  if (!/^(https?|blob):/i.test(url)) return null;
+  return h("button", { type: "button", className: "picture", onclick: () => lightbox(url, alt), ...properties }, h("img", { src: url, alt, loading: "lazy" }));
+}
