@@ -67,9 +67,12 @@ contract: setup-rust setup-postgres setup-schemathesis ## Runs generated request
 browser: setup-rust setup-postgres setup-pages setup-browser ## Tests the demo and the API reference in Chromium
 	$(BROWSER)
 
-bench: setup-rust setup-postgres ## Measures the release binaries and writes target/bench/report.json
+# Postgres counts plans only where the benchmark switches that on.
+bench: setup-rust setup-postgres setup-node ## Measures the release binaries, and those in BASELINE=…; writes target/bench/report.json
 	cargo build --release -p hello
 	cargo build --release -p bench
+	POSTGRES_SETTINGS="shared_preload_libraries=pg_stat_statements pg_stat_statements.track=none \
+		pg_stat_statements.track_planning=on compute_query_id=off" \
 	PROFILE=release DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 		cargo run -q --bin local -- cargo run -q --release -p bench
 
@@ -118,7 +121,8 @@ sam-test: setup-postgres ## Tests the built functions in Lambda's own environmen
 
 clean: ## Removes what was built, installed and stored here
 	cargo clean
-	rm -rf .aws-sam .local .tools fuzz/artifacts fuzz/corpus fuzz/target demo/node_modules tests/*/node_modules
+	rm -rf .aws-sam .local .tools fuzz/artifacts fuzz/corpus fuzz/target
+	rm -rf bench/node/node_modules demo/node_modules tests/*/node_modules
 
 setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam ## Installs, or names, what is missing
 	@echo "All there."
@@ -134,7 +138,8 @@ setup-postgres:
 setup-pgbouncer:
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || scripts/install-packages pgbouncer
 
-setup-node: tests/realtime/node_modules/.package-lock.json tests/webhooks/node_modules/.package-lock.json
+setup-node: tests/realtime/node_modules/.package-lock.json tests/webhooks/node_modules/.package-lock.json \
+	bench/node/node_modules/.package-lock.json
 
 setup-contract: tests/contract/node_modules/.package-lock.json
 

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use std::path::Path;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Row};
 
 /// Makes the database `name` anew and fills it with `rows` messages; what `url` names stays as it is.
 pub(crate) async fn make(url: &str, name: &str, rows: u64) -> anyhow::Result<()> {
@@ -15,6 +15,7 @@ pub(crate) async fn make(url: &str, name: &str, rows: u64) -> anyhow::Result<()>
     database.batch_execute(&std::fs::read_to_string(seed)?).await?;
     let fill = include_str!("fill.sql").replace(":rows", &rows.to_string());
     database.batch_execute(&fill).await?;
+    database.batch_execute(include_str!("marks.sql")).await?;
     database.batch_execute("vacuum analyze").await?;
     database.batch_execute("checkpoint").await?;
     Ok(())
@@ -33,10 +34,15 @@ pub(crate) async fn run(url: &str, sql: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The rows of a statement in the database at `url`.
+pub(crate) async fn query(url: &str, sql: &str) -> anyhow::Result<Vec<Row>> {
+    Ok(connect(url).await?.query_typed(sql, &[]).await?)
+}
+
 /// The address of the database `name` beside the one at `url`.
 pub(crate) fn url(url: &str, name: &str) -> anyhow::Result<String> {
     let (server, query) =
-        url.split_once("/postgres?").context("DATABASE_URL is the one that `local` sets")?;
+        url.split_once("/postgres?").context("an address that `local` sets")?;
     Ok(format!("{server}/{name}?{query}"))
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Function {
     started: Instant,
     listener: TcpListener,
     connections: Vec<Connection>,
+    /// The process id of the backend of Postgres that serves it, where that is of interest.
+    pub(crate) backend: Option<i32>,
 }
 
 /// What became of an event.
@@ -42,10 +44,13 @@ impl Answer {
 }
 
 impl Function {
-    /// Starts the binary `folder/name` with nothing but `variables`, and what Lambda adds, in its environment.
-    pub(crate) fn start(folder: &Path, name: &str, variables: &[(&str, String)]) -> anyhow::Result<Self> {
+    /// Starts a program with nothing but `variables`, and what Lambda adds, in its environment.
+    pub(crate) fn start(
+        mut command: Command,
+        name: &str,
+        variables: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let mut command = Command::new(folder.join(name));
         command
             .env_clear()
             .envs(variables.iter().map(|(name, value)| (name, value)))
@@ -57,7 +62,7 @@ impl Function {
             .stdout(Stdio::null());
         let started = Instant::now();
         let child = command.spawn().with_context(|| name.to_owned())?;
-        Ok(Self { name: name.to_owned(), child, started, listener, connections: Vec::new() })
+        Ok(Self { name: name.to_owned(), child, started, listener, connections: Vec::new(), backend: None })
     }
 
     /// Waits until it asks for an event, and hands out this one; returns how long after its start it asked, and
@@ -99,11 +104,14 @@ impl Function {
     pub(crate) fn cpu(&self) -> anyhow::Result<f64> {
         let mut total = 0.0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let schedstat = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let nanoseconds = schedstat.split(' ').next().unwrap_or_default().parse()?;
-            total += micros(Duration::from_nanos(nanoseconds));
+            total += scheduled(&thread?.path())?;
         }
         Ok(total)
+    }
+
+    /// CPU time that its backend of Postgres has used, in microseconds; NaN if it has none.
+    pub(crate) fn backend_cpu(&self) -> anyhow::Result<f64> {
+        self.backend.map_or(Ok(f64::NAN), |pid| scheduled(Path::new(&format!("/proc/{pid}"))))
     }
 
     /// The most memory that it has had resident, in KiB.
@@ -145,6 +153,13 @@ impl Function {
         }
         Ok(())
     }
+}
+
+/// CPU time of a process' or thread's folder in /proc, in microseconds.
+fn scheduled(folder: &Path) -> anyhow::Result<f64> {
+    let schedstat = fs::read_to_string(folder.join("schedstat"))?;
+    let nanoseconds = schedstat.split(' ').next().unwrap_or_default().parse()?;
+    Ok(micros(Duration::from_nanos(nanoseconds)))
 }
 
 impl Drop for Function {

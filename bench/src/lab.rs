@@ -1,12 +1,18 @@
-//! What all measurements share: the binaries, their settings, the databases and pgbench.
+//! What all measurements share: the functions, their settings, the databases and pgbench.
 
 use crate::function::Function;
-use crate::pgbench::Pgbench;
+use crate::pgbench::{Pgbench, Protocol};
+use crate::stats::Sample;
+use crate::warm::{REQUESTS, WARM_UP};
 use crate::{database, http};
-use anyhow::Context;
+use anyhow::{Context, bail};
+use std::collections::BTreeSet;
+use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::Row;
 
 /// The database of all measurements but scale, and its messages.
 pub(crate) const WARM: &str = "bench_warm";
@@ -15,6 +21,20 @@ pub(crate) const WARM_ROWS: u64 = 100_000;
 /// An address at which no database answers.
 pub(crate) const NO_DATABASE: &str = "postgres://bench@127.0.0.1:1/bench?sslmode=disable";
 
+/// The routes that bench/node has functions for.
+const IN_NODE: [&str; 3] = ["get-config", "list-messages", "send-message"];
+
+/// Whose function it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Maker {
+    /// This version's, from where the benchmark was built to.
+    Ours,
+    /// Another version's, from the folder that the variable `BASELINE` names.
+    Baseline,
+    /// bench/node's.
+    Node,
+}
+
 /// The place where measurements run.
 pub(crate) struct Lab {
     /// Where reports go, and pgbench's files.
@@ -22,33 +42,45 @@ pub(crate) struct Lab {
     /// Where the release binaries are, this one among them.
     pub(crate) binaries: PathBuf,
     pub(crate) pgbench: Pgbench,
+    baseline: Option<PathBuf>,
+    node: PathBuf,
+    /// The superuser's address.
     cluster: String,
+    /// The functions' and pgbench's address, whose role has settings and policies of its own.
+    role: String,
     supabase: String,
     tokio: Runtime,
 }
 
 impl Lab {
-    /// Finds everything; `local` has set `DATABASE_URL`.
+    /// Finds everything; `local` has set the addresses.
     pub(crate) fn open() -> anyhow::Result<Self> {
-        let cluster =
-            std::env::var("DATABASE_URL").context("DATABASE_URL is missing: start this with `make bench`")?;
-        let program = std::env::current_exe()?;
+        let variable = |name| env::var(name).with_context(|| format!("{name} is missing: run `make bench`"));
+        let cluster = variable("DATABASE_URL")?;
+        let program = env::current_exe()?;
         let binaries = program.parent().context("a folder of binaries")?;
         let folder = binaries.parent().context("a target folder")?.join("bench");
         fs::create_dir_all(&folder)?;
+        let baseline = env::var_os("BASELINE").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        if let Some(missing) = baseline.as_ref().filter(|folder| !folder.join("send-message").exists()) {
+            bail!("BASELINE must be a folder of release binaries; {} has no send-message", missing.display());
+        }
         Ok(Self {
             pgbench: Pgbench::find(&folder, &cluster)?,
             folder,
             binaries: binaries.to_owned(),
+            baseline,
+            node: find_node()?,
             cluster,
+            role: variable("FUNCTION_DATABASE_URL")?,
             supabase: http::supabase()?,
             tokio: Builder::new_current_thread().enable_all().build()?,
         })
     }
 
-    /// The address of the database `name`.
+    /// The address of the database `name`, as functions log in.
     pub(crate) fn database(&self, name: &str) -> anyhow::Result<String> {
-        database::url(&self.cluster, name)
+        database::url(&self.role, name)
     }
 
     /// Makes the database `name` with `rows` messages.
@@ -61,13 +93,35 @@ impl Lab {
         self.tokio.block_on(database::drop(&self.cluster, name))
     }
 
-    /// Runs SQL in the database `name`.
+    /// Runs SQL in the database `name`, as the superuser.
     pub(crate) fn run_sql(&self, name: &str, sql: &str) -> anyhow::Result<()> {
-        self.tokio.block_on(database::run(&self.database(name)?, sql))
+        self.tokio.block_on(database::run(&database::url(&self.cluster, name)?, sql))
+    }
+
+    /// The rows of one statement in the database [`WARM`], as the superuser.
+    pub(crate) fn query(&self, sql: &str) -> anyhow::Result<Vec<Row>> {
+        self.tokio.block_on(database::query(&database::url(&self.cluster, WARM)?, sql))
+    }
+
+    /// Whose functions there are for a route; ours come first.
+    pub(crate) fn makers(&self, route: &str) -> Vec<Maker> {
+        let mut makers = vec![Maker::Ours];
+        makers.extend(self.baseline.is_some().then_some(Maker::Baseline));
+        makers.extend(IN_NODE.contains(&route).then_some(Maker::Node));
+        makers
     }
 
     /// Starts a function on the database at `database_url`.
-    pub(crate) fn start(&self, name: &str, database_url: &str) -> anyhow::Result<Function> {
+    pub(crate) fn start(&self, maker: Maker, name: &str, database_url: &str) -> anyhow::Result<Function> {
+        let command = match maker {
+            Maker::Ours => Command::new(self.binaries.join(name)),
+            Maker::Baseline => Command::new(self.baseline.as_ref().context("BASELINE")?.join(name)),
+            Maker::Node => {
+                let mut node = Command::new(&self.node);
+                node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("node/main.mjs"));
+                node
+            }
+        };
         let variables = [
             ("DATABASE_URL", database_url.to_owned()),
             ("SUPABASE_URL", self.supabase.clone()),
@@ -80,6 +134,39 @@ impl Lab {
             ("STORAGE_ACCESS_KEY_ID", "bench".to_owned()),
             ("STORAGE_SECRET_ACCESS_KEY", "bench".to_owned()),
         ];
-        Function::start(&self.binaries, name, &variables)
+        Function::start(command, name, &variables)
     }
+
+    /// The backends of Postgres that serve functions on the database [`WARM`]: their process ids.
+    pub(crate) fn backends(&self) -> anyhow::Result<BTreeSet<i32>> {
+        let sql = format!(
+            "select pid from pg_stat_activity
+            where datname = '{WARM}' and usename <> current_user and application_name <> 'pgbench'"
+        );
+        self.query(&sql)?.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// A round of pgbench, the yardstick, on the database [`WARM`].
+    pub(crate) fn yardstick(
+        &self,
+        protocol: Protocol,
+        statement: &str,
+        first: u64,
+    ) -> anyhow::Result<Sample> {
+        let url = self.database(WARM)?;
+        let mut sample = self.pgbench.run(&url, protocol, statement, first, REQUESTS, WARM_UP)?;
+        let marks = self.query(
+            "with marks as (delete from public.marks returning cpu)
+            select (max(cpu) - min(cpu))::double precision / 1000 from marks",
+        )?;
+        let backend: f64 = marks.first().context("marks")?.try_get(0)?;
+        sample.backend = backend / f64::from(REQUESTS);
+        Ok(sample)
+    }
+}
+
+fn find_node() -> anyhow::Result<PathBuf> {
+    let node = Command::new("node").args(["--print", "process.execPath"]).output();
+    let path = node.context("Node.js is missing: run `make setup`")?.stdout;
+    Ok(String::from_utf8(path)?.trim().into())
 }

@@ -1,8 +1,9 @@
 //! Benchmarks of the release binaries on a real Postgres: `make bench` runs them, docs/PERFORMANCE.md explains them.
 //!
 //! Prints the tables and writes target/bench/report.json. `BENCH_ROWS` sets how many messages the largest database
-//! of the scale measurement has.
+//! of the scale measurement has; `BASELINE` names a folder of another version's release binaries, to be measured too.
 
+mod aims;
 mod cold;
 mod database;
 mod function;
@@ -10,6 +11,7 @@ mod http;
 mod lab;
 mod noise;
 mod pgbench;
+mod plans;
 mod report;
 mod routes;
 mod scale;
@@ -22,7 +24,7 @@ mod webhooks;
 
 use anyhow::Context;
 use lab::Lab;
-use report::Report;
+use report::{Measured, Report};
 use std::fs;
 
 fn main() -> anyhow::Result<()> {
@@ -39,6 +41,8 @@ fn main() -> anyhow::Result<()> {
     }
     eprintln!("bench: warm requests");
     let (warm, noise) = warm::measure(&lab)?;
+    eprintln!("bench: plans");
+    let plans = plans::measure(&lab)?;
     eprintln!("bench: sends per second");
     let sends = sends::measure(&lab)?;
     eprintln!("bench: webhooks per second");
@@ -51,7 +55,8 @@ fn main() -> anyhow::Result<()> {
     for &rows in &sizes {
         lab.drop_database(&scale::database(rows))?;
     }
-    let report = Report::new(noise, warm, sends, webhooks, scale, cold, size::measure(&lab)?);
+    let size = size::measure(&lab)?;
+    let report = Report::from(Measured { warm, noise, plans, sends, webhooks, scale, cold, size });
     println!("{report}");
     fs::write(lab.folder.join("report.json"), serde_json::to_string_pretty(&report)?)?;
     Ok(())

@@ -1,8 +1,9 @@
 //! How far the machine itself moves: the same thing measured twice; and the floors that nothing can go below.
 
-use crate::lab::{Lab, NO_DATABASE, WARM};
+use crate::lab::{Lab, Maker, NO_DATABASE, WARM};
+use crate::pgbench::Protocol;
 use crate::stats::{Sample, median};
-use crate::warm::{REQUESTS, ROUNDS, WARM_UP, round};
+use crate::warm::{ROUNDS, round};
 use serde::Serialize;
 
 /// The machine, as this run found it.
@@ -28,12 +29,11 @@ pub(crate) struct Spread {
 
 /// Measures them in turns.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Noise> {
-    lab.run_sql(WARM, "create table public.floor as select 0 as n")?;
-    let url = lab.database(WARM)?;
+    lab.run_sql(WARM, "create table public.floor as select 0 as n; grant select, update on public.floor to public")?;
     let event = include_str!("../../events/get-config.json");
-    let mut function = lab.start("hello", NO_DATABASE)?;
+    let mut function = lab.start(Maker::Ours, "hello", NO_DATABASE)?;
     let mut again = || round(&mut function, std::iter::repeat(event.to_owned()), 200);
-    let pgbench = |statement| lab.pgbench.run(&url, statement, 0, REQUESTS, WARM_UP);
+    let pgbench = |statement| lab.yardstick(Protocol::Prepared, statement, 0);
     let (mut hello, mut ratios, mut round_trip, mut commit) = (vec![], vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
         let (one, other) = (again()?, again()?);

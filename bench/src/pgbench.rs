@@ -1,4 +1,4 @@
-//! pgbench, the yardstick: a lean C client that runs the same statements in the same protocol steps.
+//! pgbench, the yardstick: a lean C client that runs each route's plain statement, of bench/statements.
 
 use crate::stats::{Sample, median, micros};
 use anyhow::{Context, bail};
@@ -18,6 +18,24 @@ const VARIABLES: [(&str, &str); 6] = [
     ("email", "ada@example.com"),
     ("body", "Hi, where is my order?"),
 ];
+
+/// How statements go to Postgres.
+#[derive(Clone, Copy)]
+pub(crate) enum Protocol {
+    /// By name: each is parsed and planned once for a connection.
+    Prepared,
+    /// Unnamed: each is parsed and planned whenever it is run.
+    Extended,
+}
+
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Extended => "extended",
+        }
+    }
+}
 
 /// The program, and where it works.
 pub(crate) struct Pgbench {
@@ -39,43 +57,85 @@ impl Pgbench {
         let mut pgbench = Self { program, folder: folder.to_owned(), start_up: 0.0 };
         let mut runs = Vec::new();
         for _ in 0..5 {
-            runs.push(pgbench.run(url, "select 1", 0, 1, 0)?.cpu);
+            let (cpu, _) = pgbench.execute(url, Protocol::Extended, "select 1;", &["-t", "1"], &[])?;
+            runs.push(cpu);
         }
         pgbench.start_up = median(runs);
         Ok(pgbench)
     }
 
     /// Runs `statement` from one client, `warm_up` times and then `count` times more, with `:n` counting up from
-    /// `first`. Latencies are those of the `count`.
+    /// `first`. Latencies are those of the `count`; before and after them the backend marks its CPU time.
     pub(crate) fn run(
         &self,
         url: &str,
+        protocol: Protocol,
         statement: &str,
         first: u64,
         count: u32,
         warm_up: u32,
     ) -> anyhow::Result<Sample> {
-        let script = self.folder.join("pgbench.sql");
-        let log = self.folder.join("pgbench");
-        fs::write(&script, format!("{statement};\n\\set n :n + 1\n"))?;
+        let script = format!(
+            "\\if :n = :last\nselect public.mark();\n\\else\n{statement};\n\\set n :n + 1\n\
+            \\if :n = :warm\nselect public.mark();\n\\endif\n\\endif\n"
+        );
         let all = warm_up + count;
+        let transactions = (all + 1).to_string(); // the last one is a mark
+        let log = self.folder.join("pgbench").display().to_string();
+        let counters =
+            [("n", first), ("warm", first + u64::from(warm_up)), ("last", first + u64::from(all))];
+        let options = ["-t", &transactions, "-l", "--log-prefix", &log];
+        let (cpu, _) = self.execute(url, protocol, &script, &options, &counters)?;
+        let latencies = self.read_log()?;
+        let measured = usize::try_from(warm_up)?..usize::try_from(all)?;
+        let warm = latencies.get(measured).context("pgbench's log is too short")?;
+        Ok(Sample::of(warm, (cpu - self.start_up) / f64::from(all), f64::NAN))
+    }
+
+    /// How many times a second so many clients together get through `script`.
+    pub(crate) fn rate(
+        &self,
+        url: &str,
+        script: &str,
+        clients: u32,
+        time: Duration,
+        first: u64,
+    ) -> anyhow::Result<f64> {
+        let (clients, time) = (clients.to_string(), time.as_secs().to_string());
+        let options = ["-c", &clients, "-j", &clients, "-T", &time];
+        let (_, output) = self.execute(url, Protocol::Prepared, script, &options, &[("first", first), ("sent", 0)])?;
+        let rate = output.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
+        Ok(rate.context("pgbench says no tps")?.parse()?)
+    }
+
+    /// Runs it; returns the CPU time that it took, and what it said.
+    fn execute(
+        &self,
+        url: &str,
+        protocol: Protocol,
+        script: &str,
+        options: &[&str],
+        counters: &[(&str, u64)],
+    ) -> anyhow::Result<(f64, String)> {
+        let file = self.folder.join("pgbench.sql");
+        fs::write(&file, script)?;
         let mut command = Command::new(&self.program);
-        command.args(["-n", "-M", "extended", "-c", "1", "-t", &all.to_string()]);
-        command.arg("-f").arg(&script);
-        command.arg("-l").arg("--log-prefix").arg(&log);
+        command.args(["-n", "-M", protocol.name(), "-f"]).arg(&file).args(options);
         for (name, value) in VARIABLES {
             command.arg("-D").arg(format!("{name}={value}"));
         }
-        command.arg("-D").arg(format!("n={first}")).arg(url);
-        let before = children_cpu()?;
-        let output = command.output().context("pgbench is missing; it comes with the Postgres server")?;
-        let cpu = micros(children_cpu()?.saturating_sub(before));
-        if !output.status.success() {
-            bail!("pgbench: {}", String::from_utf8_lossy(&output.stderr));
+        for (name, value) in counters {
+            command.arg("-D").arg(format!("{name}={value}"));
         }
-        let latencies = self.read_log()?;
-        let warm = latencies.get(usize::try_from(warm_up)?..).unwrap_or_default();
-        Ok(Sample::of(warm, (cpu - self.start_up) / f64::from(all)))
+        let before = children_cpu()?;
+        let output =
+            command.arg(url).output().context("pgbench is missing; it comes with the Postgres server")?;
+        let cpu = micros(children_cpu()?.saturating_sub(before));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() || errors.contains("ERROR") {
+            bail!("pgbench: {errors}");
+        }
+        Ok((cpu, String::from_utf8(output.stdout)?))
     }
 
     /// Reads and removes the log, whose third column is each transaction's time in microseconds.

@@ -1,113 +1,166 @@
 //! The report: everything measured, the aims that were missed, and all of it as tables.
 
-use crate::cold::{Cold, HELLO};
+use crate::aims::{self, FIRST_ANSWER, GROWTH, INIT_RATIO, NESTED_PLANS, PLANNING};
+use crate::cold::{Cold, HELLO, Other};
 use crate::noise::Noise;
+use crate::plans::Plans;
 use crate::scale::Scale;
 use crate::sends::Sends;
 use crate::size::BinarySize;
 use crate::stats::Sample;
 use crate::table::Table;
-use crate::warm::Warm;
+use crate::warm::{Compared, Warm};
 use crate::webhooks::Webhooks;
 use serde::Serialize;
 use std::fmt;
 
-/// What init without the database may take, as a multiple of hello world's.
-const INIT_RATIO: f64 = 1.3;
+/// What a run has measured. Times are in microseconds, but for cold starts', which are in milliseconds.
+#[derive(Serialize)]
+pub(crate) struct Measured {
+    pub(crate) warm: Vec<Warm>,
+    pub(crate) noise: Noise,
+    pub(crate) plans: Vec<Plans>,
+    pub(crate) sends: Vec<Sends>,
+    pub(crate) webhooks: Vec<Webhooks>,
+    pub(crate) scale: Vec<Scale>,
+    pub(crate) cold: Vec<Cold>,
+    pub(crate) size: Vec<BinarySize>,
+}
 
-/// What a first answer may take after the process's start, in milliseconds.
-const FIRST_ANSWER: f64 = 30.0;
-
-/// What a request in the largest database may take, as a multiple of one in the smallest.
-const GROWTH: f64 = 1.5;
-
-/// A whole run. Times are in microseconds, but for cold starts', which are in milliseconds.
+/// A whole run.
 #[derive(Serialize)]
 pub(crate) struct Report {
-    noise: Noise,
-    warm: Vec<Warm>,
-    sends: Vec<Sends>,
-    webhooks: Vec<Webhooks>,
-    scale: Vec<Scale>,
-    cold: Vec<Cold>,
-    size: Vec<BinarySize>,
+    #[serde(flatten)]
+    measured: Measured,
     aims_missed: Vec<String>,
 }
 
-impl Report {
-    /// Holds what was measured against the aims.
-    pub(crate) fn new(
-        noise: Noise,
-        warm: Vec<Warm>,
-        sends: Vec<Sends>,
-        webhooks: Vec<Webhooks>,
-        scale: Vec<Scale>,
-        cold: Vec<Cold>,
-        size: Vec<BinarySize>,
-    ) -> Self {
-        let mut aims_missed = Vec::new();
-        let mut aim = |what: String, value: f64, most: f64| {
-            let met = value <= most; // which what couldn't be measured, NaN, isn't
-            if !met {
-                aims_missed.push(format!("{what}: {value:.2}, aim {most}"));
-            }
-        };
-        for warm in &warm {
-            if let Some(ratio) = &warm.ratio {
-                aim(format!("{}, p50 to pgbench's", warm.route), ratio.p50, warm.aim);
-            }
-        }
-        for scale in &scale {
-            aim(format!("{}, largest to smallest", scale.what), scale.growth, GROWTH);
-        }
-        for cold in &cold {
-            aim(format!("{}, init to hello's", cold.function), cold.ratio, INIT_RATIO);
-            aim(format!("{}, ms to first answer", cold.function), cold.first_answer, FIRST_ANSWER);
-        }
-        Self { noise, warm, sends, webhooks, scale, cold, size, aims_missed }
+impl From<Measured> for Report {
+    fn from(measured: Measured) -> Self {
+        let aims_missed = aims::missed(&measured);
+        Self { measured, aims_missed }
     }
+}
 
+impl Measured {
     fn warm(&self) -> Table {
         let mut table = Table::new(&[
             "warm request, µs",
             "p50",
             "p99",
             "CPU",
-            "pgbench p50",
-            "p99",
-            "CPU",
-            "ratio p50",
-            "p99",
-            "CPU",
-            "aim",
             "peak KiB",
+            "pgbench prepared p50",
+            "ratio",
+            "extended p50",
+            "ratio",
+            "aim",
         ]);
-        let times = |sample: Option<&Sample>, digits: usize| {
-            let cell = |figure: fn(&Sample) -> f64| {
-                sample.map_or(String::new(), |sample| format!("{:.digits$}", figure(sample)))
-            };
-            [cell(|sample| sample.p50), cell(|sample| sample.p99), cell(|sample| sample.cpu)]
-        };
         for warm in &self.warm {
-            let mut row = vec![warm.route.to_owned()];
-            row.extend(times(Some(&warm.function), 0));
-            row.extend(times(warm.pgbench.as_ref(), 0));
-            row.extend(times(warm.ratio.as_ref(), 2));
-            row.push(warm.ratio.map_or(String::new(), |_| warm.aim.to_string()));
-            row.push(warm.peak_memory_kib.to_string());
+            let (p50, ratio) = (|sample: &Sample| sample.p50, |compared: &Compared| compared.ratio.p50);
+            let Warm { function, prepared, extended, .. } = warm;
+            table.row([
+                warm.route.to_owned(),
+                cell(Some(function.p50), 0),
+                cell(Some(function.p99), 0),
+                cell(Some(function.cpu), 0),
+                warm.peak_memory_kib.to_string(),
+                cell(prepared.as_ref().map(|prepared| p50(&prepared.sample)), 0),
+                cell(prepared.as_ref().map(ratio), 2),
+                cell(extended.as_ref().map(|extended| p50(&extended.sample)), 0),
+                cell(extended.as_ref().map(ratio), 2),
+                cell(warm.aim, 2),
+            ]);
+        }
+        let Noise { hello, round_trip, commit, .. } = &self.noise;
+        let floors = [("select 1: a round trip", round_trip), ("one row's update: and a commit", commit)];
+        let mut row = vec!["hello world".to_owned()];
+        row.extend([hello.p50, hello.p99, hello.cpu].map(|figure| cell(Some(figure), 0)));
+        row.resize(10, String::new());
+        table.row(row);
+        for (what, floor) in floors {
+            let mut row = vec![what.to_owned()];
+            row.resize(5, String::new());
+            row.push(cell(Some(floor.p50), 0));
+            row.resize(10, String::new());
             table.row(row);
         }
-        let mut plain = |what: &str, ours: Option<&Sample>, pgbench: Option<&Sample>| {
-            let mut row = vec![what.to_owned()];
-            row.extend(times(ours, 0));
-            row.extend(times(pgbench, 0));
-            row.resize(12, String::new());
-            table.row(row);
-        };
-        plain("hello world", Some(&self.noise.hello), None);
-        plain("select 1: a round trip", None, Some(&self.noise.round_trip));
-        plain("one row's update: and a commit", None, Some(&self.noise.commit));
         table
+    }
+
+    fn postgres(&self) -> Table {
+        let nested = format!("nested, aim {NESTED_PLANS}");
+        let planning = format!("planning, µs, aim {PLANNING}");
+        let mut table = Table::new(&[
+            "Postgres per request",
+            "CPU, µs",
+            "pgbench prepared CPU",
+            "ratio",
+            "aim, µs",
+            "extended CPU",
+            "plans, top level",
+            &nested,
+            &planning,
+        ]);
+        for (warm, plans) in self.warm.iter().zip(&self.plans) {
+            let backend = |compared: &Option<Compared>| compared.as_ref().map(|other| other.sample.backend);
+            table.row([
+                warm.route.to_owned(),
+                cell(Some(warm.function.backend), 0),
+                cell(backend(&warm.prepared), 0),
+                cell(warm.prepared.as_ref().map(|prepared| prepared.ratio.backend), 2),
+                cell(warm.prepared.as_ref().map(|prepared| aims::backend(&prepared.sample)), 0),
+                cell(backend(&warm.extended), 0),
+                cell(Some(plans.top_level), 2),
+                cell(Some(plans.nested), 2),
+                cell(Some(plans.planning), 0),
+            ]);
+        }
+        table
+    }
+
+    /// Another maker's functions, if there are any, beside ours.
+    fn other(
+        &self,
+        name: &str,
+        warm: fn(&Warm) -> Option<&Compared>,
+        cold: fn(&Cold) -> Option<&Other>,
+    ) -> Option<Table> {
+        let mut table = Table::new(&[
+            name,
+            "p50, µs",
+            "ours to it",
+            "CPU, µs",
+            "ours to it",
+            "Postgres' CPU, µs",
+            "ours to it",
+            "peak KiB",
+            "init, ms",
+            "ours to it",
+            "first answer, ms",
+            "ours to it",
+        ]);
+        let mut any = false;
+        for route in &self.warm {
+            let Some(Compared { sample, ratio, peak_memory_kib }) = warm(route) else { continue };
+            let cold = self.cold.iter().find(|start| start.function == route.route).and_then(cold);
+            table.row([
+                route.route.to_owned(),
+                cell(Some(sample.p50), 0),
+                cell(Some(ratio.p50), 2),
+                cell(Some(sample.cpu), 0),
+                cell(Some(ratio.cpu), 2),
+                cell(Some(sample.backend), 0),
+                cell(Some(ratio.backend), 2),
+                peak_memory_kib.map_or(String::new(), |kib| kib.to_string()),
+                cell(cold.map(|cold| cold.init), 2),
+                cell(cold.map(|cold| cold.init_ratio), 2),
+                cell(cold.map(|cold| cold.first_answer), 2),
+                cell(cold.map(|cold| cold.first_answer_ratio), 2),
+            ]);
+            any = true;
+        }
+        any.then_some(table)
     }
 
     fn cold(&self) -> Table {
@@ -158,12 +211,24 @@ impl Report {
     }
 
     fn sends(&self) -> Table {
-        let names: Vec<_> = self.sends.iter().map(|sends| sends.processes.to_string()).collect();
-        let mut head = vec!["processes"];
-        head.extend(names.iter().map(String::as_str));
-        let mut table = Table::new(&head);
-        let rates = self.sends.iter().map(|sends| format!("{:.0}", sends.per_second));
-        table.row(std::iter::once("sends per second".to_owned()).chain(rates));
+        let mut table = Table::new(&[
+            "sends per second",
+            "ours",
+            "pgbench prepared",
+            "ours to it",
+            "baseline",
+            "ours to it",
+        ]);
+        for sends in &self.sends {
+            table.row([
+                sends.processes.to_string(),
+                cell(Some(sends.per_second), 0),
+                cell(Some(sends.prepared), 0),
+                cell(Some(sends.to_prepared), 2),
+                cell(sends.baseline, 0),
+                cell(sends.to_baseline, 2),
+            ]);
+        }
         table
     }
 
@@ -180,10 +245,16 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for table in [self.warm(), self.cold(), self.scale(), self.sends(), self.webhooks()] {
+        let measured = &self.measured;
+        let baseline =
+            measured.other("baseline", |warm| warm.baseline.as_ref(), |cold| cold.baseline.as_ref());
+        let node = measured.other("Node.js", |warm| warm.node.as_ref(), |cold| cold.node.as_ref());
+        let tables = [Some(measured.warm()), Some(measured.postgres()), baseline, node];
+        let more = [measured.cold(), measured.scale(), measured.sends(), measured.webhooks()];
+        for table in tables.into_iter().flatten().chain(more) {
             writeln!(f, "{table}")?;
         }
-        let spread = &self.noise.spread;
+        let spread = &measured.noise.spread;
         writeln!(
             f,
             "Noise: hello world's p50 in a round to its p50 in the round before: median {:.2}, {:.2} to {:.2}.\n",
@@ -194,4 +265,9 @@ impl fmt::Display for Report {
             missed => write!(f, "Aims missed:\n- {}", missed.join("\n- ")),
         }
     }
+}
+
+/// A figure with so many digits; nothing where there is none.
+fn cell(figure: Option<f64>, digits: usize) -> String {
+    figure.filter(|figure| !figure.is_nan()).map_or(String::new(), |figure| format!("{figure:.digits$}"))
 }

@@ -1,4 +1,4 @@
-//! The routes: what is sent to each function, and the same work as a script for pgbench.
+//! The routes: what is sent to each function, and the same work as a plain statement for pgbench.
 
 use anyhow::Context;
 use std::fs;
@@ -10,12 +10,20 @@ pub(crate) const CONVERSATION: &str = "c0000000-0000-4000-8000-000000000000";
 /// The conversation in events/*.json.
 pub(crate) const DEMO_CONVERSATION: &str = "c0ffee00-0000-4000-8000-000000000001";
 
-/// What a read's and a write's median may be, as a multiple of pgbench's.
-const READ: f64 = 1.25;
-const WRITE: f64 = 1.35;
+/// What a read's and a write's median may be, as a multiple of pgbench's in the extended protocol.
+const READ: Option<f64> = Some(1.25);
+const WRITE: Option<f64> = Some(1.35);
+
+/// What a median may be as a multiple of the baseline's, where planning was most of it, or a large part.
+const MOST: Option<f64> = Some(0.6);
+const LARGE: Option<f64> = Some(0.7);
 
 const KEY: &str = "sha256(:key::bytea)";
 const IN: &str = ":conversation::uuid";
+const IN_ONE_OF_MANY: &str = "('c0000000-0000-4000-8000-' || lpad(to_hex(:conversation::bigint), 12, '0'))::uuid";
+
+/// How many conversations sends per second go to: numbers 1 to this of fill.sql.
+pub(crate) const CONVERSATIONS: u32 = 16;
 const USER: &str = ":user::text";
 const BODY: &str = ":body::text";
 const NEW_ID: &str = "('0f000000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid";
@@ -25,10 +33,12 @@ const MESSAGE: &str = "('01990000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 1
 pub(crate) struct Route {
     /// The function's name.
     pub(crate) name: &'static str,
-    /// What its statement's parameters are to pgbench, from $1. None: nothing to compare with.
+    /// What its statement's parameters are to pgbench, from $1. None: it has no statement.
     parameters: &'static [&'static str],
-    /// What its p50 may be as a multiple of pgbench's, if it is compared.
-    pub(crate) aim: f64,
+    /// What its p50 may be as a multiple of pgbench's in the extended protocol.
+    pub(crate) aim: Option<f64>,
+    /// What its p50 may be as a multiple of the baseline's.
+    pub(crate) aim_to_baseline: Option<f64>,
     /// What in its event is to be replaced, and what by in request n.
     replace: (&'static str, fn(u64) -> String),
     pub(crate) first: u64,
@@ -40,6 +50,7 @@ const ROUTE: Route = Route {
     name: "",
     parameters: &[],
     aim: READ,
+    aim_to_baseline: None,
     replace: (DEMO_CONVERSATION, |_| CONVERSATION.to_owned()),
     first: 1_000_000,
     status: 200,
@@ -47,7 +58,7 @@ const ROUTE: Route = Route {
 
 /// All routes, in the README's order.
 pub(crate) const ROUTES: [Route; 11] = [
-    Route { name: "get-config", parameters: &[KEY], ..ROUTE },
+    Route { name: "get-config", parameters: &[KEY], aim_to_baseline: MOST, ..ROUTE },
     Route {
         name: "upsert-user",
         parameters: &[
@@ -66,6 +77,7 @@ pub(crate) const ROUTES: [Route; 11] = [
     Route {
         name: "list-conversations",
         parameters: &[KEY, USER, "array['order', 'support', 'direct']"],
+        aim_to_baseline: LARGE,
         replace: ("&kind=order", |_| String::new()),
         ..ROUTE
     },
@@ -82,7 +94,12 @@ pub(crate) const ROUTES: [Route; 11] = [
         replace: ("order_9001", |n| format!("order_{n}")),
         ..ROUTE
     },
-    Route { name: "list-messages", parameters: &[KEY, IN, "null::timestamptz", "50::bigint"], ..ROUTE },
+    Route {
+        name: "list-messages",
+        parameters: &[KEY, IN, "null::timestamptz", "50::bigint"],
+        aim_to_baseline: MOST,
+        ..ROUTE
+    },
     Route {
         name: "send-message",
         parameters: &[
@@ -99,12 +116,14 @@ pub(crate) const ROUTES: [Route; 11] = [
             NEW_ID,
         ],
         aim: WRITE,
+        aim_to_baseline: LARGE,
         ..ROUTE
     },
     Route {
         name: "edit-message",
         parameters: &[KEY, IN, MESSAGE, USER, BODY, NEW_ID],
         aim: WRITE,
+        aim_to_baseline: LARGE,
         replace: ("01990000-0000-7000-8000-000000000001", message_id),
         first: 1,
         ..ROUTE
@@ -113,12 +132,13 @@ pub(crate) const ROUTES: [Route; 11] = [
         name: "delete-message",
         parameters: &[KEY, IN, MESSAGE, USER, NEW_ID, NEW_ID],
         aim: WRITE,
+        aim_to_baseline: LARGE,
         replace: ("01990000-0000-7000-8000-000000000002", message_id),
         first: 20_001,
         ..ROUTE
     },
-    Route { name: "send-typing", parameters: &[KEY, IN], ..ROUTE },
-    Route { name: "upload-image", ..ROUTE },
+    Route { name: "send-typing", parameters: &[KEY, IN], aim_to_baseline: MOST, ..ROUTE },
+    Route { name: "upload-image", parameters: &[KEY, IN], aim: None, ..ROUTE },
     Route { name: "route-not-found", status: 404, ..ROUTE },
 ];
 
@@ -144,7 +164,7 @@ impl Route {
         if self.parameters.is_empty() {
             return Ok(None);
         }
-        let sql = project_file(&format!("functions/{0}/src/{0}.sql", self.name))?;
+        let sql = project_file(&format!("bench/statements/{}.sql", self.name))?;
         let code = sql.lines().filter(|line| !line.trim_start().starts_with("--"));
         let mut statement = code.collect::<Vec<_>>().join("\n");
         for (index, parameter) in self.parameters.iter().enumerate().rev() {
@@ -152,6 +172,17 @@ impl Route {
         }
         Ok(Some(statement))
     }
+}
+
+/// send-message's statement as a script for clients that go through [`CONVERSATIONS`], each from another one on. Each
+/// client's `:n` counts up in a range of its own, from `:first`.
+pub(crate) fn send_script() -> anyhow::Result<String> {
+    let route = ROUTES.iter().find(|route| route.name == "send-message").context("send-message")?;
+    let statement = route.statement()?.context("a statement")?.replace(IN, IN_ONE_OF_MANY);
+    Ok(format!(
+        "\\set conversation 1 + (:client_id + :sent) % {CONVERSATIONS}\n\
+        \\set n :first + :client_id * 1000000 + :sent\n\\set sent :sent + 1\n{statement};\n"
+    ))
 }
 
 fn project_file(path: &str) -> anyhow::Result<String> {

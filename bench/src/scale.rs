@@ -1,6 +1,6 @@
 //! Listing and paging in databases of three sizes, measured in turns: the cost shall not depend on the size.
 
-use crate::lab::Lab;
+use crate::lab::{Lab, Maker};
 use crate::routes::{CONVERSATION, DEMO_CONVERSATION};
 use crate::stats::median;
 use crate::warm::round;
@@ -91,7 +91,7 @@ pub(crate) fn measure(lab: &Lab, sizes: &[u64]) -> anyhow::Result<Vec<Scale>> {
 fn measure_case(lab: &Lab, sizes: &[u64], case: &Case) -> anyhow::Result<Scale> {
     let mut functions = Vec::new();
     for &messages in sizes {
-        let function = lab.start(case.function, &lab.database(&database(messages))?)?;
+        let function = lab.start(Maker::Ours, case.function, &lab.database(&database(messages))?)?;
         functions.push((messages, function, Vec::new(), 0..));
     }
     for _ in 0..ROUNDS {

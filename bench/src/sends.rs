@@ -1,7 +1,7 @@
-//! Sends per second, from one process to sixteen, into sixteen conversations.
+//! Sends per second into sixteen conversations: from one process to sixteen, and from as many clients of pgbench.
 
-use crate::lab::{Lab, WARM};
-use crate::routes::DEMO_CONVERSATION;
+use crate::lab::{Lab, Maker, WARM};
+use crate::routes::{CONVERSATIONS, DEMO_CONVERSATION, send_script};
 use crate::stats::median;
 use serde::Serialize;
 use std::sync::Barrier;
@@ -9,33 +9,70 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const PROCESSES: [u32; 5] = [1, 2, 4, 8, 16];
-const CONVERSATIONS: u32 = 16;
 const ROUNDS: u32 = 3;
 const TIME: Duration = Duration::from_secs(3);
+
+/// The number of processes that is compared with the baseline's.
+pub(crate) const COMPARED: u32 = 8;
 
 /// What so many processes got done.
 #[derive(Serialize)]
 pub(crate) struct Sends {
     pub(crate) processes: u32,
     pub(crate) per_second: f64,
+    /// As many clients of pgbench, their statement prepared; and the median over rounds of ours to theirs.
+    pub(crate) prepared: f64,
+    pub(crate) to_prepared: f64,
+    /// As many of the baseline's processes.
+    pub(crate) baseline: Option<f64>,
+    pub(crate) to_baseline: Option<f64>,
+}
+
+/// The rounds of one number of processes.
+#[derive(Default)]
+struct Rates {
+    ours: Vec<f64>,
+    prepared: Vec<f64>,
+    baseline: Vec<f64>,
 }
 
 /// Measures each number of processes, in turns.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Sends>> {
-    let mut rounds = vec![Vec::new(); PROCESSES.len()];
-    for _ in 0..ROUNDS {
-        for (rates, processes) in rounds.iter_mut().zip(PROCESSES) {
-            rates.push(rate(lab, processes)?);
+    let mut all: Vec<_> = PROCESSES.into_iter().map(|processes| (processes, Rates::default())).collect();
+    for round in 0..ROUNDS {
+        for (processes, rates) in &mut all {
+            rates.ours.push(rate(lab, Maker::Ours, *processes)?);
+            rates.prepared.push(pgbench(lab, round, *processes)?);
+            if *processes == COMPARED && lab.makers("send-message").contains(&Maker::Baseline) {
+                rates.baseline.push(rate(lab, Maker::Baseline, *processes)?);
+            }
         }
     }
-    Ok(rounds
-        .into_iter()
-        .zip(PROCESSES)
-        .map(|(rates, processes)| Sends { processes, per_second: median(rates) })
-        .collect())
+    Ok(all.into_iter().map(|(processes, rates)| rates.sum_up(processes)).collect())
 }
 
-fn rate(lab: &Lab, processes: u32) -> anyhow::Result<f64> {
+impl Rates {
+    fn sum_up(&self, processes: u32) -> Sends {
+        let to = |others: &[f64]| median(self.ours.iter().zip(others).map(|(ours, others)| ours / others));
+        let baseline = Some(&self.baseline).filter(|rates| !rates.is_empty());
+        Sends {
+            processes,
+            per_second: median(self.ours.iter().copied()),
+            prepared: median(self.prepared.iter().copied()),
+            to_prepared: to(&self.prepared),
+            baseline: baseline.map(|rates| median(rates.iter().copied())),
+            to_baseline: baseline.map(|rates| to(rates)),
+        }
+    }
+}
+
+/// Its ids are its own in each round, of each number of clients, of each client.
+fn pgbench(lab: &Lab, round: u32, clients: u32) -> anyhow::Result<f64> {
+    let first = u64::from(100 * (round + 1) + clients) * 1_000_000_000;
+    lab.pgbench.rate(&lab.database(WARM)?, &send_script()?, clients, TIME, first)
+}
+
+fn rate(lab: &Lab, maker: Maker, processes: u32) -> anyhow::Result<f64> {
     let url = lab.database(WARM)?;
     let event = include_str!("../../events/send-message.json");
     let events: Vec<_> = (1..=CONVERSATIONS)
@@ -43,7 +80,7 @@ fn rate(lab: &Lab, processes: u32) -> anyhow::Result<f64> {
         .collect();
     let start = Barrier::new(usize::try_from(processes)?);
     let send = |offset| {
-        let mut function = lab.start("send-message", &url)?;
+        let mut function = lab.start(maker, "send-message", &url)?;
         let mut sent = 0_u32;
         let mut events = events.iter().cycle().skip(offset);
         let mut once = || {

@@ -10,23 +10,35 @@ pub(crate) struct Sample {
     pub(crate) p99: f64,
     /// CPU time of the client side, the function or pgbench, per request.
     pub(crate) cpu: f64,
+    /// CPU time of its backend in Postgres, per request; NaN where there is none.
+    pub(crate) backend: f64,
 }
 
 impl Sample {
-    /// Sums up a round.
-    pub(crate) fn of(latencies: &[f64], cpu_per_request: f64) -> Self {
-        Self { p50: percentile(latencies, 50), p99: percentile(latencies, 99), cpu: cpu_per_request }
+    /// Sums up a round. CPU times are per request.
+    pub(crate) fn of(latencies: &[f64], cpu: f64, backend: f64) -> Self {
+        Self { p50: percentile(latencies, 50), p99: percentile(latencies, 99), cpu, backend }
     }
 
     /// The median over rounds, of each figure by itself.
     pub(crate) fn median(rounds: &[Self]) -> Self {
         let over = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure));
-        Self { p50: over(|round| round.p50), p99: over(|round| round.p99), cpu: over(|round| round.cpu) }
+        Self {
+            p50: over(|round| round.p50),
+            p99: over(|round| round.p99),
+            cpu: over(|round| round.cpu),
+            backend: over(|round| round.backend),
+        }
     }
 
     /// This as a multiple of `other`.
     pub(crate) fn ratio(&self, other: &Self) -> Self {
-        Self { p50: self.p50 / other.p50, p99: self.p99 / other.p99, cpu: self.cpu / other.cpu }
+        Self {
+            p50: self.p50 / other.p50,
+            p99: self.p99 / other.p99,
+            cpu: self.cpu / other.cpu,
+            backend: self.backend / other.backend,
+        }
     }
 }
 

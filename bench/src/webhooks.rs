@@ -1,7 +1,7 @@
 //! Webhook events per second that one process of deliver-webhooks gets rid of, at one endpoint and at sixteen.
 
 use crate::http;
-use crate::lab::{Lab, WARM};
+use crate::lab::{Lab, Maker, WARM};
 use crate::stats::median;
 use serde::Serialize;
 
@@ -44,7 +44,7 @@ fn rate(lab: &Lab, receiver: &str, endpoints: u32) -> anyhow::Result<f64> {
     for statement in fill.split(';') {
         lab.run_sql(WARM, statement)?;
     }
-    let mut function = lab.start("deliver-webhooks", &lab.database(WARM)?)?;
+    let mut function = lab.start(Maker::Ours, "deliver-webhooks", &lab.database(WARM)?)?;
     let (_, answer) = function.invoke("{}")?; // which comes when nothing is left
     lab.run_sql(
         WARM,

@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) release: bool,
     /// A Postgres to use in place of a private cluster.
     pub(crate) database_url: Option<String>,
+    /// More settings for the private cluster, each `name=value`.
+    pub(crate) postgres_settings: Vec<String>,
     /// Enforce the size limits of Lambda and the gateway.
     pub(crate) aws_limits: bool,
     /// Stop idle functions, as Lambda freezes them.
@@ -59,6 +61,10 @@ impl Config {
             target: target_folder()?,
             release,
             database_url: env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()),
+            postgres_settings: variable("POSTGRES_SETTINGS", String::new())?
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
             aws_limits: switch("AWS_LIMITS", false)?,
             freeze: switch("FREEZE", true)?,
             pooler: switch("POOLER", false)?,

@@ -122,6 +122,7 @@ fn settings(config: &Config, port: u16, tls: Option<&Certificates>) -> Vec<Strin
         settings.push(format!("ssl_cert_file={}", tls.certificate.display()));
         settings.push(format!("ssl_key_file={}", tls.key.display()));
     }
+    settings.extend(config.postgres_settings.iter().cloned());
     settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
 }
 

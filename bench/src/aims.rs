@@ -1,0 +1,91 @@
+//! What a run shall reach, and what it didn't.
+
+use crate::plans::Plans;
+use crate::report::Measured;
+use crate::sends::COMPARED;
+use crate::stats::Sample;
+
+/// What init without the database may take, as a multiple of hello world's.
+pub(crate) const INIT_RATIO: f64 = 1.3;
+
+/// What a first answer may take after the process's start, in milliseconds.
+pub(crate) const FIRST_ANSWER: f64 = 30.0;
+
+/// What a request in the largest database may take, as a multiple of one in the smallest.
+pub(crate) const GROWTH: f64 = 1.5;
+
+/// How many plans of statements inside server-side functions there may be per request.
+pub(crate) const NESTED_PLANS: f64 = 0.01;
+
+/// What planning may take per request in all, in microseconds: the plan of a call, and no plan that reads tables.
+pub(crate) const PLANNING: f64 = 25.0;
+
+/// What a start may take as a multiple of the baseline's: no more, but for noise.
+const NO_WORSE: f64 = 1.1;
+
+/// Sends per second by [`COMPARED`] processes, as multiples of the baseline's and of pgbench's.
+const SENDS_TO_BASELINE: f64 = 2.0;
+const SENDS_TO_PREPARED: f64 = 0.8;
+
+/// A request's median and CPU time as multiples of those of bench/node.
+const P50_TO_NODE: f64 = 0.5;
+const CPU_TO_NODE: f64 = 0.25;
+
+/// What a backend may spend on a request, in microseconds, where pgbench's spends `prepared` on the statement.
+pub(crate) fn backend(prepared: &Sample) -> f64 {
+    f64::max(1.3 * prepared.backend, prepared.backend + 40.0)
+}
+
+/// The aims that were missed. What couldn't be measured, NaN, is; what wasn't, as without a baseline, isn't.
+pub(crate) fn missed(measured: &Measured) -> Vec<String> {
+    let mut missed = Vec::new();
+    let mut note = |met: bool, what: String, value: f64, aim: String| {
+        if !met {
+            missed.push(format!("{what}: {value:.2}, aim {aim}"));
+        }
+    };
+    let mut at_most = |what: String, value: f64, most: f64| note(value <= most, what, value, format!("{most:.4}"));
+    for warm in &measured.warm {
+        let route = warm.route;
+        if let (Some(extended), Some(aim)) = (&warm.extended, warm.aim) {
+            at_most(format!("{route}, p50 to that of pgbench extended"), extended.ratio.p50, aim);
+        }
+        if let Some(prepared) = &warm.prepared {
+            let most = backend(&prepared.sample);
+            at_most(format!("{route}, µs of Postgres' CPU"), warm.function.backend, most);
+        }
+        if let (Some(baseline), Some(aim)) = (&warm.baseline, warm.aim_to_baseline) {
+            at_most(format!("{route}, p50 to the baseline's"), baseline.ratio.p50, aim);
+        }
+        if let Some(node) = &warm.node {
+            at_most(format!("{route}, p50 to Node's"), node.ratio.p50, P50_TO_NODE);
+            at_most(format!("{route}, CPU to Node's"), node.ratio.cpu, CPU_TO_NODE);
+        }
+    }
+    for Plans { route, nested, planning, .. } in &measured.plans {
+        at_most(format!("{route}, nested plans per request"), *nested, NESTED_PLANS);
+        at_most(format!("{route}, µs of planning"), *planning, PLANNING);
+    }
+    for scale in &measured.scale {
+        at_most(format!("{}, largest to smallest", scale.what), scale.growth, GROWTH);
+    }
+    for cold in &measured.cold {
+        let function = cold.function;
+        at_most(format!("{function}, init to hello's"), cold.ratio, INIT_RATIO);
+        at_most(format!("{function}, ms to first answer"), cold.first_answer, FIRST_ANSWER);
+        if let Some(baseline) = &cold.baseline {
+            at_most(format!("{function}, init to the baseline's"), baseline.init_ratio, NO_WORSE);
+            let first_answer = baseline.first_answer_ratio;
+            at_most(format!("{function}, first answer to the baseline's"), first_answer, NO_WORSE);
+        }
+    }
+    let mut at_least = |what: String, value: f64, least: f64| note(value >= least, what, value, least.to_string());
+    for sends in measured.sends.iter().filter(|sends| sends.processes == COMPARED) {
+        let what = |whose| format!("sends per second by {COMPARED} processes to {whose}");
+        at_least(what("those of pgbench prepared"), sends.to_prepared, SENDS_TO_PREPARED);
+        if let Some(ratio) = sends.to_baseline {
+            at_least(what("the baseline's"), ratio, SENDS_TO_BASELINE);
+        }
+    }
+    missed
+}

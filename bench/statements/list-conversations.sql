@@ -1,0 +1,26 @@
+-- $1 key hash  $2 user_id  $3 kinds
+-- One short index scan for each kind, merged: the cost doesn't grow with the number of conversations.
+with tenant as (
+    select * from tinychat.tenant($1)
+),
+newest as (
+    select p.conversation_id, p.active_at
+    from tenant
+    cross join unnest($3) as wanted (kind)
+    cross join lateral (
+        select p.conversation_id, p.active_at
+        from tinychat.participants p
+        where p.tenant_id = tenant.id and p.user_id = $2 and p.kind = wanted.kind
+        order by p.active_at desc, p.conversation_id
+        limit 100
+    ) p
+    order by p.active_at desc, p.conversation_id
+    limit 100
+)
+select
+    tenant.verdict, c.id, tenant.id as tenant_id, c.kind, c.external_ref, c.participants, p.last_message, c.last_at
+from tenant
+left join newest on true
+left join tinychat.conversations c on c.id = newest.conversation_id and c.tenant_id = tenant.id
+left join lateral tinychat.preview(c.id) p on true
+order by newest.active_at desc, newest.conversation_id

@@ -1,0 +1,48 @@
+-- $1 key hash  $2 conversation  $3 id for a new row  $4 sender_id  $5 receiver_id  $6 body  $7 message_type
+-- $8 media_url  $9 reply_to  $10 client_message_id  $11 id for the event
+with found as (
+    select * from tinychat.conversation($1, $2)
+),
+-- The same message sent before: by an earlier request, or by the first try of this one. The planner knows the
+-- parameters, drops the side that can't hold, and is left with one index look-up.
+earlier as (
+    select m.*
+    from found
+    join tinychat.messages m
+        on m.conversation_id = found.id and m.conversation_id = $2
+        and (($10 is null and m.id = $3) or (m.sender_id = $4 and m.client_message_id = $10))
+),
+-- Senders take turns here: the row's lock and the clock in it make times unique and order them as they commit.
+ticked as (
+    update tinychat.conversations c
+    set last_at = greatest(tinychat.now_ms(), c.last_at + interval '1 ms')
+    from found
+    where c.id = found.id
+        and not exists (select from earlier)
+        and ($9 is null or exists (select from tinychat.messages m where m.conversation_id = found.id and m.id = $9))
+    returning c.id, c.last_at
+),
+sent as (
+    insert into tinychat.messages
+        (conversation_id, id, sender_id, receiver_id, body, message_type, media_url, reply_to, client_message_id,
+        created_at)
+    select id, $3, $4, $5, $6, $7, $8, $9, $10, last_at
+    from ticked
+    returning *
+),
+active as (
+    update tinychat.participants p
+    set active_at = ticked.last_at
+    from ticked
+    where p.conversation_id = ticked.id
+)
+-- A conversation that was found and no message: only a reply to nothing is left as the reason.
+select
+    case when found.verdict = 'ok' and m.id is null then 'reply_not_found' else found.verdict end as verdict,
+    found.tenant_id, m.*,
+    -- Another id than the new row's is that of an earlier message, whose event was written then.
+    tinychat.record_event(
+        found.tenant_id, case when m.id = $3 then $11 end, 'message.created', m.conversation_id, m.id
+    ) as deliveries
+from found
+left join (select * from sent union all select * from earlier) m on true
