@@ -5,8 +5,8 @@ use crate::routes::ROUTES;
 use crate::stats::median;
 use anyhow::Context;
 use serde::Serialize;
-use std::time::Duration;
 use std::thread;
+use std::time::Duration;
 
 const ROUNDS: usize = 48;
 

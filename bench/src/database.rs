@@ -41,8 +41,7 @@ pub(crate) async fn query(url: &str, sql: &str) -> anyhow::Result<Vec<Row>> {
 
 /// The address of the database `name` beside the one at `url`.
 pub(crate) fn url(url: &str, name: &str) -> anyhow::Result<String> {
-    let (server, query) =
-        url.split_once("/postgres?").context("an address that `local` sets")?;
+    let (server, query) = url.split_once("/postgres?").context("an address that `local` sets")?;
     Ok(format!("{server}/{name}?{query}"))
 }
 

@@ -29,7 +29,10 @@ pub(crate) struct Spread {
 
 /// Measures them in turns.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Noise> {
-    lab.run_sql(WARM, "create table public.floor as select 0 as n; grant select, update on public.floor to public")?;
+    lab.run_sql(
+        WARM,
+        "create table public.floor as select 0 as n; grant select, update on public.floor to public",
+    )?;
     let event = include_str!("../../events/get-config.json");
     let mut function = lab.start(Maker::Ours, "hello", NO_DATABASE)?;
     let mut again = || round(&mut function, std::iter::repeat(event.to_owned()), 200);

@@ -82,8 +82,7 @@ impl Pgbench {
         let all = warm_up + count;
         let transactions = (all + 1).to_string(); // the last one is a mark
         let log = self.folder.join("pgbench").display().to_string();
-        let counters =
-            [("n", first), ("warm", first + u64::from(warm_up)), ("last", first + u64::from(all))];
+        let counters = [("n", first), ("warm", first + u64::from(warm_up)), ("last", first + u64::from(all))];
         let options = ["-t", &transactions, "-l", "--log-prefix", &log];
         let (cpu, _) = self.execute(url, protocol, &script, &options, &counters)?;
         let latencies = self.read_log()?;
@@ -103,7 +102,8 @@ impl Pgbench {
     ) -> anyhow::Result<f64> {
         let (clients, time) = (clients.to_string(), time.as_secs().to_string());
         let options = ["-c", &clients, "-j", &clients, "-T", &time];
-        let (_, output) = self.execute(url, Protocol::Prepared, script, &options, &[("first", first), ("sent", 0)])?;
+        let (_, output) =
+            self.execute(url, Protocol::Prepared, script, &options, &[("first", first), ("sent", 0)])?;
         let rate = output.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
         Ok(rate.context("pgbench says no tps")?.parse()?)
     }

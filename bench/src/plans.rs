@@ -48,7 +48,8 @@ fn measure_route(lab: &Lab, route: &Route) -> anyhow::Result<Plans> {
         where query not like '%pg_stat_statements%'",
     )?;
     let row = counted.first().context("plans")?;
-    let per_request = |column: usize| anyhow::Ok(row.try_get::<_, f64>(column)? / f64::from(WARM_UP + REQUESTS));
+    let per_request =
+        |column: usize| anyhow::Ok(row.try_get::<_, f64>(column)? / f64::from(WARM_UP + REQUESTS));
     Ok(Plans {
         route: route.name,
         top_level: per_request(0)?,

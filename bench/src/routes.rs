@@ -20,7 +20,8 @@ const LARGE: Option<f64> = Some(0.7);
 
 const KEY: &str = "sha256(:key::bytea)";
 const IN: &str = ":conversation::uuid";
-const IN_ONE_OF_MANY: &str = "('c0000000-0000-4000-8000-' || lpad(to_hex(:conversation::bigint), 12, '0'))::uuid";
+const IN_ONE_OF_MANY: &str =
+    "('c0000000-0000-4000-8000-' || lpad(to_hex(:conversation::bigint), 12, '0'))::uuid";
 
 /// How many conversations sends per second go to: numbers 1 to this of fill.sql.
 pub(crate) const CONVERSATIONS: u32 = 16;
@@ -200,6 +201,8 @@ mod tests {
             let statement = route.statement().unwrap().unwrap_or_default();
             assert!(!statement.contains('$'), "{}: {statement}", route.name);
         }
+        let script = send_script().unwrap();
+        assert!(!script.contains('$') && !script.contains(IN), "{script}");
     }
 
     #[test]
