@@ -31,8 +31,8 @@ CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/co
 BROWSER := PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test --test-concurrency=1 tests/browser/*.test.mjs
 
 .PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test clean setup \
-	setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-pages setup-browser setup-schemathesis \
-	setup-deny setup-fuzz setup-sam
+	setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-pages setup-browser \
+	setup-schemathesis setup-deny setup-fuzz setup-sam
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -68,7 +68,7 @@ browser: setup-rust setup-postgres setup-pages setup-browser ## Tests the demo a
 	$(BROWSER)
 
 # Postgres counts plans only where the benchmark switches that on.
-bench: setup-rust setup-postgres setup-node ## Measures the release binaries, and those in BASELINE=…; writes target/bench/report.json
+bench: setup-rust setup-postgres setup-bench ## Measures the release binaries, and those in BASELINE=…; writes target/bench/report.json
 	cargo build --release -p hello
 	cargo build --release -p bench
 	POSTGRES_SETTINGS="shared_preload_libraries=pg_stat_statements pg_stat_statements.track=none \
@@ -124,7 +124,7 @@ clean: ## Removes what was built, installed and stored here
 	rm -rf .aws-sam .local .tools fuzz/artifacts fuzz/corpus fuzz/target
 	rm -rf bench/node/node_modules demo/node_modules tests/*/node_modules
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam ## Installs, or names, what is missing
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam ## Installs, or names, what is missing
 	@echo "All there."
 
 setup-rust:
@@ -138,8 +138,9 @@ setup-postgres:
 setup-pgbouncer:
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || scripts/install-packages pgbouncer
 
-setup-node: tests/realtime/node_modules/.package-lock.json tests/webhooks/node_modules/.package-lock.json \
-	bench/node/node_modules/.package-lock.json
+setup-node: tests/realtime/node_modules/.package-lock.json tests/webhooks/node_modules/.package-lock.json
+
+setup-bench: bench/node/node_modules/.package-lock.json
 
 setup-contract: tests/contract/node_modules/.package-lock.json
 
