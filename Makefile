@@ -95,8 +95,9 @@ lint: setup-rust setup-deny setup-sam setup-contract ## Checks format, lints, de
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	$(TOOLS)/sam validate --lint
-	$(TOOLS)/python scripts/transform-template
 	npm run -s lint --prefix tests/contract
+	$(TOOLS)/python scripts/check-template
+	$(TOOLS)/python scripts/check-template --self-test
 
 build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)

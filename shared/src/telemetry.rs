@@ -72,14 +72,15 @@ struct Line<'a> {
     duration: f64,
     database: f64,
     cold: u8,
+    failed: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
-    #[serde(rename = "_aws")]
+    #[serde(rename = "_aws", skip_serializing_if = "Value::is_null")]
     metrics: Value,
 }
 
-const METRICS: [(&str, &str); 3] =
-    [("duration", "Milliseconds"), ("database", "Milliseconds"), ("cold", "Count")];
+const METRICS: [(&str, &str); 4] =
+    [("duration", "Milliseconds"), ("database", "Milliseconds"), ("cold", "Count"), ("failed", "Count")];
 
 /// Writes the line of a request, and begins the next.
 pub(crate) fn answered(request: &Answered) {
@@ -97,14 +98,18 @@ pub(crate) fn answered(request: &Answered) {
         duration: milliseconds(request.duration),
         database: milliseconds(database),
         cold: cold.into(),
+        failed: u8::from(request.status >= 500),
         error: request.error.as_deref(),
         metrics: embedded(&["stack", "function"], &METRICS),
     });
 }
 
-/// What makes CloudWatch read metrics from a line, as its `_aws`: the names of the members that hold the dimensions, and
-/// those of the metrics, each with its unit.
+/// The member `_aws` of a line, from which CloudWatch reads metrics: the names of the members that hold the dimensions, and
+/// those of the metrics, each with its unit. It is null where `METRICS` is `false`, because each metric costs money every month.
 pub fn embedded(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
+    if !WHERE.metrics {
+        return Value::Null;
+    }
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let metrics: Vec<_> = metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
     json!({
@@ -116,11 +121,13 @@ pub fn embedded(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
 struct Where {
     stack: String,
     function: String,
+    metrics: bool,
 }
 
 static WHERE: LazyLock<Where> = LazyLock::new(|| Where {
     stack: config::optional("STACK").unwrap_or_else(|| "none".to_owned()),
     function: config::optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
+    metrics: config::optional("METRICS").is_none_or(|value| value != "false"),
 });
 
 fn write(line: &impl Serialize) {

@@ -41,6 +41,7 @@ async fn every_request_has_a_line_with_its_numbers() {
         "duration",
         "database",
         "cold",
+        "failed",
         "_aws",
     ];
     assert_keys(&line, &expected);

@@ -1,0 +1,18 @@
+//! What a browser may do with the API from a page of another origin. The preflight is among each route's own tests.
+
+use crate::support::{Chat, Request};
+
+#[tokio::test]
+async fn a_page_may_read_the_request_id_and_the_limits_of_every_answer() {
+    let chat = Chat::new().await;
+    for request in
+        [Request::get("/v1/config"), Request::get("/v1/config").without_key(), Request::get("/v1/nothing")]
+    {
+        let answer = chat.call(request).await;
+        let mut exposed: Vec<_> =
+            answer.header("access-control-expose-headers").split(',').map(str::trim).collect();
+        exposed.sort_unstable();
+        assert_eq!(exposed, ["apigw-requestid", "ratelimit", "ratelimit-policy", "retry-after"]);
+        assert!(!answer.header("apigw-requestid").is_empty());
+    }
+}
