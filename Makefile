@@ -5,7 +5,9 @@ SAM_CLI := 1.170.0
 CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.1
+CARGO_CYCLONEDX := 0.5.9
 SCHEMATHESIS := 4.32.5
+ZIZMOR := 1.32.0
 
 # What `make build` builds for: arm64 or x86_64.
 ARCHITECTURE := arm64
@@ -30,9 +32,9 @@ CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/co
 # In a folder of its own: the others leave the demo's people conversations that look like its own.
 BROWSER := PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test --test-concurrency=1 tests/browser/*.test.mjs
 
-.PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test clean setup \
-	setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-pages setup-browser \
-	setup-schemathesis setup-deny setup-fuzz setup-sam
+.PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test ship package sbom clean \
+	setup setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-pages setup-browser \
+	setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
@@ -89,7 +91,7 @@ soak: setup-rust setup-postgres ## Mixed traffic and faults, then a verdict (MIN
 	MINUTES=$(MINUTES) NO_BUILD=1 DATA_DIR=.local/soak API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 		cargo run -q --bin soak
 
-lint: setup-rust setup-deny setup-sam setup-contract ## Checks format, lints, dependencies, the template and docs/openapi.yaml
+lint: setup-rust setup-deny setup-sam setup-contract setup-zizmor ## Checks format, lints, dependencies, docs/openapi.yaml, the deployment and the pipeline
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy -q --workspace --all-targets -- -D warnings
@@ -98,16 +100,34 @@ lint: setup-rust setup-deny setup-sam setup-contract ## Checks format, lints, de
 	npm run -s lint --prefix tests/contract
 	$(TOOLS)/python scripts/check-template
 	$(TOOLS)/python scripts/check-template --self-test
+	.tools/zizmor/bin/zizmor --offline --quiet .github
 
 build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	scripts/check-glibc .aws-sam/build/*/bootstrap
 
-# The release is a hash of all that goes out, so that deploying the same again changes nothing.
-deploy: build ## Builds and deploys (ENV=dev, staging or prod)
-	$(TOOLS)/sam deploy --config-env $(ENV) --parameter-overrides file://deploy/$(ENV).yaml \
-		Architecture=$(ARCHITECTURE) \
+deploy: build ship ## Builds and deploys (ENV=dev, staging or prod)
+
+# Deploys what was built, as CloudFormation's role ROLE or as you. A pipeline has nobody to ask about the changes: its environments
+# have reviewers. The release is a hash of all that goes out, so that deploying the same again changes nothing.
+ship: setup-sam
+	$(TOOLS)/sam deploy --config-env $(ENV) $(if $(CI),--no-confirm-changeset) $(if $(ROLE),--role-arn $(ROLE)) \
+		--parameter-overrides file://deploy/$(ENV).yaml Architecture=$(ARCHITECTURE) \
 		Release=$$(cat .aws-sam/build/template.yaml .aws-sam/build/*/bootstrap deploy/$(ENV).yaml | sha256sum | cut -c -40)
+
+package: build ## Builds, and packs each function's zip into target/package
+	@mkdir -p target/package
+	@for folder in functions/*; do \
+		name=$${folder#*/}; built=$$(echo "-$$name" | sed -E 's/-(.)/\U\1/g')Function; \
+		python3 -m zipfile -c target/package/$$name-$(ARCHITECTURE).zip .aws-sam/build/$$built/bootstrap && echo $$name; \
+	done
+
+# One for each function; cargo-cyclonedx writes them beside the manifests.
+sbom: setup-rust setup-cyclonedx ## Writes what each function is made of, as CycloneDX, into target/package
+	@mkdir -p target/package
+	cargo cyclonedx -q --format json --target aarch64-unknown-linux-gnu
+	@for folder in functions/*; do mv $$folder/$${folder#*/}.cdx.json target/package/; done
+	@git ls-files --others --ignored --exclude='*.cdx.json' | grep -v '^target/' | xargs -r rm -f
 
 logs: setup-sam ## Follows the functions' logs (ENV=…)
 	$(TOOLS)/sam logs --config-env $(ENV) --tail
@@ -125,7 +145,7 @@ clean: ## Removes what was built, installed and stored here
 	rm -rf .aws-sam .local .tools fuzz/artifacts fuzz/corpus fuzz/target
 	rm -rf bench/node/node_modules demo/node_modules tests/*/node_modules
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam ## Installs, or names, what is missing
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor ## Installs, or names, what is missing
 	@echo "All there."
 
 setup-rust:
@@ -169,6 +189,20 @@ setup-schemathesis: .tools/schemathesis-$(SCHEMATHESIS)
 setup-deny:
 	@cargo deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' \
 		|| cargo install -q --locked cargo-deny@$(CARGO_DENY)
+
+setup-zizmor: .tools/zizmor-$(ZIZMOR)
+
+.tools/zizmor-$(ZIZMOR):
+	@python3 -c 'import ensurepip' 2>/dev/null || scripts/install-packages python3-venv
+	@echo "Installing zizmor into .tools/zizmor ..."
+	@python3 -m venv --clear .tools/zizmor
+	@.tools/zizmor/bin/pip install -q zizmor==$(ZIZMOR)
+	@touch $@
+
+# For a release alone, so that it is no part of `make setup`.
+setup-cyclonedx:
+	@cargo cyclonedx --version 2>/dev/null | grep -q ' $(CARGO_CYCLONEDX)$$' \
+		|| cargo install -q --locked cargo-cyclonedx@$(CARGO_CYCLONEDX)
 
 # libFuzzer is C++, and built with each target.
 setup-fuzz:
