@@ -108,11 +108,12 @@ build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE
 
 deploy: build ship ## Builds and deploys (ENV=dev, staging or prod)
 
-# Deploys what was built, as CloudFormation's role ROLE or as you. A pipeline has nobody to ask about the changes: its environments
-# have reviewers. The release is a hash of all that goes out, so that deploying the same again changes nothing.
+# Deploys what was built, as CloudFormation's role ROLE or as you; ROLL_OUT=AllAtOnce doesn't wait for a canary, this once. A pipeline
+# has nobody to ask about the changes: its environments have reviewers. The release is a hash of all that goes out, so that
+# deploying the same again changes nothing.
 ship: setup-sam
 	$(TOOLS)/sam deploy --config-env $(ENV) $(if $(CI),--no-confirm-changeset) $(if $(ROLE),--role-arn $(ROLE)) \
-		--parameter-overrides file://deploy/$(ENV).yaml Architecture=$(ARCHITECTURE) \
+		--parameter-overrides file://deploy/$(ENV).yaml Architecture=$(ARCHITECTURE) $(if $(ROLL_OUT),RollOut=$(ROLL_OUT)) \
 		Release=$$(cat .aws-sam/build/template.yaml .aws-sam/build/*/bootstrap deploy/$(ENV).yaml | sha256sum | cut -c -40)
 
 package: build ## Builds, and packs each function's zip into target/package
