@@ -6,6 +6,7 @@ CARGO_LAMBDA := 1.9.2
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.1
 CARGO_CYCLONEDX := 0.5.9
+CHECK_JSONSCHEMA := 0.39.0
 SCHEMATHESIS := 4.32.5
 ZIZMOR := 1.32.0
 
@@ -100,6 +101,8 @@ lint: setup-rust setup-deny setup-sam setup-contract setup-zizmor ## Checks form
 	npm run -s lint --prefix tests/contract
 	$(TOOLS)/python scripts/check-template
 	$(TOOLS)/python scripts/check-template --self-test
+	.tools/zizmor/bin/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.tools/zizmor/bin/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
 	.tools/zizmor/bin/zizmor --offline --quiet .github
 
 build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
@@ -128,7 +131,7 @@ sbom: setup-rust setup-cyclonedx ## Writes what each function is made of, as Cyc
 	@mkdir -p target/package
 	cargo cyclonedx -q --format json --target aarch64-unknown-linux-gnu
 	@for folder in functions/*; do mv $$folder/$${folder#*/}.cdx.json target/package/; done
-	@git ls-files --others --ignored --exclude='*.cdx.json' | grep -v '^target/' | xargs -r rm -f
+	@find . -name '*.cdx.json' -not -path './target/*' -delete
 
 logs: setup-sam ## Follows the functions' logs (ENV=…)
 	$(TOOLS)/sam logs --config-env $(ENV) --tail
@@ -191,13 +194,13 @@ setup-deny:
 	@cargo deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' \
 		|| cargo install -q --locked cargo-deny@$(CARGO_DENY)
 
-setup-zizmor: .tools/zizmor-$(ZIZMOR)
+setup-zizmor: .tools/zizmor-$(ZIZMOR)-check-jsonschema-$(CHECK_JSONSCHEMA)
 
-.tools/zizmor-$(ZIZMOR):
+.tools/zizmor-$(ZIZMOR)-check-jsonschema-$(CHECK_JSONSCHEMA):
 	@python3 -c 'import ensurepip' 2>/dev/null || scripts/install-packages python3-venv
-	@echo "Installing zizmor into .tools/zizmor ..."
+	@echo "Installing zizmor and check-jsonschema into .tools/zizmor ..."
 	@python3 -m venv --clear .tools/zizmor
-	@.tools/zizmor/bin/pip install -q zizmor==$(ZIZMOR)
+	@.tools/zizmor/bin/pip install -q zizmor==$(ZIZMOR) check-jsonschema==$(CHECK_JSONSCHEMA)
 	@touch $@
 
 # For a release alone, so that it is no part of `make setup`.

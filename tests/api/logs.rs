@@ -1,6 +1,8 @@
 //! What functions log: a line for each request, and nothing that is the caller's own.
 
-use crate::support::{Chat, Request, assert_keys, assert_time, setting};
+use crate::support::lambda::event;
+use crate::support::relay::{closed_port, database_url_at};
+use crate::support::{Chat, Function, Request, assert_keys, assert_time, setting};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -64,6 +66,29 @@ async fn the_numbers_are_metrics_to_cloudwatch() {
     );
     for metric in definition["Metrics"].as_array().unwrap() {
         assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+    }
+}
+
+#[tokio::test]
+async fn a_5xx_counts_as_failed_with_metrics_or_without() {
+    let url = database_url_at(closed_port().await);
+    for (metrics, expected) in [("true", true), ("false", false)] {
+        let path = Path::new(&setting("DATA_DIR")).join(format!("metrics-{metrics}.log"));
+        let logs = std::fs::File::create(&path).unwrap();
+        let changes = [("DATABASE_URL", url.as_str()), ("METRICS", metrics)];
+        let mut function = Function::start_logging("get-config", &changes, logs).await;
+        assert_eq!(function.call(event("get-config")).await.0, 500);
+        let request =
+            |line: &str| Some(serde_json::from_str(line).ok()?).filter(|line: &Value| line["status"] == 500);
+        let mut tries = 0..100;
+        let line = loop {
+            if let Some(line) = std::fs::read_to_string(&path).unwrap().lines().find_map(request) {
+                break line;
+            }
+            assert!(tries.next().is_some(), "get-config has logged no 500");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        assert_eq!((&line["failed"], line.get("_aws").is_some()), (&json!(1), expected), "{line}");
     }
 }
 

@@ -37,6 +37,11 @@ struct RuntimeApi {
 impl Function {
     /// Starts a function in the local cloud, with some of its settings changed.
     pub async fn start(name: &str, changes: &[(&str, &str)]) -> Self {
+        Self::start_logging(name, changes, Stdio::null()).await
+    }
+
+    /// Starts it with its logs going somewhere.
+    pub async fn start_logging(name: &str, changes: &[(&str, &str)], logs: impl Into<Stdio>) -> Self {
         let (events, next_events) = mpsc::channel(1);
         let (next_outcomes, outcomes) = mpsc::channel(1);
         let api = RuntimeApi { events: Mutex::new(next_events), outcomes: next_outcomes };
@@ -49,7 +54,7 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .envs(changes.iter().copied())
-            .stdout(Stdio::null())
+            .stdout(logs)
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
