@@ -1,5 +1,7 @@
 //! Settings from the environment. A missing one stops the function at start-up with a text that names it.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Deserialize;
 use std::env;
 
 /// The value of a setting that must be there; its absence ends the function's start-up.
@@ -23,12 +25,92 @@ pub fn realtime_private() -> Result<bool, lambda_http::Error> {
     }
 }
 
-/// The base address of the Supabase project (`SUPABASE_URL`), without a slash at its end.
+/// The base address of the Supabase project (`SUPABASE_URL`), without a slash at its end, and in lower case as far as
+/// that means the same: HTTP clients send the host so, and a signature covers it.
 pub fn supabase_url() -> Result<String, lambda_http::Error> {
-    Ok(required("SUPABASE_URL")?.trim_end_matches('/').to_owned())
+    let url = reqwest::Url::parse(&required("SUPABASE_URL")?).ok().filter(|url| url.has_host());
+    let url = url.ok_or("SUPABASE_URL must be an address such as https://abcdefghijkl.supabase.co")?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// The key that clients subscribe with (`SUPABASE_ANON_KEY`). One that opens everything must never reach them.
+pub fn supabase_anon_key() -> Result<String, lambda_http::Error> {
+    let key = required("SUPABASE_ANON_KEY")?;
+    match KeyKind::of(&key) {
+        KeyKind::Secret => {
+            Err("SUPABASE_ANON_KEY must be the project's public key (anon or sb_publishable_…): \
+            it is a secret one, and every client would get it"
+                .into())
+        }
+        KeyKind::Public | KeyKind::Unknown => Ok(key),
+    }
+}
+
+/// What a Supabase API key may do, as far as the key says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// What anyone may: `sb_publishable_…`, or a JWT of the role `anon`.
+    Public,
+    /// More than that: `sb_secret_…`, or a JWT of any other role, such as `service_role`.
+    Secret,
+    /// Not told by the key.
+    Unknown,
+}
+
+impl KeyKind {
+    /// Reads a key. A JWT's signature isn't looked at.
+    pub fn of(key: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Claims {
+            role: String,
+        }
+        let key = key.trim();
+        if key.starts_with("sb_publishable_") {
+            return Self::Public;
+        }
+        if key.starts_with("sb_secret_") {
+            return Self::Secret;
+        }
+        let payload = key.split('.').nth(1).unwrap_or_default().trim_end_matches('=');
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(payload).ok();
+        match claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok()) {
+            Some(claims) if claims.role == "anon" => Self::Public,
+            Some(_) => Self::Secret,
+            None => Self::Unknown,
+        }
+    }
 }
 
 /// The bucket that images are in (`STORAGE_BUCKET`, by default `chat`).
 pub fn storage_bucket() -> String {
     optional("STORAGE_BUCKET").unwrap_or_else(|| "chat".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A JWT with this payload and no signature.
+    fn jwt(payload: &str) -> String {
+        format!("eyJhbGciOiJIUzI1NiJ9.{}.x", BASE64_URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    #[test]
+    fn a_key_says_whether_it_is_public() {
+        for (key, kind) in [
+            ("sb_publishable_abc".to_owned(), KeyKind::Public),
+            (jwt(r#"{"iss":"supabase","role":"anon","exp":1983812996}"#), KeyKind::Public),
+            ("sb_secret_abc".to_owned(), KeyKind::Secret),
+            (" sb_secret_abc\n".to_owned(), KeyKind::Secret),
+            (jwt(r#"{"iss":"supabase","role":"service_role"}"#), KeyKind::Secret),
+            (jwt(r#"{"role":"service_role"}"#) + "=", KeyKind::Secret),
+            (jwt(r#"{"role":"supabase_admin"}"#), KeyKind::Secret),
+            (jwt(r#"{"iss":"supabase"}"#), KeyKind::Unknown),
+            (jwt("nonsense"), KeyKind::Unknown),
+            ("a.é.c".to_owned(), KeyKind::Unknown),
+            (String::new(), KeyKind::Unknown),
+        ] {
+            assert_eq!(KeyKind::of(&key), kind, "{key}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! GET /v1/config
 
-use crate::support::{Chat, Request, setting};
+use crate::support::{Chat, Function, Request, setting};
 use serde_json::json;
 
 fn request(_: &Chat) -> Request {
@@ -40,4 +40,21 @@ async fn a_second_key_of_the_tenant_opens_too_and_survives_the_first() {
     chat.revoke_key().await;
     chat.refuses(request(&chat), 401, "invalid api key").await;
     chat.call(request(&chat).with_key(&second)).await.ok();
+}
+
+#[tokio::test]
+async fn a_secret_key_in_place_of_the_public_one_stops_the_function_at_its_start() {
+    for key in [&setting("SUPABASE_SERVICE_ROLE_KEY"), "sb_secret_abc"] {
+        let error = Function::start_up_error("get-config", &[("SUPABASE_ANON_KEY", key)]).await;
+        assert!(error.contains("SUPABASE_ANON_KEY must be the project's public key"), "{error}");
+        assert!(!error.contains(key), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_stops_the_function_at_its_start() {
+    for url in ["abcdefghijkl.supabase.co", "data:,x", "http://"] {
+        let error = Function::start_up_error("get-config", &[("SUPABASE_URL", url)]).await;
+        assert!(error.contains("SUPABASE_URL must be an address"), "{error}");
+    }
 }

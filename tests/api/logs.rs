@@ -73,21 +73,10 @@ async fn the_numbers_are_metrics_to_cloudwatch() {
 async fn a_5xx_counts_as_failed_with_metrics_or_without() {
     let url = database_url_at(closed_port().await);
     for (metrics, expected) in [("true", true), ("false", false)] {
-        let path = Path::new(&setting("DATA_DIR")).join(format!("metrics-{metrics}.log"));
-        let logs = std::fs::File::create(&path).unwrap();
         let changes = [("DATABASE_URL", url.as_str()), ("METRICS", metrics)];
-        let mut function = Function::start_logging("get-config", &changes, logs).await;
+        let mut function = Function::start("get-config", &changes).await;
         assert_eq!(function.call(event("get-config")).await.0, 500);
-        let request =
-            |line: &str| Some(serde_json::from_str(line).ok()?).filter(|line: &Value| line["status"] == 500);
-        let mut tries = 0..100;
-        let line = loop {
-            if let Some(line) = std::fs::read_to_string(&path).unwrap().lines().find_map(request) {
-                break line;
-            }
-            assert!(tries.next().is_some(), "get-config has logged no 500");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+        let line: Value = serde_json::from_str(&function.log_line(r#""status":500"#).await).unwrap();
         assert_eq!((&line["failed"], line.get("_aws").is_some()), (&json!(1), expected), "{line}");
     }
 }

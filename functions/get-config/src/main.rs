@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let realtime = Realtime {
         supabase_url: config::supabase_url()?,
-        supabase_anon_key: config::required("SUPABASE_ANON_KEY")?,
+        supabase_anon_key: config::supabase_anon_key()?,
         channel_prefix: CHANNEL_PREFIX,
         private: config::realtime_private()?,
     };

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
@@ -26,6 +27,7 @@ pub struct Function {
     name: String,
     events: mpsc::Sender<Value>,
     outcomes: mpsc::Receiver<Outcome>,
+    lines: Lines<BufReader<ChildStdout>>,
     _process: Child,
 }
 
@@ -37,29 +39,38 @@ struct RuntimeApi {
 impl Function {
     /// Starts a function in the local cloud, with some of its settings changed.
     pub async fn start(name: &str, changes: &[(&str, &str)]) -> Self {
-        Self::start_logging(name, changes, Stdio::null()).await
-    }
-
-    /// Starts it with its logs going somewhere.
-    pub async fn start_logging(name: &str, changes: &[(&str, &str)], logs: impl Into<Stdio>) -> Self {
         let (events, next_events) = mpsc::channel(1);
         let (next_outcomes, outcomes) = mpsc::channel(1);
         let api = RuntimeApi { events: Mutex::new(next_events), outcomes: next_outcomes };
         let address = serve(api).await;
-        let process = Command::new(binary(name))
-            .env_clear()
-            .envs(settings())
-            .env("AWS_LAMBDA_RUNTIME_API", address)
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-            .envs(changes.iter().copied())
-            .stdout(logs)
+        let mut process = command(name, &address, changes)
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}; the local cloud builds it"));
-        Self { name: name.to_owned(), events, outcomes, _process: process }
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { name: name.to_owned(), events, outcomes, lines, _process: process }
+    }
+
+    /// What a function says of itself that ends at its start.
+    pub async fn start_up_error(name: &str, changes: &[(&str, &str)]) -> String {
+        let process = command(name, "127.0.0.1:1", changes).output();
+        let output = timeout(Duration::from_secs(15), process).await.expect("an end").unwrap();
+        assert!(!output.status.success(), "{name} started");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// The next line of the log that has this text in it.
+    pub async fn log_line(&mut self, text: &str) -> String {
+        let line = async {
+            loop {
+                let line = self.lines.next_line().await.unwrap().expect("more of a log");
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        };
+        timeout(Duration::from_secs(15), line).await.expect(text)
     }
 
     /// Hands over an event, and gives what the function makes of it.
@@ -77,6 +88,21 @@ impl Function {
             None => (200, answer), // as API Gateway sees it
         }
     }
+}
+
+/// A function's program with the local cloud's settings, some of them changed.
+fn command(name: &str, runtime_api: &str, changes: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary(name));
+    command
+        .env_clear()
+        .envs(settings())
+        .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
+        .env("AWS_LAMBDA_FUNCTION_NAME", name)
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .envs(changes.iter().copied())
+        .kill_on_drop(true);
+    command
 }
 
 /// A function's event in events/, which is about the demo data.
