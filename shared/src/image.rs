@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use bytes::Bytes;
 use futures_util::stream;
+use lambda_http::http::header::CONTENT_TYPE;
 use std::convert::Infallible;
 
 /// The largest upload: 10 MB, inclusive.
@@ -18,6 +19,28 @@ pub enum ImageType {
     Webp,
     Heic,
 }
+
+/// Other names under which clients declare the types on the list.
+const ALIASES: [(&str, ImageType); 6] = [
+    ("image/jpg", ImageType::Jpeg),
+    ("image/pjpeg", ImageType::Jpeg),
+    ("image/x-png", ImageType::Png),
+    ("image/heif", ImageType::Heic),
+    ("image/heic-sequence", ImageType::Heic),
+    ("image/heif-sequence", ImageType::Heic),
+];
+
+/// Declared types that say nothing about the file: HTTP clients send them for names that they don't know, and for none.
+/// An absent one means `text/plain` (RFC 7578).
+const GENERIC: [&str; 7] = [
+    "",
+    "application/octet-stream",
+    "binary/octet-stream",
+    "text/plain",
+    "image/*",
+    "*/*",
+    "multipart/form-data",
+];
 
 impl ImageType {
     const ALL: [Self; 5] = [Self::Jpeg, Self::Png, Self::Gif, Self::Webp, Self::Heic];
@@ -44,11 +67,12 @@ impl ImageType {
         }
     }
 
-    /// The type that a caller declares, as a content type with or without parameters.
+    /// The type that a caller declares, as a content type with or without parameters, or an alias of it.
     pub fn declared(content_type: &str) -> Result<Self> {
         let mime = without_parameters(content_type);
-        let found = Self::ALL.into_iter().find(|image| image.mime().eq_ignore_ascii_case(mime));
-        found.ok_or_else(|| Error::UnsupportedMime(mime.chars().take(255).collect()))
+        let names = Self::ALL.into_iter().map(|image| (image.mime(), image)).chain(ALIASES);
+        let found = names.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(mime));
+        found.map(|(_, image)| image).ok_or_else(|| Error::UnsupportedMime(mime.chars().take(255).collect()))
     }
 
     /// The type that the bytes are, by their signature. Nothing is decoded.
@@ -67,6 +91,11 @@ impl ImageType {
         };
         found.ok_or_else(|| Error::UnsupportedMime("application/octet-stream".into()))
     }
+}
+
+/// Whether a declared type leaves it to the bytes to say what the file is.
+fn is_generic(content_type: &str) -> bool {
+    GENERIC.iter().any(|generic| generic.eq_ignore_ascii_case(without_parameters(content_type)))
 }
 
 /// A content type without its parameters.
@@ -96,7 +125,11 @@ pub async fn from_multipart(content_type: &str, body: Bytes) -> Result<(ImageTyp
         if part.name() != Some("file") {
             continue;
         }
-        let declared = part.content_type().map_or_else(|| "text/plain".to_owned(), ToString::to_string);
+        // As it was sent: what is no content type at all is not allowed, either.
+        let declared = part
+            .headers()
+            .get(CONTENT_TYPE)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let bytes = part.bytes().await.map_err(malformed)?;
         if bytes.is_empty() {
             break;
@@ -104,7 +137,9 @@ pub async fn from_multipart(content_type: &str, body: Bytes) -> Result<(ImageTyp
         if bytes.len() as u64 > MAX_BYTES {
             return Err(Error::FileTooLarge);
         }
-        ImageType::declared(&declared)?;
+        if let Some(declared) = declared.as_deref().filter(|declared| !is_generic(declared)) {
+            ImageType::declared(declared)?;
+        }
         return Ok((ImageType::sniffed(&bytes)?, bytes));
     }
     Err(Error::invalid("file is required"))
@@ -158,8 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_type_may_have_parameters() {
+    fn a_declared_type_may_have_parameters_or_an_alias() {
         assert_eq!(ImageType::declared("Image/PNG; x=y").unwrap(), ImageType::Png);
+        assert_eq!(ImageType::declared("image/jpg").unwrap(), ImageType::Jpeg);
+        assert_eq!(ImageType::declared("image/heif").unwrap(), ImageType::Heic);
+        assert!(
+            ImageType::declared("application/octet-stream").is_err(),
+            "which a direct upload can't be of"
+        );
         assert_eq!(
             ImageType::declared("image/svg+xml").unwrap_err().to_string(),
             "unsupported mime: image/svg+xml"

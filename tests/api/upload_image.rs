@@ -1,6 +1,8 @@
-//! POST /v1/conversations/{id}/upload, with the file itself; `direct` is the same route with a JSON body.
+//! POST /v1/conversations/{id}/upload, with the file itself; `direct` is the same route with a JSON body,
+//! `storage` what Storage makes of it.
 
 mod direct;
+mod storage;
 
 use crate::support::{Chat, Request, assert_keys, aws_limits, setting};
 use reqwest::Method;
@@ -94,11 +96,36 @@ async fn the_type_is_what_the_bytes_are_whatever_was_declared() {
 #[tokio::test]
 async fn a_declared_type_that_is_not_allowed_answers_415() {
     let chat = Chat::new().await;
-    for mime in ["image/svg+xml", "image/avif", "text/html", "application/pdf", "application/octet-stream"] {
+    for mime in ["image/svg+xml", "image/avif", "text/html", "application/pdf", "nonsense"] {
         chat.refuses(file(&chat, mime, PNG), 415, &format!("unsupported mime: {mime}")).await;
     }
-    let undeclared = multipart(&chat, "name=\"file\"; filename=\"photo.png\"", PNG);
-    chat.refuses(undeclared, 415, "unsupported mime: text/plain").await;
+}
+
+/// Each was seen from a client: curl, Chromium on Linux, Python's requests, Android's and React Native's.
+#[tokio::test]
+async fn a_declared_type_that_is_generic_absent_or_an_alias_leaves_it_to_the_bytes() {
+    let chat = Chat::new().await;
+    let undeclared = |bytes| multipart(&chat, "name=\"file\"; filename=\"photo.png\"", bytes);
+    let nameless = |bytes| multipart(&chat, "name=\"file\"", bytes);
+    for declared in [
+        "application/octet-stream",
+        "binary/octet-stream",
+        "text/plain",
+        "text/plain; charset=utf-8",
+        "image/*",
+        "multipart/form-data",
+        "image/jpg",
+        "image/heif",
+        "",
+    ] {
+        let answer = chat.call(file(&chat, declared, WEBP)).await.ok();
+        serves(&chat, &answer, WEBP, "image/webp", "webp").await;
+        chat.refuses(file(&chat, declared, HTML), 415, "unsupported mime: application/octet-stream").await;
+    }
+    for request in [undeclared(HEIC), nameless(HEIC)] {
+        serves(&chat, &chat.call(request).await.ok(), HEIC, "image/heic", "heic").await;
+    }
+    chat.refuses(undeclared(HTML), 415, "unsupported mime: application/octet-stream").await;
 }
 
 #[tokio::test]

@@ -4,13 +4,15 @@ use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCa
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::{Client, Config};
 use bytes::Bytes;
+use reqwest::Response;
+use reqwest::redirect::Policy;
 use serde::Serialize;
 use shared::image::ImageType;
 use shared::model::Timestamp;
 use shared::{Error, Result, config, tls};
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a signed upload is good for.
 const VALID: Duration = Duration::from_mins(10);
@@ -19,6 +21,9 @@ const VALID: Duration = Duration::from_mins(10);
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How much of a refusal is read to find its code.
+const MAX_REFUSAL: usize = 4_096;
 
 pub struct Storage {
     /// Made by the first upload: it costs a cold start more than all else, and a refused request doesn't need it.
@@ -59,6 +64,7 @@ impl Storage {
             http: reqwest::Client::builder()
                 .tls_backend_preconfigured(tls::public()?)
                 .timeout(TIMEOUT)
+                .redirect(Policy::none()) // a PUT that becomes a GET elsewhere stores nothing
                 .build()?,
             public_url: format!("{url}/storage/v1/object/public/{bucket}"),
             bucket,
@@ -72,8 +78,12 @@ impl Storage {
 
     /// Signs the upload of one file. Needs no network.
     pub async fn sign(&self, path: &str, image: ImageType, bytes: u64) -> Result<SignedPut> {
-        let expiry = PresigningConfig::expires_in(VALID).map_err(|error| Error::Storage(error.into()))?;
-        let expires_at = (SystemTime::now() + VALID).into();
+        // A signature's time has whole seconds.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let start = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        let expiry = PresigningConfig::builder().start_time(start).expires_in(VALID).build();
+        let expiry = expiry.map_err(|error| Error::Storage(error.into()))?;
+        let expires_at = (start + VALID).into();
         let signed = self
             .s3
             .put_object()
@@ -100,9 +110,50 @@ impl Storage {
         for (name, value) in signed.headers {
             request = request.header(name, value);
         }
-        let sent = request.body(bytes).send().await.and_then(reqwest::Response::error_for_status);
-        // Without its URL, which carries the signature.
-        sent.map_err(|error| Error::Storage(error.without_url().into()))?;
-        Ok(())
+        // Errors are without their URL, which carries the signature.
+        let response = request.body(bytes).send().await;
+        let response = response.map_err(|error| Error::Storage(error.without_url().into()))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let code = s3_code(&refusal(response).await).unwrap_or("none").to_owned();
+        Err(Error::Storage(format!("a file was answered {status}, S3 error code {code}").into()))
+    }
+}
+
+/// The beginning of a refusal's body, as far as it comes.
+async fn refusal(mut response: Response) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() >= MAX_REFUSAL {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+/// The code in an S3 error, such as `SignatureDoesNotMatch`. It goes into the log, so nothing else may pass for one.
+fn s3_code(xml: &str) -> Option<&str> {
+    let (_, rest) = xml.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_code.then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_s3_error_says_its_code() {
+        let error =
+            |code| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>No.</Message></Error>");
+        assert_eq!(s3_code(&error("InvalidAccessKeyId")), Some("InvalidAccessKeyId"));
+        for no_code in ["", "a secret\n", &"x".repeat(65)] {
+            assert_eq!(s3_code(&error(no_code)), None, "{no_code}");
+        }
+        assert_eq!(s3_code("{\"message\":\"no\"}"), None);
     }
 }

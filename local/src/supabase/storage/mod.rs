@@ -9,10 +9,11 @@ pub(crate) use buckets::Buckets;
 use anyhow::anyhow;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::http::{self, Response, StatusCode, Uri};
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::{self, HeaderValue, Response, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json};
 use axum::routing::{any, get};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{DeleteObjectInput, GetObjectInput, HeadObjectInput, PutObjectInput};
@@ -27,6 +28,9 @@ use std::sync::Arc;
 /// first segment for the bucket and the rest for the key, and [`Rules`] put that right.
 const S3_BUCKET: &str = "storage";
 const S3_KEY_PREFIX: &str = "v1/s3/";
+
+/// Regions that Storage takes beside its own.
+const OTHER_REGIONS: [&str; 2] = ["us-east-1", "auto"];
 
 /// More than any bucket's limit, in bytes.
 const MAX_REQUEST: usize = 64 * 1024 * 1024;
@@ -79,24 +83,72 @@ impl Storage {
 }
 
 async fn s3(State(storage): State<Storage>, request: Request) -> Response<Body> {
-    answer(&storage.signed, request).await
+    let expired = request.uri().query().is_some_and(|query| has_expired(query, Utc::now()));
+    let response = answer(&storage.signed, request).await;
+    if expired { expired_token() } else { response }
+}
+
+/// Whether the time of a signed URL is up. The real Storage looks at that before the signature, too.
+fn has_expired(query: &str, now: DateTime<Utc>) -> bool {
+    let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let expiry = || {
+        let start = NaiveDateTime::parse_from_str(value("X-Amz-Date")?, "%Y%m%dT%H%M%SZ").ok()?;
+        let valid = TimeDelta::try_seconds(value("X-Amz-Expires")?.parse().ok()?)?;
+        start.and_utc().checked_add_signed(valid)
+    };
+    expiry().is_some_and(|expiry| expiry < now)
+}
+
+fn expired_token() -> Response<Body> {
+    let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+        <Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/xml")], xml).into_response()
 }
 
 async fn public_object(
     State(storage): State<Storage>,
     Path((bucket, path)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
     mut request: Request,
 ) -> Response<Body> {
     let target = Uri::try_from(format!("/{bucket}/{path}"));
     if let (true, Ok(target)) = (storage.buckets.is_public(&bucket), target) {
         *request.uri_mut() = target;
-        let response = answer(&storage.public, request).await;
+        let known = request.headers().get(header::IF_NONE_MATCH).cloned();
+        let mut response = answer(&storage.public, request).await;
+        let e_tag = response.headers().get(header::ETAG);
+        if response.status().is_success() && known.is_some() && known.as_ref() == e_tag {
+            return StatusCode::NOT_MODIFIED.into_response();
+        }
         if response.status().is_success() {
+            response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            if let Some(disposition) = query.as_deref().and_then(disposition) {
+                response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+            }
             return response;
+        }
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+            let error =
+                json!({ "statusCode": "416", "error": "invalid_range", "message": "invalid range provided" });
+            return (StatusCode::RANGE_NOT_SATISFIABLE, Json(error)).into_response();
         }
     }
     let error = json!({ "statusCode": "404", "error": "not_found", "message": "Object not found" });
     (StatusCode::BAD_REQUEST, Json(error)).into_response()
+}
+
+/// What `?download` and `?download=<name>` make of a file: one to be saved.
+fn disposition(query: &str) -> Option<HeaderValue> {
+    let name = query.split('&').find_map(|pair| match pair.split_once('=') {
+        Some(("download", name)) => Some(name),
+        None if pair == "download" => Some(""),
+        _ => None,
+    })?;
+    let text = match name {
+        "" => "attachment;".to_owned(),
+        name => format!("attachment; filename={name}; filename*=UTF-8''{name}"),
+    };
+    HeaderValue::try_from(text).ok()
 }
 
 async fn answer(service: &S3Service, request: Request) -> Response<Body> {
@@ -120,7 +172,9 @@ struct Rules {
 impl Rules {
     /// The real bucket and key.
     fn locate(&self, region: Option<&Region>, bucket: &str, key: &str) -> S3Result<(String, String)> {
-        if region.is_none_or(|region| region.as_str() != self.region) {
+        let known =
+            |region: &Region| region.as_str() == self.region || OTHER_REGIONS.contains(&region.as_str());
+        if !region.is_some_and(known) {
             return Err(s3_error!(AuthorizationHeaderMalformed, "the region is {}", self.region));
         }
         let path = key.strip_prefix(S3_KEY_PREFIX).filter(|_| bucket == S3_BUCKET);
@@ -164,5 +218,35 @@ impl S3Access for Rules {
         let input = &mut request.input;
         (input.bucket, input.key) = self.locate(request.region.as_ref(), &input.bucket, &input.key)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_url_expires_when_it_says() {
+        let now = "2026-01-15T10:10:00Z".parse().unwrap();
+        let query =
+            |date, expires| format!("X-Amz-Date={date}&X-Amz-Expires={expires}&X-Amz-SignedHeaders=host");
+        assert!(!has_expired(&query("20260115T100000Z", "600"), now));
+        assert!(has_expired(&query("20260115T100000Z", "599"), now));
+        for other in [query("20260115T100000Z", "soon"), query("yesterday", "1"), "x-id=PutObject".to_owned()]
+        {
+            assert!(!has_expired(&other, now), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_download_has_the_name_that_was_asked_for() {
+        let shown = |query| disposition(query).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(shown("download").as_deref(), Some("attachment;"));
+        assert_eq!(shown("t=1&download=").as_deref(), Some("attachment;"));
+        assert_eq!(
+            shown("download=a%20b.png").as_deref(),
+            Some("attachment; filename=a%20b.png; filename*=UTF-8''a%20b.png")
+        );
+        assert_eq!(shown("downloads=1"), None);
     }
 }
