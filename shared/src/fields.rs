@@ -1,8 +1,11 @@
 //! Input, parsed: what a handler holds has been checked, and what couldn't be is a 400 that names the field.
 
 use crate::{Error, Result};
-use postgres_types::ToSql;
+use postgres_types::{Json, ToSql};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 /// An id, a name, an email address or an external reference.
@@ -12,7 +15,11 @@ pub type Name = Text<255>;
 pub type MessageBody = Text<10_000>;
 
 /// The fields of a JSON body or a query string, taken out one by one; what is left over is ignored.
-pub struct Fields(Map<String, Value>);
+pub struct Fields<'a> {
+    values: Map<String, Value>,
+    /// The JSON body that the values are from, for what must be kept as it was written.
+    json: &'a [u8],
+}
 
 /// A type that a field can be parsed into.
 pub trait Field: Sized {
@@ -20,10 +27,11 @@ pub trait Field: Sized {
     fn parse(name: &str, value: Value) -> Result<Self>;
 }
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Parses a JSON object.
-    pub fn from_json(body: &[u8]) -> Result<Self> {
-        serde_json::from_slice(body).map(Self).map_err(|_| Error::invalid("invalid json"))
+    pub fn from_json(json: &'a [u8]) -> Result<Self> {
+        let values = serde_json::from_slice(json).map_err(|_| Error::invalid("invalid json"))?;
+        Ok(Self { values, json })
     }
 
     /// A field that must be there and must not be empty.
@@ -44,19 +52,36 @@ impl Fields {
         self.take(name).filter(|value| value != "").map(|value| T::parse(name, value)).transpose()
     }
 
+    /// A JSON object that may be missing or null, with its numbers as they were written.
+    pub fn optional_object<const MAX: usize>(&mut self, name: &'static str) -> Result<Option<Object<MAX>>> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(_)) => {
+                let written: BTreeMap<Cow<str>, &RawValue> = parse(self.json)?;
+                written.get(name).map(|json| Object::parse(name, json)).transpose()
+            }
+            Some(_) => Err(Error::invalid(format!("{name} must be an object"))),
+        }
+    }
+
     fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+        self.values.remove(name).filter(|value| !value.is_null())
     }
 }
 
+/// Parses what has been parsed before, as another type.
+fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(json).map_err(|_| Error::invalid("invalid json"))
+}
+
 /// A query string's parameters; of one that is repeated, the first counts.
-impl<S: Into<String>> FromIterator<(S, S)> for Fields {
+impl<S: Into<String>> FromIterator<(S, S)> for Fields<'_> {
     fn from_iter<I: IntoIterator<Item = (S, S)>>(query: I) -> Self {
         let mut fields = Map::new();
         for (name, value) in query {
             fields.entry(name).or_insert_with(|| Value::String(value.into()));
         }
-        Self(fields)
+        Self { values: fields, json: &[] }
     }
 }
 
@@ -122,32 +147,89 @@ impl<const COUNT: usize, const MAX: usize> Field for TextList<COUNT, MAX> {
     }
 }
 
-/// A JSON object of at most `MAX` bytes, kept as it is.
+/// A JSON object of at most `MAX` bytes, without white space and with its numbers written out, as Postgres writes them:
+/// `1e3` counts as `1000`. It is kept as text, because a number may have more digits than any type of ours.
 #[derive(Debug, ToSql)]
 #[postgres(transparent)]
-pub struct Object<const MAX: usize>(Value);
+pub struct Object<const MAX: usize>(Json<Box<RawValue>>);
 
-impl<const MAX: usize> Field for Object<MAX> {
-    fn parse(name: &str, value: Value) -> Result<Self> {
-        let json = value.to_string();
-        if !value.is_object() {
-            Err(Error::invalid(format!("{name} must be an object")))
-        } else if holds_nul(&value) {
+impl<const MAX: usize> Object<MAX> {
+    fn parse(name: &str, json: &RawValue) -> Result<Self> {
+        let too_long = || Error::invalid(format!("{name} is too long"));
+        // Each level of nesting is read again. More than this is white space.
+        if json.get().len() > 16 * MAX {
+            return Err(too_long());
+        }
+        let mut text = Compact::default();
+        text.push(json)?;
+        if text.holds_nul {
             Err(Error::invalid(format!("{name} must not contain NUL")))
-        } else if json.len() > MAX {
-            Err(Error::invalid(format!("{name} is too long")))
+        } else if text.json.len().saturating_add(text.zeros) > MAX {
+            Err(too_long())
         } else {
-            Ok(Self(value))
+            let json = RawValue::from_string(text.json).map_err(|_| Error::invalid("invalid json"))?;
+            Ok(Self(Json(json)))
         }
     }
 }
 
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+/// JSON being written without white space, every number as it came.
+#[derive(Default)]
+struct Compact {
+    json: String,
+    /// The zeros that numbers' exponents stand for.
+    zeros: usize,
+    holds_nul: bool,
+}
+
+impl Compact {
+    fn push(&mut self, value: &RawValue) -> Result<()> {
+        let text = value.get();
+        match text.as_bytes().first() {
+            Some(b'{') => {
+                let fields: BTreeMap<Cow<str>, &RawValue> = parse(text.as_bytes())?;
+                let mut separator = '{';
+                for (name, value) in fields {
+                    self.json.push(separator);
+                    self.push_text(&name);
+                    self.json.push(':');
+                    self.push(value)?;
+                    separator = ',';
+                }
+                self.json.push_str(if separator == '{' { "{}" } else { "}" });
+            }
+            Some(b'[') => {
+                let values: Vec<&RawValue> = parse(text.as_bytes())?;
+                let mut separator = '[';
+                for value in values {
+                    self.json.push(separator);
+                    self.push(value)?;
+                    separator = ',';
+                }
+                self.json.push_str(if separator == '[' { "[]" } else { "]" });
+            }
+            Some(b'"') => self.push_text(&parse::<Cow<str>>(text.as_bytes())?),
+            _ => {
+                self.json.push_str(text);
+                self.zeros = self.zeros.saturating_add(zeros(text));
+            }
+        }
+        Ok(())
+    }
+
+    fn push_text(&mut self, text: &str) {
+        self.holds_nul |= text.contains('\0');
+        self.json.push_str(&Value::from(text).to_string());
+    }
+}
+
+/// How many zeros a number's exponent stands for, at most; 0 for what is no number with an exponent.
+fn zeros(literal: &str) -> usize {
+    match literal.split_once(['e', 'E']) {
+        Some((digits, exponent)) if digits.ends_with(|last: char| last.is_ascii_digit()) => {
+            exponent.trim_start_matches(['+', '-']).parse().unwrap_or(usize::MAX)
+        }
+        _ => 0,
     }
 }
 
@@ -225,8 +307,14 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn body(value: &Value) -> Fields {
-        Fields::from_json(value.to_string().as_bytes()).unwrap()
+    fn body(value: &Value) -> Fields<'static> {
+        Fields::from_json(value.to_string().leak().as_bytes()).unwrap()
+    }
+
+    /// The text that is stored for the object at `f` of a JSON body.
+    fn object<const MAX: usize>(json: &str) -> Result<String, String> {
+        let object = Fields::from_json(json.as_bytes()).and_then(|mut body| body.optional_object::<MAX>("f"));
+        object.map(|object| object.unwrap().0.0.get().to_owned()).map_err(|error| error.to_string())
     }
 
     fn message<T>(result: Result<T>) -> String {
@@ -294,11 +382,29 @@ mod tests {
 
     #[test]
     fn an_object_holds_no_nul_at_any_depth() {
-        let parse = |value| message(body(&json!({ "f": value })).required::<Object<20>>("f"));
+        let parse = |value: Value| object::<20>(&json!({ "f": value }).to_string()).unwrap_err();
         assert_eq!(parse(json!([1])), "f must be an object");
+        assert_eq!(parse(json!("{}")), "f must be an object");
         assert_eq!(parse(json!({ "a": [{ "b": "\0" }] })), "f must not contain NUL");
         assert_eq!(parse(json!({ "\0": 1 })), "f must not contain NUL");
         assert_eq!(parse(json!({ "a": "x".repeat(20) })), "f is too long");
+        for absent in [json!({}), json!({ "f": null })] {
+            assert!(body(&absent).optional_object::<20>("f").unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn an_object_is_measured_without_white_space_and_with_its_numbers_written_out() {
+        let too_long = Err("f is too long".to_owned());
+        let spacious = "{\"f\": { \"a\" : \"\\u00e9\" ,\n\"b\":{}, \"b\":[] } }";
+        assert_eq!(object::<17>(spacious), Ok("{\"a\":\"é\",\"b\":[]}".to_owned()));
+        assert_eq!(object::<16>(spacious), too_long);
+        assert_eq!(object::<10>("{\"f\":{\"a\":true}}"), Ok("{\"a\":true}".to_owned()));
+        assert_eq!(object::<312>("{\"f\":{\"a\":1E+300}}"), Ok("{\"a\":1E+300}".to_owned()));
+        assert_eq!(object::<311>("{\"f\":{\"a\":1E+300}}"), too_long);
+        for number in ["1e300", "-1.5E-300", "1e-99999999999999999999999", "0.0e300"] {
+            assert_eq!(object::<300>(&format!("{{\"f\":{{\"a\":{number}}}}}")), too_long);
+        }
     }
 
     #[test]
@@ -328,6 +434,23 @@ mod tests {
         assert_eq!(&*query.required::<Name>("a").unwrap(), "1");
     }
 
+    /// Any JSON without NUL.
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[^\0]{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 60, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::btree_map("[^\0]{0,9}", inner, 0..5)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
     proptest! {
         #[test]
         fn every_string_in_bounds_is_kept_as_it_is(text in "[^\0]{1,255}") {
@@ -335,8 +458,21 @@ mod tests {
         }
 
         #[test]
+        fn every_number_is_kept_as_it_was_written(number in "-?(0|[1-9][0-9]{0,60})([.][0-9]{1,60})?([eE][+-]?[0-9]{1,2})?") {
+            let json = format!("{{\"a\":[{number},{{\"b\":{number}}}]}}");
+            prop_assert_eq!(object::<1024>(&format!("{{ \"f\" : {json} }}")), Ok(json));
+        }
+
+        #[test]
+        fn an_object_is_kept_as_it_is(value in json_value()) {
+            let text = object::<1_000_000>(&format!("{{\"f\":{{\"a\":{value:#}}}}}")).unwrap();
+            prop_assert_eq!(text, json!({ "a": value }).to_string());
+        }
+
+        #[test]
         fn no_bytes_make_the_parser_panic(bytes: Vec<u8>) {
             if let Ok(mut fields) = Fields::from_json(&bytes) {
+                let _ = fields.optional_object::<20>("f");
                 let _ = fields.optional::<MediaUrl>("f");
             }
         }

@@ -97,12 +97,12 @@ impl Request {
     }
 
     /// The query string's parameters.
-    pub fn query(&self) -> Fields {
+    pub fn query(&self) -> Fields<'_> {
         form_urlencoded::parse(self.query.as_bytes()).collect()
     }
 
     /// The fields of the JSON object in the body, whatever content type it claims.
-    pub fn json(&self) -> Result<Fields> {
+    pub fn json(&self) -> Result<Fields<'_>> {
         Fields::from_json(&self.body)
     }
 

@@ -3,9 +3,10 @@
 use crate::fields::Field;
 use crate::{Error, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
-use postgres_types::{FromSql, ToSql};
+use postgres_types::{FromSql, Json, ToSql};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::time::SystemTime;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -251,7 +252,8 @@ pub struct User {
     pub email: Option<String>,
     pub role: String,
     pub fcm_tokens: Vec<String>,
-    pub notification_prefs: Value,
+    /// As Postgres writes it: numbers keep all their digits.
+    pub notification_prefs: Box<RawValue>,
     pub last_seen_at: Timestamp,
 }
 
@@ -267,7 +269,7 @@ impl TryFrom<&Row> for User {
             email: row.try_get("email")?,
             role: row.try_get("role")?,
             fcm_tokens: row.try_get("fcm_tokens")?,
-            notification_prefs: row.try_get("notification_prefs")?,
+            notification_prefs: row.try_get::<_, Json<_>>("notification_prefs")?.0,
             last_seen_at: row.try_get("last_seen_at")?,
         })
     }

@@ -160,6 +160,45 @@ async fn numbers_in_notification_prefs_come_back_exactly() {
     let chat = Chat::new().await;
     let prefs = json!({ "most": f64::MAX, "least": f64::MIN_POSITIVE, "third": 1.0 / 3.0, "whole": u64::MAX, "no": -1 });
     assert_eq!(upsert(&chat, json!({ "notification_prefs": prefs })).await["notification_prefs"], prefs);
+    for (sent, back) in [
+        ("18446744073709551617", "18446744073709551617"),
+        ("-123456789012345678901234567890", "-123456789012345678901234567890"),
+        ("0.1234567890123456789012345678901234567890", "0.1234567890123456789012345678901234567890"),
+        ("1.10", "1.10"),
+        ("12345678901234567890e2", "1234567890123456789000"),
+        ("1E-20", "0.00000000000000000001"),
+        ("1e-400", &format!("0.{}1", "0".repeat(399))),
+        ("-0", "0"),
+        ("-0.0", "0.0"),
+    ] {
+        assert_eq!(
+            prefs_as_text(&chat, &format!("{{ \"n\" : {sent} }}")).await,
+            format!("{{\"n\": {back}}}")
+        );
+    }
+}
+
+#[tokio::test]
+async fn digits_of_any_number_in_notification_prefs_come_back_exactly() {
+    let chat = Chat::new().await;
+    let digits: String =
+        (0..300).map(|place| char::from(b'1' + (place * place + place / 7) as u8 % 9)).collect();
+    let numbers = (1..300).step_by(19).flat_map(|length| {
+        let (whole, fraction) = (&digits[..length], &digits[300 - length..]);
+        [whole.to_owned(), format!("-{whole}"), format!("0.{fraction}"), format!("{whole}.{fraction}")]
+    });
+    let prefs = format!("{{\"n\": [{}]}}", numbers.collect::<Vec<_>>().join(", "));
+    assert_eq!(prefs_as_text(&chat, &prefs).await, prefs);
+}
+
+/// Stores notification_prefs, and gives them as the answer's text has them.
+async fn prefs_as_text(chat: &Chat, prefs: &str) -> String {
+    let body = format!("{{\"user_id\": \"ada\", \"notification_prefs\": {prefs}}}");
+    let answer = chat.call(request(chat).body("application/json", body)).await;
+    answer.ok();
+    let text = String::from_utf8(answer.body).unwrap();
+    let (_, rest) = text.split_once("\"notification_prefs\":").unwrap();
+    rest.split_once(",\"last_seen_at\"").unwrap().0.to_owned()
 }
 
 #[tokio::test]
@@ -179,4 +218,9 @@ async fn notification_prefs_are_an_object_of_at_most_16_kib() {
         (json!({ "\u{0}": 1 }), nul),
     ];
     refuses_values(request, "notification_prefs", &values).await;
+    for number in ["1e-16384", "-1.5E-99999999999999999999", "0e9999999999"] {
+        let body = format!("{{\"user_id\": \"ada\", \"notification_prefs\": {{\"n\": {number}}}}}");
+        let request = request(&chat).body("application/json", body);
+        chat.refuses(request, 400, "notification_prefs is too long").await;
+    }
 }

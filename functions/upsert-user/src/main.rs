@@ -35,7 +35,7 @@ impl Input {
             email: body.optional_text("email")?,
             role: body.optional("role")?,
             fcm_tokens: body.optional("fcm_tokens")?,
-            notification_prefs: body.optional("notification_prefs")?,
+            notification_prefs: body.optional_object("notification_prefs")?,
         })
     }
 }
