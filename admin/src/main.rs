@@ -4,6 +4,7 @@ mod database;
 mod doctor;
 mod keys;
 mod output;
+mod role;
 mod tenants;
 mod usage;
 mod webhooks;
@@ -46,7 +47,10 @@ enum Command {
     /// Registers webhook endpoints, shows and replays what was sent there
     #[command(subcommand)]
     Webhooks(webhooks::Command),
-    /// Tries every setting and dependency, and says what to mend
+    /// Makes and drops database roles for functions to log in as, to change a password without an outage
+    #[command(subcommand)]
+    Role(role::Command),
+    /// Tries every setting and dependency, and says what is wrong
     Doctor,
     /// Prints a shell's completions
     Completions {
@@ -74,6 +78,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, &Database::connect().await?, output).await,
         Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
         Command::Webhooks(command) => webhooks::run(command, &Database::connect().await?, output).await,
+        Command::Role(command) => role::run(command, &mut Database::connect().await?, output).await,
         Command::Doctor => doctor::run(output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinychat", &mut std::io::stdout());

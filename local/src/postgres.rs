@@ -15,8 +15,10 @@ use tokio_postgres::{Client, NoTls};
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A laptop's one user and the docker networks are trusted, as with Supabase's own local stack; nothing else can
-/// reach the port, for it is bound to the loopback address unless HOST says otherwise.
+/// reach the port, for it is bound to the loopback address unless HOST says otherwise. Members of `password_required`,
+/// which tests make, aren't.
 const HOST_BASED_AUTHENTICATION: &str = "\
+host all +password_required all scram-sha-256
 host all all 127.0.0.0/8 trust
 host all all ::1/128 trust
 host all all 10.0.0.0/8 trust

@@ -129,10 +129,14 @@ impl Db {
 
 /// Where Postgres is and how it is trusted, from `DATABASE_URL` and `DATABASE_CA_CERT`.
 pub fn settings() -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
-    let config = parse_url(&config::required("DATABASE_URL")?)
-        .map_err(|error| format!("mend DATABASE_URL: {error}"))?;
-    let tls = match config::optional("DATABASE_CA_CERT") {
-        Some(pem) => tls::private(&pem).map_err(|error| format!("mend DATABASE_CA_CERT: {error}"))?,
+    settings_for(&config::required("DATABASE_URL")?, config::optional("DATABASE_CA_CERT").as_deref())
+}
+
+/// The same for values that come from elsewhere.
+pub fn settings_for(url: &str, ca: Option<&str>) -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
+    let config = parse_url(url).map_err(|error| format!("mend DATABASE_URL: {error}"))?;
+    let tls = match ca {
+        Some(pem) => tls::private(pem).map_err(|error| format!("mend DATABASE_CA_CERT: {error}"))?,
         None => tls::public()?,
     };
     Ok((config, MakeRustlsConnect::new(tls)))

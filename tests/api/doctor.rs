@@ -1,6 +1,7 @@
 //! `tinychat doctor`: well in the local cloud, and otherwise to the point.
 
 use crate::support::command_line::run_with;
+use crate::support::{Chat, setting};
 use serde_json::{Value, json};
 
 /// The exit code, and the findings by check.
@@ -13,12 +14,21 @@ async fn doctor(changes: &[(&str, &str)]) -> (i32, Value) {
 }
 
 #[tokio::test]
-async fn all_is_well_in_the_local_cloud() {
+async fn all_is_well_in_the_local_cloud_and_not_with_a_role_that_lacks_settings() {
     for change in [("REALTIME_PRIVATE", "false"), ("REALTIME_PRIVATE", "true")] {
         let (code, findings) = doctor(&[change]).await;
         assert_eq!(code, 0, "{findings:#}");
         assert_eq!(findings.as_object().unwrap().len(), 7);
     }
+    // In the same test, because roles are for all databases.
+    let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+    let chat = Chat::without_messages().await;
+    chat.db.batch_execute(&format!("create role {name} login in role tinychat_functions")).await.unwrap();
+    let (code, findings) = doctor(&[]).await;
+    chat.db.batch_execute(&format!("drop role {name}")).await.unwrap();
+    let finding = &findings["functions' role"];
+    assert_eq!((code, &finding["well"]), (1, &json!("no")), "{findings:#}");
+    assert!(finding["seen"].as_str().unwrap().contains(&name), "{findings:#}");
 }
 
 #[tokio::test]
@@ -26,6 +36,15 @@ async fn what_is_wrong_is_named_and_the_rest_is_still_looked_at() {
     for (name, value, unwell, advice) in [
         ("SUPABASE_ANON_KEY", "wrong", "realtime", "SUPABASE_ANON_KEY"),
         ("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_wrong", "realtime", "SUPABASE_SERVICE_ROLE_KEY"),
+        ("SUPABASE_ANON_KEY", &setting("SUPABASE_SERVICE_ROLE_KEY"), "settings", "SUPABASE_ANON_KEY must be"),
+        ("SUPABASE_ANON_KEY", "sb_secret_wrong", "settings", "SUPABASE_ANON_KEY must be"),
+        (
+            "SUPABASE_SERVICE_ROLE_KEY",
+            &setting("SUPABASE_ANON_KEY"),
+            "settings",
+            "SUPABASE_SERVICE_ROLE_KEY must be",
+        ),
+        ("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_x", "settings", "SUPABASE_SERVICE_ROLE_KEY must be"),
         ("STORAGE_SECRET_ACCESS_KEY", "wrong", "storage", "STORAGE_SECRET_ACCESS_KEY"),
         ("STORAGE_BUCKET", "nowhere", "storage", "nowhere"),
         ("STORAGE_REGION", "", "storage", "STORAGE_REGION"),

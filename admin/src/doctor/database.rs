@@ -28,17 +28,6 @@ pub async fn schema() -> anyhow::Result<String> {
     Ok("up to date".to_owned())
 }
 
-pub async fn role() -> anyhow::Result<String> {
-    let rows = Database::connect()
-        .await?
-        .rows("select rolcanlogin from pg_roles where rolname = 'tinychat_functions'", &[])
-        .await?;
-    let row = rows.first().context("run `tinychat migrate`: there is no role tinychat_functions")?;
-    let may_log_in: bool = row.try_get(0)?;
-    ensure!(may_log_in, "alter role tinychat_functions login password '…'");
-    Ok("tinychat_functions may log in".to_owned())
-}
-
 /// Every endpoint's secrets must be fit to sign with.
 pub async fn webhook_secrets() -> anyhow::Result<String> {
     let sql = "select id, array_remove(array[secret, previous_secret], null) as secrets

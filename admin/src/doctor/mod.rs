@@ -1,12 +1,13 @@
-//! `tinychat doctor`: tries every setting and dependency from where it runs, and says what to mend.
+//! `tinychat doctor`: tries every setting and dependency from where it runs, or what is deployed, and says what is wrong.
 
 mod database;
 mod realtime;
 mod storage;
 
 use crate::output::{Failure, Output};
+use crate::role;
 use serde::Serialize;
-use shared::config;
+use shared::config::{self, KeyKind};
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tabled::Tabled;
@@ -30,8 +31,14 @@ struct Finding {
     check: &'static str,
     well: &'static str,
     milliseconds: u128,
-    /// What was seen, or what to mend.
+    /// What was seen, or what is wrong.
     seen: String,
+}
+
+impl Finding {
+    fn is_unwell(&self) -> bool {
+        self.well == "no"
+    }
 }
 
 pub async fn run(output: &Output) -> anyhow::Result<()> {
@@ -39,13 +46,13 @@ pub async fn run(output: &Output) -> anyhow::Result<()> {
         check("settings", async { settings() }).await,
         check("database", database::connection()).await,
         check("schema", database::schema()).await,
-        check("functions' role", database::role()).await,
+        check("functions' role", role::examine()).await,
         check("webhook secrets", database::webhook_secrets()).await,
         check("realtime", Box::pin(realtime::round_trip())).await,
         check("storage", Box::pin(storage::round_trip())).await,
     ];
     output.list(&findings)?;
-    if findings.iter().any(|finding| finding.well == "no") {
+    if findings.iter().any(Finding::is_unwell) {
         return Err(Failure::Unwell.into());
     }
     Ok(())
@@ -65,6 +72,11 @@ async fn check(check: &'static str, examination: impl Future<Output = anyhow::Re
 fn settings() -> anyhow::Result<String> {
     let missing: Vec<_> = SETTINGS.into_iter().filter(|name| config::optional(name).is_none()).collect();
     anyhow::ensure!(missing.is_empty(), "set {}", missing.join(", "));
+    config::supabase_anon_key().map_err(|error| anyhow::anyhow!(error))?;
+    anyhow::ensure!(
+        KeyKind::of(&required("SUPABASE_SERVICE_ROLE_KEY")?) != KeyKind::Public,
+        "SUPABASE_SERVICE_ROLE_KEY must be the project's secret key (service_role or sb_secret_…): it is the public one"
+    );
     Ok(format!("all {} are set", SETTINGS.len()))
 }
 
