@@ -51,7 +51,7 @@ enum Command {
     #[command(subcommand)]
     Role(role::Command),
     /// Tries every setting and dependency, and says what is wrong
-    Doctor,
+    Doctor(doctor::Doctor),
     /// Prints a shell's completions
     Completions {
         /// The shell they are for
@@ -79,7 +79,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
         Command::Webhooks(command) => webhooks::run(command, &Database::connect().await?, output).await,
         Command::Role(command) => role::run(command, &mut Database::connect().await?, output).await,
-        Command::Doctor => doctor::run(output).await,
+        Command::Doctor(doctor) => doctor::run(doctor, output).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "tinychat", &mut std::io::stdout());
             Ok(())

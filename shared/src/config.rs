@@ -28,7 +28,7 @@ pub fn realtime_private() -> Result<bool, lambda_http::Error> {
 /// The base address of the Supabase project (`SUPABASE_URL`), without a slash at its end, and in lower case as far as
 /// that means the same: HTTP clients send the host so, and a signature covers it.
 pub fn supabase_url() -> Result<String, lambda_http::Error> {
-    let url = reqwest::Url::parse(&required("SUPABASE_URL")?).ok().filter(|url| url.has_host());
+    let url = reqwest::Url::parse(&required("SUPABASE_URL")?).ok().filter(reqwest::Url::has_host);
     let url = url.ok_or("SUPABASE_URL must be an address such as https://abcdefghijkl.supabase.co")?;
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

@@ -27,6 +27,7 @@ mod broken_dependencies;
 mod command_line;
 mod cors;
 mod doctor;
+mod doctor_stack;
 mod events;
 mod hostile_events;
 mod isolation;

@@ -2,10 +2,12 @@
 
 mod database;
 mod realtime;
+mod stack;
 mod storage;
 
 use crate::output::{Failure, Output};
 use crate::role;
+use clap::Args;
 use serde::Serialize;
 use shared::config::{self, KeyKind};
 use std::future::Future;
@@ -26,6 +28,19 @@ const SETTINGS: [&str; 7] = [
     "STORAGE_SECRET_ACCESS_KEY",
 ];
 
+#[derive(Args)]
+pub struct Doctor {
+    /// Looks at what is deployed as this `CloudFormation` stack, with the AWS CLI's credentials, and not at the settings here
+    #[arg(long, value_name = "NAME")]
+    stack: Option<String>,
+    /// The stack's AWS region, in place of the one that the AWS CLI would take
+    #[arg(long, requires = "stack")]
+    region: Option<String>,
+    /// How many clients the database's pooler takes, which it doesn't tell itself: 200 on Supabase's smallest computes
+    #[arg(long, requires = "stack", default_value_t = 200)]
+    pooler_limit: u32,
+}
+
 #[derive(Serialize, Tabled)]
 struct Finding {
     check: &'static str,
@@ -41,16 +56,19 @@ impl Finding {
     }
 }
 
-pub async fn run(output: &Output) -> anyhow::Result<()> {
-    let findings = [
-        check("settings", async { settings() }).await,
-        check("database", database::connection()).await,
-        check("schema", database::schema()).await,
-        check("functions' role", role::examine()).await,
-        check("webhook secrets", database::webhook_secrets()).await,
-        check("realtime", Box::pin(realtime::round_trip())).await,
-        check("storage", Box::pin(storage::round_trip())).await,
-    ];
+pub async fn run(doctor: Doctor, output: &Output) -> anyhow::Result<()> {
+    let findings = match doctor.stack {
+        Some(name) => Box::pin(stack::examine(&name, doctor.region, doctor.pooler_limit)).await,
+        None => vec![
+            check("settings", async { settings() }).await,
+            check("database", database::connection()).await,
+            check("schema", database::schema()).await,
+            check("functions' role", role::examine()).await,
+            check("webhook secrets", database::webhook_secrets()).await,
+            check("realtime", Box::pin(realtime::round_trip())).await,
+            check("storage", Box::pin(storage::round_trip())).await,
+        ],
+    };
     output.list(&findings)?;
     if findings.iter().any(Finding::is_unwell) {
         return Err(Failure::Unwell.into());

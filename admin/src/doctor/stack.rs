@@ -1,0 +1,408 @@
+//! `tinychat doctor --stack NAME`: what is really deployed. The stack, its secret and the account's limits are read from
+//! AWS, and the database is reached as its functions reach it. Nothing is changed, and no secret value is shown.
+
+use super::{Finding, check, http};
+use anyhow::{Context, anyhow, bail, ensure};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
+use aws_sdk_cloudformation::types::{
+    ResourceStatus, Stack, StackResourceSummary, StackStatus, TemplateStage,
+};
+use aws_sdk_secretsmanager::config::ProvideCredentials;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use serde_json::Value;
+use shared::config::KeyKind;
+use shared::db;
+use std::collections::BTreeMap;
+use tokio_postgres::config::Host;
+
+/// The keys of the secret that template.yaml refers to.
+const SECRET_KEYS: [&str; 4] =
+    ["DATABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "STORAGE_ACCESS_KEY_ID", "STORAGE_SECRET_ACCESS_KEY"];
+
+/// The concurrency that Lambda keeps unreserved in every account.
+const UNRESERVED: i64 = 100;
+
+/// The port of poolers in transaction mode.
+const POOLER_PORT: u16 = 6543;
+
+/// The only function without a connection to the database.
+const NO_DATABASE: &str = "RouteNotFoundFunction";
+
+/// Looks at a stack in `region`, or in the one that the environment or the profile names. The pooler takes
+/// `pooler_limit` connections.
+pub async fn examine(name: &str, region: Option<String>, pooler_limit: u32) -> Vec<Finding> {
+    let aws = configuration(region).await;
+    let mut findings = vec![check("credentials", credentials(&aws)).await];
+    if findings.iter().any(Finding::is_unwell) {
+        return findings; // nothing else could be asked
+    }
+    let mut deployed = None;
+    findings.push(
+        check("stack", async {
+            let stack = Deployed::read(&aws, name).await?;
+            deployed.insert(stack).status()
+        })
+        .await,
+    );
+    let Some(stack) = deployed else { return findings };
+    findings.push(check("resources", resources(&aws, name)).await);
+    findings.push(check("parameters", async { stack.parameters() }).await);
+    let mut secret = BTreeMap::new();
+    findings.push(check("secret", read_secret(&aws, &stack, &mut secret)).await);
+    let url = secret.get("DATABASE_URL").map(String::as_str);
+    let mut direct = None;
+    findings.push(check("database", database(url, &stack, &mut direct)).await);
+    let template = template(&aws, name).await;
+    let limit = direct.unwrap_or(i64::from(pooler_limit));
+    findings
+        .push(check("connections", async { connections(&stack, &template, limit, direct.is_some()) }).await);
+    findings.push(check("concurrency", concurrency(&aws, &stack, &template)).await);
+    findings.push(check("region", async { same_region(&aws, url, &stack) }).await);
+    findings.push(check("api", api(&stack)).await);
+    findings
+}
+
+/// The SDK's own search for region and credentials: environment, profiles, single sign-on, roles. Its HTTP client is on
+/// ring, as everything here is.
+async fn configuration(region: Option<String>) -> SdkConfig {
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http);
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region));
+    }
+    loader.load().await
+}
+
+async fn credentials(aws: &SdkConfig) -> anyhow::Result<String> {
+    let region = aws.region().filter(|region| !region.as_ref().is_empty());
+    let region = region.context("there is no AWS region: set AWS_REGION, or pass --region")?;
+    let provider = aws.credentials_provider().context("there is no source of AWS credentials")?;
+    let credentials = provider.provide_credentials().await.map_err(|error| {
+        // In one line: the SDK has one for each source that it has tried.
+        let tried = format!("{:#}", anyhow!(error)).split_whitespace().collect::<Vec<_>>().join(" ");
+        anyhow!(
+            "there are no AWS credentials: log in with the AWS CLI, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+            AWS_SECRET_ACCESS_KEY ({tried})"
+        )
+    })?;
+    Ok(format!("{} in {region}", credentials.access_key_id()))
+}
+
+/// An AWS service's refusal in a line: its code and message. Other errors with all that caused them.
+fn refusal<E>(error: E) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match error.code() {
+        Some(code) => anyhow!("{code}: {}", error.message().unwrap_or("no message")),
+        None => error.into(),
+    }
+}
+
+/// A stack as `CloudFormation` describes it.
+struct Deployed {
+    stack: Stack,
+    parameters: BTreeMap<String, String>,
+}
+
+impl Deployed {
+    async fn read(aws: &SdkConfig, name: &str) -> anyhow::Result<Self> {
+        let request = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name);
+        let answer = request.send().await.map_err(refusal)?;
+        let stack =
+            answer.stacks.unwrap_or_default().pop().with_context(|| format!("there is no stack {name}"))?;
+        let pair = |parameter: &aws_sdk_cloudformation::types::Parameter| {
+            Some((parameter.parameter_key()?.to_owned(), parameter.parameter_value()?.to_owned()))
+        };
+        let parameters = stack.parameters().iter().filter_map(pair).collect();
+        Ok(Self { stack, parameters })
+    }
+
+    /// A parameter's value; none if it is empty.
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    fn status(&self) -> anyhow::Result<String> {
+        let status = self.stack.stack_status().context("a stack without a status")?;
+        let reason = self.stack.stack_status_reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+        match status {
+            StackStatus::CreateComplete | StackStatus::UpdateComplete | StackStatus::ImportComplete => {
+                Ok(format!("{status}, release {}", self.parameter("Release").unwrap_or("unknown")))
+            }
+            StackStatus::UpdateRollbackComplete => {
+                bail!("{status}{reason}: the last deployment failed, and the one before it runs")
+            }
+            _ => bail!("{status}{reason}"),
+        }
+    }
+
+    fn parameters(&self) -> anyhow::Result<String> {
+        let needed = ["SupabaseUrl", "SupabaseAnonKey", "StorageRegion", "Secret"];
+        let missing: Vec<_> = needed.into_iter().filter(|name| self.parameter(name).is_none()).collect();
+        ensure!(missing.is_empty(), "the stack has no {}", missing.join(", "));
+        ensure!(
+            KeyKind::of(self.parameter("SupabaseAnonKey").unwrap_or_default()) != KeyKind::Secret,
+            "SupabaseAnonKey must be the public key: it is a secret one, which GET /v1/config would hand to every client"
+        );
+        Ok(format!("{} are set", self.parameters.len()))
+    }
+
+    /// What `ReservedConcurrency` says; none where nothing but the account limits functions.
+    fn reserved(&self) -> anyhow::Result<Option<i64>> {
+        let value = self.parameter("ReservedConcurrency").unwrap_or("0");
+        let number: i64 = value.parse().context("ReservedConcurrency is no number")?;
+        Ok(Some(number).filter(|number| *number > 0))
+    }
+
+    fn output(&self, name: &str) -> Option<&str> {
+        self.stack.outputs().iter().find(|output| output.output_key() == Some(name))?.output_value()
+    }
+}
+
+async fn resources(aws: &SdkConfig, name: &str) -> anyhow::Result<String> {
+    let client = aws_sdk_cloudformation::Client::new(aws);
+    let mut pages = client.list_stack_resources().stack_name(name).into_paginator().items().send();
+    let (mut complete, mut others) = (0, Vec::new());
+    while let Some(resource) = pages.next().await {
+        let resource = resource.map_err(refusal)?;
+        match resource.resource_status() {
+            Some(
+                ResourceStatus::CreateComplete
+                | ResourceStatus::UpdateComplete
+                | ResourceStatus::ImportComplete
+                | ResourceStatus::UpdateRollbackComplete,
+            ) => complete += 1,
+            // Of an earlier release, such as a function's old versions.
+            Some(ResourceStatus::DeleteComplete | ResourceStatus::DeleteSkipped) => {}
+            _ => others.push(described(&resource)),
+        }
+    }
+    ensure!(others.is_empty(), "{}", others.join("; "));
+    Ok(format!("all {complete} are complete"))
+}
+
+fn described(resource: &StackResourceSummary) -> String {
+    let id = resource.logical_resource_id().unwrap_or("a resource");
+    let status = resource.resource_status().map_or("without a status", ResourceStatus::as_str);
+    match resource.resource_status_reason() {
+        Some(reason) => format!("{id} is {status}: {reason}"),
+        None => format!("{id} is {status}"),
+    }
+}
+
+async fn read_secret(
+    aws: &SdkConfig,
+    stack: &Deployed,
+    values: &mut BTreeMap<String, String>,
+) -> anyhow::Result<String> {
+    let name = stack.parameter("Secret").context("the stack has no Secret")?;
+    let version = stack.parameter("SecretVersion");
+    let request = aws_sdk_secretsmanager::Client::new(aws).get_secret_value().secret_id(name);
+    let answer = request.set_version_id(version.map(str::to_owned)).send().await.map_err(refusal)?;
+    let text = answer.secret_string().with_context(|| format!("{name} has no text"))?;
+    let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
+        bail!("{name} must be a JSON object");
+    };
+    values.extend(fields.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))));
+    let missing = |key: &&str| values.get(*key).is_none_or(String::is_empty);
+    let missing: Vec<_> = SECRET_KEYS.into_iter().filter(missing).collect();
+    ensure!(missing.is_empty(), "{name} must have text in {}", missing.join(", "));
+    ensure!(
+        values.get("SUPABASE_SERVICE_ROLE_KEY").is_none_or(|key| KeyKind::of(key) != KeyKind::Public),
+        "SUPABASE_SERVICE_ROLE_KEY in {name} must be the secret key: it is the public one"
+    );
+    let id = answer.version_id().unwrap_or("unknown");
+    let current = answer.version_stages().iter().any(|stage| stage == "AWSCURRENT");
+    Ok(match (version, current) {
+        (Some(_), true) => format!("{name} has all keys; the stack has its current version {id}"),
+        (Some(_), false) => {
+            format!("{name} has all keys; the stack has version {id}, and a newer one is current")
+        }
+        (None, _) => format!(
+            "{name} has all keys; SecretVersion is empty, so functions have what was current when they were deployed, \
+            not always {id}"
+        ),
+    })
+}
+
+/// Reaches the database as the functions do. A database without a pooler tells how many connections it takes: that goes
+/// into `direct`.
+async fn database(url: Option<&str>, stack: &Deployed, direct: &mut Option<i64>) -> anyhow::Result<String> {
+    let url = url.context("the secret has no DATABASE_URL")?;
+    let settings = db::settings_for(url, stack.parameter("DatabaseCaCert"));
+    let (config, tls) = settings.map_err(|error| anyhow!(error))?;
+    let (client, connection) =
+        config.connect(tls).await.context("DATABASE_URL of the secret can't be reached from here")?;
+    tokio::spawn(connection);
+    let sql = "
+        select current_user::text as name,
+            pg_has_role(current_user, 'tinychat_functions', 'usage') as is_member,
+            has_table_privilege('tinychat.messages', 'delete') as is_owner,
+            current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint
+                as connections";
+    let rows = client.query_typed(sql, &[]).await.context("has `tinychat migrate` run there?")?;
+    let row = rows.first().context("a statement without a row")?;
+    let name: String = row.try_get("name")?;
+    ensure!(row.try_get::<_, bool>("is_member")?, "{name} must have the rights of tinychat_functions");
+    ensure!(
+        !row.try_get::<_, bool>("is_owner")?,
+        "{name} can do more than the functions' statements do: make a role by `tinychat role create`"
+    );
+    if config.get_ports().contains(&POOLER_PORT) {
+        return Ok(format!("{name} can log in through the pooler"));
+    }
+    *direct = Some(row.try_get("connections")?);
+    Ok(format!("{name} can log in, not on the port of a pooler in transaction mode ({POOLER_PORT})"))
+}
+
+/// The template as `CloudFormation` has it: with the loops expanded and SAM's resources made ordinary ones.
+async fn template(aws: &SdkConfig, name: &str) -> anyhow::Result<Value> {
+    let client = aws_sdk_cloudformation::Client::new(aws);
+    let request = client.get_template().stack_name(name).template_stage(TemplateStage::Processed);
+    let answer = request.send().await.map_err(refusal)?;
+    let body = answer.template_body().context("the stack has no template")?;
+    serde_json::from_str(body).context("the stack's template is no JSON")
+}
+
+/// How many environments of each function may run at once, by logical id; none where nothing but the account limits them.
+fn environments<'a>(stack: &Deployed, template: &'a Value) -> anyhow::Result<Vec<(&'a str, Option<i64>)>> {
+    let reserved = stack.reserved()?;
+    let resources =
+        template.get("Resources").and_then(Value::as_object).context("a template without Resources")?;
+    let functions = resources
+        .iter()
+        .filter(|(_, resource)| resource.get("Type").is_some_and(|kind| kind == "AWS::Lambda::Function"));
+    let functions: Vec<_> = functions
+        .map(|(id, resource)| {
+            let limit = match resource.pointer("/Properties/ReservedConcurrentExecutions") {
+                None => None,
+                Some(Value::Number(number)) => number.as_i64(),
+                Some(Value::String(text)) => text.parse().ok(),
+                Some(_) => reserved, // the parameter, on its condition
+            };
+            (id.as_str(), limit)
+        })
+        .collect();
+    ensure!(!functions.is_empty(), "the stack's template has no function");
+    Ok(functions)
+}
+
+fn connections(
+    stack: &Deployed,
+    template: &anyhow::Result<Value>,
+    limit: i64,
+    direct: bool,
+) -> anyhow::Result<String> {
+    let template = template.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+    let functions = environments(stack, template)?;
+    let counted: Vec<_> = functions.iter().filter(|(id, _)| *id != NO_DATABASE).collect();
+    if counted.iter().any(|(_, limit)| limit.is_none()) {
+        return Ok("ReservedConcurrency is 0: nothing but the account's quota limits connections".to_owned());
+    }
+    let most: i64 = counted.iter().filter_map(|(_, limit)| *limit).sum();
+    let whose = match direct {
+        true => format!("the database takes {limit}"),
+        false => format!("the pooler, which doesn't tell, takes {limit} by --pooler-limit"),
+    };
+    ensure!(
+        2 * most <= limit,
+        "functions have up to {most} connections, and {} while a release replaces them; {whose}",
+        2 * most
+    );
+    Ok(format!("up to {most}, and {} while a release replaces them; {whose}", 2 * most))
+}
+
+async fn concurrency(
+    aws: &SdkConfig,
+    stack: &Deployed,
+    template: &anyhow::Result<Value>,
+) -> anyhow::Result<String> {
+    let answer = aws_sdk_lambda::Client::new(aws).get_account_settings().send().await.map_err(refusal)?;
+    let limit = answer.account_limit().context("Lambda tells no limit")?;
+    let quota = i64::from(limit.concurrent_executions());
+    let template = template.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+    let reserved: i64 = environments(stack, template)?.iter().filter_map(|(_, limit)| *limit).sum();
+    let free = limit.unreserved_concurrent_executions().map(|free| format!(", {free} of it unreserved"));
+    let free = free.unwrap_or_default();
+    ensure!(
+        quota >= reserved + UNRESERVED,
+        "the stack reserves {reserved}, and Lambda keeps {UNRESERVED} unreserved, but the account's quota is {quota}{free}: \
+        ask AWS for more, or set ReservedConcurrency to 0"
+    );
+    Ok(format!("the stack reserves {reserved}; the account's quota is {quota}{free}"))
+}
+
+fn same_region(aws: &SdkConfig, url: Option<&str>, stack: &Deployed) -> anyhow::Result<String> {
+    let ours = aws.region().context("no region")?.as_ref();
+    let config: Option<tokio_postgres::Config> = url.and_then(|url| url.parse().ok());
+    let host = config.as_ref().and_then(|config| match config.get_hosts().first() {
+        Some(Host::Tcp(host)) => region_in(host),
+        _ => None,
+    });
+    match (host, stack.parameter("StorageRegion")) {
+        (Some(theirs), _) => {
+            ensure!(
+                theirs == ours,
+                "the stack is in {ours} and the database in {theirs}: every request goes from one to the other and back"
+            );
+            Ok(format!("stack and database are in {ours}"))
+        }
+        (None, Some(storage)) => Ok(format!(
+            "the database's host doesn't tell; the stack is in {ours}, StorageRegion is {storage}"
+        )),
+        (None, None) => Ok(format!("the database's host doesn't tell; the stack is in {ours}")),
+    }
+}
+
+/// The AWS region in a host's name, such as aws-0-eu-central-1.pooler.supabase.com.
+fn region_in(host: &str) -> Option<&str> {
+    host.split('.').find_map(|label| {
+        let numbered = label.strip_prefix("aws-").and_then(|rest| rest.split_once('-'));
+        let region = numbered.map_or(label, |(_, region)| region);
+        let mut words = region.split('-').rev();
+        let number = words.next()?;
+        let direction = words.next()?;
+        let is_region = !number.is_empty()
+            && number.bytes().all(|digit| digit.is_ascii_digit())
+            && ["north", "south", "east", "west", "central"].iter().any(|end| direction.ends_with(end))
+            && words.next().is_some();
+        is_region.then_some(region)
+    })
+}
+
+/// Without a key every function but one is a 401 of ours: so gateway, route and function are there.
+async fn api(stack: &Deployed) -> anyhow::Result<String> {
+    let url = stack.output("ApiUrl").context("the stack has no output ApiUrl")?;
+    let answer = http()?.get(format!("{url}/v1/config")).send().await;
+    let answer = answer.with_context(|| format!("{url} can't be reached from here"))?;
+    let status = answer.status();
+    let body: Value = answer.json().await.unwrap_or_default();
+    ensure!(
+        status == 401 && body.get("error").is_some_and(|text| text == "missing x-tinychat-api-key header"),
+        "{url}/v1/config answers {status}, where a call without a key should be a 401 of get-config's"
+    );
+    Ok(format!("{url} answers"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hosts_name_may_tell_its_region() {
+        for (host, region) in [
+            ("aws-0-eu-central-1.pooler.supabase.com", Some("eu-central-1")),
+            ("aws-1-ap-southeast-2.pooler.supabase.com", Some("ap-southeast-2")),
+            ("chat.abcdefghijkl.us-gov-west-1.rds.amazonaws.com", Some("us-gov-west-1")),
+            ("db.abcdefghijkl.supabase.co", None),
+            ("my-db-1.example.com", None),
+            ("127.0.0.1", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(region_in(host), region, "{host}");
+        }
+    }
+}
