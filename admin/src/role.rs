@@ -19,7 +19,7 @@ const GROUP: &str = "tinychat_functions";
 pub enum Command {
     /// Makes a role that can do what the functions' statements do, and shows its password, this once
     Create {
-        /// Its name, such as tinychat_functions_b
+        /// Its name, such as `tinychat_functions_b`
         #[arg(value_parser = parse_name)]
         name: String,
     },
@@ -148,12 +148,9 @@ fn parse_name(text: &str) -> Result<String, String> {
     let mut letters = text.bytes();
     let first = letters.next().is_some_and(|first| first.is_ascii_lowercase());
     let rest = letters.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
-    match first && rest && text.len() <= 63 && text != GROUP && !text.starts_with("pg_") {
-        true => Ok(text.to_owned()),
-        false => {
-            Err("must be small letters, digits and underscores, begin with a letter, and be another than \
-            tinychat_functions"
-                .to_owned())
-        }
+    if first && rest && text.len() <= 63 && text != GROUP && !text.starts_with("pg_") {
+        return Ok(text.to_owned());
     }
+    Err("must be small letters, digits and underscores, begin with a letter, and be another than tinychat_functions"
+        .to_owned())
 }

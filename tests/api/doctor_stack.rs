@@ -183,7 +183,8 @@ fn is_unwell((code, findings, _): &(i32, Value, String), checks: &[&str], words:
         findings.as_object().unwrap().values().filter(|finding| finding["well"] == "no").collect();
     let mut names: Vec<_> = unwell.iter().map(|finding| finding["check"].as_str().unwrap()).collect();
     let mut expected = checks.to_vec();
-    (names.sort_unstable(), expected.sort_unstable());
+    names.sort_unstable();
+    expected.sort_unstable();
     assert_eq!((*code, names), (1, expected), "{findings:#}");
     assert!(findings[checks[0]]["seen"].as_str().unwrap().contains(words), "{findings:#}");
 }

@@ -182,7 +182,7 @@ async fn numbers_in_notification_prefs_come_back_exactly() {
 async fn digits_of_any_number_in_notification_prefs_come_back_exactly() {
     let chat = Chat::new().await;
     let digits: String =
-        (0..300).map(|place| char::from(b'1' + (place * place + place / 7) as u8 % 9)).collect();
+        (0..300).map(|place| char::from_digit(1 + (place * place + place / 7) % 9, 10).unwrap()).collect();
     let numbers = (1..300).step_by(19).flat_map(|length| {
         let (whole, fraction) = (&digits[..length], &digits[300 - length..]);
         [whole.to_owned(), format!("-{whole}"), format!("0.{fraction}"), format!("{whole}.{fraction}")]
@@ -191,7 +191,7 @@ async fn digits_of_any_number_in_notification_prefs_come_back_exactly() {
     assert_eq!(prefs_as_text(&chat, &prefs).await, prefs);
 }
 
-/// Stores notification_prefs, and gives them as the answer's text has them.
+/// Stores `notification_prefs`, and gives them as the answer's text has them.
 async fn prefs_as_text(chat: &Chat, prefs: &str) -> String {
     let body = format!("{{\"user_id\": \"ada\", \"notification_prefs\": {prefs}}}");
     let answer = chat.call(request(chat).body("application/json", body)).await;

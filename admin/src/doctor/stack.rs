@@ -303,9 +303,10 @@ fn connections(
         return Ok("ReservedConcurrency is 0: nothing but the account's quota limits connections".to_owned());
     }
     let most: i64 = counted.iter().filter_map(|(_, limit)| *limit).sum();
-    let whose = match direct {
-        true => format!("the database takes {limit}"),
-        false => format!("the pooler, which doesn't tell, takes {limit} by --pooler-limit"),
+    let whose = if direct {
+        format!("the database takes {limit}")
+    } else {
+        format!("the pooler, which doesn't tell, takes {limit} by --pooler-limit")
     };
     ensure!(
         2 * most <= limit,
