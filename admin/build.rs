@@ -1,5 +1,29 @@
-//! Builds anew when a migration is added: `include_dir` alone tells cargo of no new file.
+//! Collects the .sql files of routes, and builds anew when one of them or a migration is added or changed.
 
-fn main() {
-    println!("cargo::rerun-if-changed=../supabase/migrations");
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=../supabase/migrations"); // `include_dir` alone tells cargo of no new file
+    println!("cargo::rerun-if-changed=../Cargo.lock"); // a new function is a new package
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let mut files = vec![project.join("shared/src/admit.sql")];
+    for function in fs::read_dir(project.join("functions"))? {
+        let function = function?;
+        let folder = function.path().join("src");
+        let file = folder.join(function.file_name()).with_extension("sql");
+        if file.exists() {
+            files.push(file);
+        } else {
+            println!("cargo::rerun-if-changed={}", folder.display());
+        }
+    }
+    files.sort();
+    let mut list = String::from("[");
+    for file in files {
+        println!("cargo::rerun-if-changed={}", file.display());
+        let _never_fails = write!(list, "include_str!({:?}), ", file.to_string_lossy());
+    }
+    fs::write(Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("files.rs"), list + "]")
 }

@@ -34,7 +34,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Brings the database's schema up to date
+    /// Brings the database's schema and route functions up to date
     Migrate,
     /// Creates, lists, suspends and activates tenants
     #[command(subcommand)]
@@ -89,10 +89,10 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
 
 async fn migrate(output: &Output) -> anyhow::Result<()> {
     let mut database = Database::connect().await?;
-    let applied = admin::migrate(&mut database.client).await?;
-    match applied.as_slice() {
-        [] => output.done("up to date", &applied),
-        _ => output.done(&format!("applied {}", applied.join(", ")), &applied),
+    let done = admin::migrate(&mut database.client).await?;
+    match done.as_slice() {
+        [] => output.done("up to date", &done),
+        _ => output.done(&done.join("\n"), &done),
     }
 }
 

@@ -160,7 +160,7 @@ impl Route {
         event.replace(old, &new(n)).replace(DEMO_CONVERSATION, CONVERSATION)
     }
 
-    /// Its statement, its parameters replaced by pgbench's.
+    /// The call of its function in Postgres, with pgbench's arguments.
     pub(crate) fn statement(&self) -> anyhow::Result<Option<String>> {
         if self.parameters.is_empty() {
             return Ok(None);

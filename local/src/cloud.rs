@@ -7,6 +7,7 @@ use crate::gateway::{self, Gateway, Routes};
 use crate::lambda::{Functions, Program};
 use crate::pages;
 use crate::process::forget_cargo;
+use crate::route_functions;
 use crate::schedule;
 use crate::settings::{Settings, write_env};
 use crate::supabase;
@@ -72,6 +73,7 @@ impl Cloud {
 
         let console = Arc::new(Console::new(config.data_dir.join("logs"), quiet));
         webhooks::start(&settings.database_url, console.clone()).await?;
+        route_functions::follow(settings.database_url.clone(), console.clone());
         let programs = programs(config, &template, &settings, &console);
         let functions = Arc::new(Functions::new(programs, &faults));
         for function in template.functions.iter().filter(|function| function.scheduled) {

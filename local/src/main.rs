@@ -15,6 +15,7 @@ mod pages;
 mod pooler;
 mod postgres;
 mod process;
+mod route_functions;
 mod schedule;
 mod settings;
 mod supabase;

@@ -1,8 +1,11 @@
-//! Postgres: the pool, and the one way to run a route's statement.
+//! Postgres: the pool, and the one way to call a route's function.
 
 use crate::auth::KeyHash;
+use crate::error::Cause;
+use crate::route_function::{RouteFunction, SCHEMA};
 use crate::{Error, Result, config, error, telemetry, tls};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use std::iter;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::config::SslMode;
@@ -22,9 +25,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 const TIMEOUT: Duration = Duration::from_millis(2_800);
 
 /// The pauses before a statement's second and third try. Its connection may have died while the environment was frozen,
-/// and a race lost on a unique key is decided by the row that won, which only a new statement can see: that is the
-/// second try. A pooler whose database went away tells the first caller so even if it is back, and only then looks:
-/// that is the third. Statements can be run again because every id in them is made before the first try.
+/// or it lost a race, be it for a unique key or as the victim of a deadlock: that is the second try. A pooler whose
+/// database went away tells the first caller so even if it is back, and only then looks: that is the third. Statements
+/// can be run again because every id in them is made before the first try.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
 
 /// Keeps the connections to Postgres. A clone shares them.
@@ -37,6 +40,14 @@ impl Db {
     /// Builds the pool from `DATABASE_URL` and `DATABASE_CA_CERT`, and opens its first connection, so that the first
     /// request needn't. A database that is down here doesn't stop the function: requests try again.
     pub async fn connect() -> Result<Self, lambda_http::Error> {
+        let db = Self::new()?;
+        if let Err(error) = db.pool.get().await {
+            tracing::warn!(error = %Chain(&error), "no database connection at start-up");
+        }
+        Ok(db)
+    }
+
+    fn new() -> Result<Self, lambda_http::Error> {
         let (config, tls) = settings()?;
         let recycling_method = RecyclingMethod::Fast;
         let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method });
@@ -46,39 +57,7 @@ impl Db {
             .create_timeout(Some(CONNECT_TIMEOUT))
             .wait_timeout(Some(CONNECT_TIMEOUT))
             .build()?;
-        if let Err(error) = pool.get().await {
-            tracing::warn!(error = %Chain(&error), "no database connection at start-up");
-        }
         Ok(Self { pool })
-    }
-
-    /// Runs a route's statement, whose first parameter is the key and whose first row says in `verdict` whether it
-    /// was carried out. A left join that found nothing is a row of nulls: see [`crate::model::list`].
-    pub async fn rows(&self, key: &KeyHash, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
-        let mut all: Vec<Param> = vec![(key, Type::BYTEA)];
-        all.extend_from_slice(params);
-        let rows = self.run(sql, &all).await?;
-        if let Some(tenant) = rows.first().and_then(|row| row.try_get("tenant_id").ok()?) {
-            telemetry::tenant(tenant);
-        }
-        let first = rows.first().ok_or_else(|| Error::Database("a statement without a verdict".into()))?;
-        error::verdict(first.try_get("verdict")?)?;
-        Ok(rows)
-    }
-
-    /// Like [`Db::rows`], for statements that answer with one row.
-    pub async fn row(&self, key: &KeyHash, sql: &str, params: &[Param<'_>]) -> Result<Row> {
-        let mut rows = self.rows(key, sql, params).await?;
-        Ok(rows.swap_remove(0))
-    }
-
-    /// The parsed input; or what is wrong with it, but only to a caller whose key is good: a bad body with a bad key
-    /// is a 401, never a 400.
-    pub async fn admit<T>(&self, key: &KeyHash, input: Result<T>) -> Result<T> {
-        if input.is_err() {
-            self.rows(key, "select verdict, id as tenant_id from tinychat.tenant($1)", &[]).await?;
-        }
-        input
     }
 
     /// Runs a statement that no caller's key is behind.
@@ -98,7 +77,7 @@ impl Db {
             };
             match pauses.next() {
                 Some(pause) if failure.may_pass => sleep(pause).await,
-                _ => return Err(Error::Database(failure.cause)),
+                _ => return Err(Error::Database(failure.advised())),
             }
         }
     }
@@ -116,14 +95,120 @@ impl Db {
                 if died {
                     drop(Object::take(client));
                 }
-                let lost_race = error.code() == Some(&SqlState::UNIQUE_VIOLATION);
-                Err(Failure { cause: error.into(), may_pass: died || lost_race })
+                let may_pass = died || lost_a_race(&error);
+                Err(Failure { cause: error.into(), may_pass })
             }
             Err(elapsed) => {
                 drop(Object::take(client)); // its answer is still to come
                 Err(Failure { cause: elapsed.into(), may_pass: false })
             }
         }
+    }
+}
+
+/// The database as a route uses it: one call to the route's own function for each request.
+pub struct Route {
+    /// The connections.
+    pub db: Db,
+    function: String,
+    admit: String,
+}
+
+/// An argument of a route function: a parameter's name without its `p_`, and the value.
+pub type Argument<'a> = (&'static str, &'a dyn Value);
+
+/// A value that says of itself which type it is to Postgres.
+pub trait Value: Sync {
+    /// The value as a statement's parameter.
+    fn param(&self) -> Param<'_>;
+}
+
+/// The types that route functions take.
+const TYPES: [Type; 7] =
+    [Type::TEXT, Type::UUID, Type::TIMESTAMPTZ, Type::INT8, Type::BYTEA, Type::JSONB, Type::TEXT_ARRAY];
+
+impl<T: ToSql + Sync> Value for T {
+    fn param(&self) -> Param<'_> {
+        (self, TYPES.into_iter().find(T::accepts).unwrap_or(Type::UNKNOWN))
+    }
+}
+
+/// Finds which of the functions $1 are missing, and notes that a binary has started that calls them, which keeps them from
+/// being removed.
+const START: &str = "
+    with noted as (
+        update tinychat.route_functions
+        set started_at = tinychat.now_ms()
+        where name = any ($1) and (started_at is null or started_at < now() - interval '1 hour')
+    )
+    select name from unnest($1) as needed (name) where to_regproc('tinychat_api.' || name) is null";
+
+impl Route {
+    /// Opens the first connection, like [`Db::connect`], and looks for the function that `sql` defines. A database that
+    /// lacks it does stop the start: no request could be answered.
+    pub async fn connect(sql: &str) -> Result<Self, lambda_http::Error> {
+        let name = |sql| RouteFunction::parse(sql).map(|function| function.name);
+        let function = name(sql).ok_or("the route's .sql must define a function in tinychat_api")?;
+        let admit =
+            name(include_str!("admit.sql")).ok_or("admit.sql must define a function in tinychat_api")?;
+        let route = Self { db: Db::new()?, function, admit };
+        route.start().await?;
+        Ok(route)
+    }
+
+    async fn start(&self) -> Result<(), lambda_http::Error> {
+        let needed = [&self.function, &self.admit].map(String::as_str).to_vec();
+        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        match self.db.attempt(START, &[needed.param()], deadline).await {
+            Ok(missing) => match missing.first() {
+                Some(row) => {
+                    let name: &str = row.try_get(0)?;
+                    Err(format!("run `tinychat migrate`: the database has no function {SCHEMA}.{name}")
+                        .into())
+                }
+                None => Ok(()),
+            },
+            Err(failure) if failure.is_of_the_schema() => Err(failure.advised()),
+            Err(failure) => {
+                tracing::warn!(error = %Chain(&*failure.cause), "no database connection at start-up");
+                Ok(())
+            }
+        }
+    }
+
+    /// Calls the route's function. Its first row says in `verdict` whether the work was done. A list without an item is a
+    /// row of nulls: see [`crate::model::list`].
+    pub async fn rows(&self, key: &KeyHash, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
+        self.call(&self.function, key, arguments).await
+    }
+
+    /// Like [`Route::rows`], for functions that return one row.
+    pub async fn row(&self, key: &KeyHash, arguments: &[Argument<'_>]) -> Result<Row> {
+        let mut rows = self.rows(key, arguments).await?;
+        Ok(rows.swap_remove(0))
+    }
+
+    /// Returns the parsed input; or what is wrong with it, but only to a caller whose key is good: a bad body with a bad
+    /// key is a 401, never a 400.
+    pub async fn admit<T>(&self, key: &KeyHash, input: Result<T>) -> Result<T> {
+        if input.is_err() {
+            self.call(&self.admit, key, &[]).await?;
+        }
+        input
+    }
+
+    async fn call(&self, function: &str, key: &KeyHash, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
+        let arguments = || iter::once(("key_hash", key as _)).chain(arguments.iter().copied());
+        let names: Vec<_> = arguments().zip(1..).map(|((name, _), n)| format!("p_{name} => ${n}")).collect();
+        let params: Vec<_> = arguments().map(|(_, value): Argument| value.param()).collect();
+        let sql = format!("select * from {SCHEMA}.{function}({})", names.join(", "));
+        let rows = self.db.run(&sql, &params).await?;
+        let first = rows.first().ok_or_else(|| Error::Database("a function without a verdict".into()))?;
+        if let Some(tenant) = first.try_get("tenant_id")? {
+            telemetry::tenant(tenant);
+        }
+        error::verdict(first.try_get("verdict")?)?;
+        Ok(rows)
     }
 }
 
@@ -144,8 +229,31 @@ pub fn settings_for(url: &str, ca: Option<&str>) -> Result<(Config, MakeRustlsCo
 
 /// Why a try failed, and whether another may fare better.
 struct Failure {
-    cause: error::Cause,
+    cause: Cause,
     may_pass: bool,
+}
+
+impl Failure {
+    /// The cause, with what to do about it where the schema isn't that of this release.
+    fn advised(self) -> Cause {
+        if self.is_of_the_schema() {
+            return format!("run `tinychat migrate`: {}", Chain(&*self.cause)).into();
+        }
+        self.cause
+    }
+
+    /// Whether Postgres knows no such function, table or column, or lacks a grant.
+    fn is_of_the_schema(&self) -> bool {
+        let code = self.cause.downcast_ref().and_then(tokio_postgres::Error::code);
+        code.is_some_and(|code| code.code().starts_with("42") || *code == SqlState::INVALID_SCHEMA_NAME)
+    }
+}
+
+/// A race for a unique key, or a deadlock or conflict that Postgres has ended at this transaction's cost.
+fn lost_a_race(error: &tokio_postgres::Error) -> bool {
+    [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE]
+        .iter()
+        .any(|code| error.code() == Some(code))
 }
 
 /// An error of the connection rather than the statement: an I/O error, or a server that is going away.

@@ -1,8 +1,8 @@
 //! The crate behind every function: what more than one route needs, and nothing else.
 //!
-//! A function's `main` builds what it needs from the environment ([`db::Db`], [`realtime::Realtime`]) and hands its
-//! handler to [`http::serve`]. The handler parses ([`http`], [`fields`]), runs its one statement ([`db`]) and returns
-//! a type from [`model`], or an [`Error`].
+//! A function's `main` builds what it needs from the environment ([`db::Route`], [`realtime::Realtime`]) and hands its
+//! handler to [`http::serve`]. The handler parses ([`http`], [`fields`]), calls its one [`route_function`] ([`db`]) and
+//! returns a type from [`model`], or an [`Error`].
 //!
 //! Who may use what: [`realtime`] and [`after_response`] the functions that broadcast, [`webhook`] those
 //! that change messages and deliver-webhooks, [`image`] and [`tls`] upload-image; everything else is for all.
@@ -17,6 +17,7 @@ pub mod http;
 pub mod image;
 pub mod model;
 pub mod realtime;
+pub mod route_function;
 pub mod telemetry;
 pub mod tls;
 pub mod webhook;

@@ -1,6 +1,7 @@
 //! `tinychat doctor`: well in the local cloud, and otherwise to the point.
 
 use crate::support::command_line::run_with;
+use crate::support::database::Database;
 use crate::support::{Chat, setting};
 use serde_json::{Value, json};
 
@@ -58,4 +59,23 @@ async fn what_is_wrong_is_named_and_the_rest_is_still_looked_at() {
         let other = if unwell == "storage" { "realtime" } else { "storage" };
         assert_eq!(findings[other]["well"], json!("yes"), "{name}: {findings:#}");
     }
+}
+
+#[tokio::test]
+async fn a_missing_route_function_is_named() {
+    let chat = Chat::new().await;
+    let database = Database::with(&chat, "").await;
+    let row =
+        database.client.query_one("select name from tinychat.route_functions limit 1", &[]).await.unwrap();
+    let name: &str = row.get(0);
+    database.client.batch_execute(&format!("drop function tinychat_api.{name}")).await.unwrap();
+    let (_, findings) = doctor(&[("DATABASE_URL", &database.url)]).await;
+    let seen = findings["schema"]["seen"].as_str().unwrap();
+    assert!(seen.contains("tinychat migrate") && seen.contains(name), "{seen}");
+
+    let (_, done, _) = run_with("migrate", &[("DATABASE_URL", &database.url)]).await;
+    assert_eq!(done.trim(), format!("created tinychat_api.{name}"));
+    let (_, findings) = doctor(&[("DATABASE_URL", &database.url)]).await;
+    assert_eq!(findings["schema"]["well"], "yes");
+    database.drop(&chat).await;
 }

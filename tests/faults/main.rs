@@ -17,6 +17,7 @@ mod wire;
 mod broadcasts;
 mod freezing;
 mod outages;
+mod releases;
 mod retries;
 mod round_trips;
 mod webhooks;

@@ -1,10 +1,12 @@
-//! A statement whose connection ends under it is run again, and still done once and told once.
+//! A statement whose connection ends under it, or that Postgres ends, is run again, and still done once and told once.
 
-use crate::cloud::listen;
+use crate::cloud::{listen, superuser};
 use crate::support::lambda::event_of;
 use crate::support::{Chat, Function, Request};
 use crate::wire::{Cut, Wire};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 const CUTS: [Cut; 2] = [Cut::BeforeExecution, Cut::AfterCommit];
@@ -132,4 +134,28 @@ async fn a_user_is_created_once() {
         assert_eq!(stored.len(), 1, "{cut:?}");
         assert_eq!(stored[0]["id"], created["user"]["id"]);
     }
+}
+
+#[tokio::test]
+async fn the_victim_of_a_deadlock_tries_again() {
+    let chat = Chat::new().await;
+    let (participants, conversation) = (
+        "update tinychat.participants set active_at = active_at where conversation_id = $1::text::uuid",
+        "update tinychat.conversations set last_at = last_at where id = $1::text::uuid",
+    );
+    let other = superuser().await;
+    // The victim is whoever notices first. The function does, after a second.
+    other.batch_execute("set deadlock_timeout = '1min'; begin").await.unwrap();
+    other.execute(participants, &[&chat.conversation]).await.unwrap();
+    let sent = async { chat.send("ada", "after all").await };
+    let crossed = async {
+        let waits = "select exists (select from pg_locks where not granted)";
+        while !superuser().await.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
+            sleep(Duration::from_millis(10)).await;
+        }
+        other.execute(conversation, &[&chat.conversation]).await.unwrap();
+        other.batch_execute("commit").await.unwrap();
+    };
+    let (sent, ()) = tokio::join!(sent, crossed);
+    assert_eq!(chat.history("").await.last().unwrap()["id"], sent["id"]);
 }

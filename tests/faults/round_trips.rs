@@ -25,10 +25,11 @@ async fn every_route_takes_one_round_trip_and_names_no_statement() {
         let wire = Wire::new().await;
         let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
         let event = event_of(function, &chat, &request);
-        for _ in 0..3 {
+        for first in [true, false, false] {
             let (status, answer) = process.call(event.clone()).await;
             assert_eq!(status, 200, "{function}: {answer}");
-            assert_eq!(wire.count(), round_trips(1), "{function}");
+            let of_the_start = usize::from(first);
+            assert_eq!(wire.count(), round_trips(of_the_start + 1), "{function}");
         }
     }
 }
@@ -39,6 +40,8 @@ async fn bad_input_takes_one_round_trip_at_most() {
     for Route { function, request } in routes(&chat).await {
         let wire = Wire::new().await;
         let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
+        process.call(event_of(function, &chat, &request)).await;
+        wire.count();
         for (bad, count) in bad_requests(&chat, &request) {
             let (status, answer) = process.call(event_of(function, &chat, &bad)).await;
             assert!((400..500).contains(&status), "{function} answers {status}: {answer}");

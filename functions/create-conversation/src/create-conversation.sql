@@ -1,32 +1,50 @@
--- $1 key hash  $2 id for a new row  $3 kind  $4 external_ref  $5 participants
--- Two callers may both find nothing; the one that inserts second violates a unique key, and runs this again to find
--- the first one's row. Without an external_ref a row is always new, unless it is this request's own first try. The
--- planner knows the parameters, drops the side that can't hold, and is left with one index look-up.
-with tenant as (
-    select * from tinychat.tenant($1)
-),
-existing as (
-    select c.*
-    from tenant
-    join tinychat.conversations c
-        on c.tenant_id = tenant.id
-        and (($4 is null and c.id = $2) or (c.kind = $3 and c.external_ref = $4))
-),
-created as (
-    insert into tinychat.conversations (id, tenant_id, kind, external_ref, participants)
-    select $2, tenant.id, $3, $4, $5
-    from tenant
-    where tenant.id is not null and not exists (select from existing)
-    returning *
-),
-joined as (
-    insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at)
-    select c.id, user_id, c.tenant_id, c.kind, c.created_at
-    from created c
-    cross join unnest(c.participants) as user_id
+-- Creates a conversation, or finds the one that has this external_ref. Without an external_ref it is always a new one,
+-- unless this request's own first try has created it. A caller who loses the race for an external_ref waits in the insert
+-- until the winner has committed; the statement after it sees the winner's row.
+create function tinychat_api.create_conversation(
+    p_key_hash bytea,
+    p_id uuid, -- for a new row
+    p_kind text,
+    p_external_ref text,
+    p_participants text[]
 )
-select
-    tenant.verdict, c.id, tenant.id as tenant_id, c.kind, c.external_ref, c.participants, p.last_message, c.last_at
-from tenant
-left join (select * from existing union all select * from created) c on true
-left join lateral tinychat.preview(c.id) p on true
+returns table (
+    verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], last_message text,
+    last_at timestamptz
+)
+language plpgsql
+as $$
+declare
+    tenant record;
+    conversation uuid := p_id;
+begin
+    select * into tenant from tinychat.tenant(p_key_hash);
+    if tenant.verdict <> 'ok' then
+        verdict := tenant.verdict;
+        return next;
+        return;
+    end if;
+
+    insert into tinychat.conversations as c (id, tenant_id, kind, external_ref, participants)
+    values (p_id, tenant.id, p_kind, p_external_ref, p_participants)
+    on conflict do nothing;
+    if found then
+        insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at)
+        select c.id, u.user_id, c.tenant_id, c.kind, c.created_at
+        from tinychat.conversations c
+        cross join unnest(c.participants) as u (user_id)
+        where c.id = p_id;
+    elsif p_external_ref is not null then
+        select c.id into conversation
+        from tinychat.conversations c
+        where c.tenant_id = tenant.id and c.kind = p_kind and c.external_ref = p_external_ref;
+    end if;
+
+    return query
+        select
+            tenant.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at
+        from tinychat.conversations c
+        left join lateral tinychat.preview(c.id) latest on true
+        where c.id = conversation and c.tenant_id = tenant.id;
+end
+$$;

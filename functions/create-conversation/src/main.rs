@@ -1,20 +1,17 @@
 //! POST /v1/conversations: creates a conversation, or returns the one that has the same `external_ref`.
 
 use serde::Serialize;
-use shared::db::Db;
+use shared::db::Route;
 use shared::fields::{Kind, Name, TextList};
 use shared::http::{Request, serve};
 use shared::model::{Conversation, ConversationId};
 use shared::{Result, telemetry};
-use tokio_postgres::types::Type;
-
-const STATEMENT: &str = include_str!("create-conversation.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let db = Db::connect().await?;
-    serve(|request| create_conversation(&db, request)).await
+    let route = Route::connect(include_str!("create-conversation.sql")).await?;
+    serve(|request| create_conversation(&route, request)).await
 }
 
 struct Input {
@@ -39,18 +36,17 @@ struct Answer {
     conversation: Conversation,
 }
 
-async fn create_conversation(db: &Db, request: Request) -> Result<Answer> {
+async fn create_conversation(route: &Route, request: Request) -> Result<Answer> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request)).await?;
-    let row = db
+    let input = route.admit(&key, Input::parse(&request)).await?;
+    let row = route
         .row(
             &key,
-            STATEMENT,
             &[
-                (&ConversationId::random(), Type::UUID),
-                (&input.kind.as_str(), Type::TEXT),
-                (&input.external_ref, Type::TEXT),
-                (&input.participants, Type::TEXT_ARRAY),
+                ("id", &ConversationId::random()),
+                ("kind", &input.kind.as_str()),
+                ("external_ref", &input.external_ref),
+                ("participants", &input.participants),
             ],
         )
         .await?;

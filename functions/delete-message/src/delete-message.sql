@@ -1,38 +1,55 @@
--- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 deletion_id, by which this request knows its own work
--- $6 id for the event
-with found as (
-    select * from tinychat.conversation($1, $2)
-),
--- Locked, so that of two that delete at once the second sees what the first did.
-message as (
-    select m.*
-    from found
-    join tinychat.messages m on m.conversation_id = found.id and m.id = $3
-    for update of m
-),
-deleted as (
-    update tinychat.messages m
-    set deleted_at = tinychat.now_ms(), deletion_id = $5
-    from message
-    where m.conversation_id = message.conversation_id and m.id = message.id
-        and message.sender_id = $4 and message.deleted_at is null
-    returning m.deleted_at, m.deletion_id
+-- Marks a message as deleted.
+create function tinychat_api.delete_message(
+    p_key_hash bytea,
+    p_conversation_id uuid,
+    p_id uuid,
+    p_sender_id text,
+    p_deletion_id uuid, -- by which this request knows its own work
+    p_event_id uuid
 )
-select
-    case
-        when found.verdict <> 'ok' then found.verdict
-        when message.id is null then 'message_not_found'
-        when message.sender_id <> $4 then 'not_the_sender'
-        else 'ok'
-    end as verdict,
-    found.tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
-    message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
-    coalesce(deleted.deleted_at, message.deleted_at) as deleted_at,
-    mine.deleted_now,
-    tinychat.record_event(
-        found.tenant_id, case when mine.deleted_now then $6 end, 'message.deleted', message.conversation_id, message.id
-    ) as deliveries
-from found
-left join message on true
-left join deleted on true
-cross join lateral (select coalesce(deleted.deletion_id, message.deletion_id) is not distinct from $5) mine (deleted_now)
+returns table (
+    verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
+    message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
+    deleted_at timestamptz, deleted_now boolean, deliveries json
+)
+language plpgsql
+as $$
+declare
+    message tinychat.messages;
+begin
+    select c.verdict, c.tenant_id into verdict, tenant_id
+    from tinychat.conversation(p_key_hash, p_conversation_id) c;
+    if verdict = 'ok' then
+        -- Locked, so that of two that delete at once the second sees what the first did.
+        select * into message
+        from tinychat.messages m
+        where m.conversation_id = p_conversation_id and m.id = p_id
+        for no key update;
+        verdict := case
+            when not found then 'message_not_found'
+            when message.sender_id <> p_sender_id then 'not_the_sender'
+            else 'ok'
+        end;
+    end if;
+    if verdict <> 'ok' then
+        return next;
+        return;
+    end if;
+
+    if message.deleted_at is null then
+        update tinychat.messages m
+        set deleted_at = tinychat.now_ms(), deletion_id = p_deletion_id
+        where m.conversation_id = p_conversation_id and m.id = p_id
+        returning * into message;
+    end if;
+    deleted_now := message.deletion_id is not distinct from p_deletion_id;
+
+    return query select
+        verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
+        message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
+        message.deleted_at, deleted_now,
+        case when deleted_now then
+            tinychat.record_event(tenant_id, p_event_id, 'message.deleted', message.conversation_id, message.id)
+        end;
+end
+$$;

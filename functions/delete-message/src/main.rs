@@ -1,21 +1,18 @@
 //! DELETE /v1/conversations/{id}/messages/{msgId}: hides a message and broadcasts that it is gone.
 
-use shared::db::Db;
+use shared::db::Route;
 use shared::fields::Name;
 use shared::http::{Request, serve};
 use shared::model::{DeletionId, EventId, FullMessage, MessageEnvelope};
 use shared::realtime::Realtime;
 use shared::{Result, telemetry, webhook};
-use tokio_postgres::types::Type;
-
-const STATEMENT: &str = include_str!("delete-message.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let realtime = Realtime::from_env()?;
-    let db = Db::connect().await?;
-    serve(|request| delete_message(&db, &realtime, request)).await
+    let route = Route::connect(include_str!("delete-message.sql")).await?;
+    serve(|request| delete_message(&route, &realtime, request)).await
 }
 
 struct Input {
@@ -28,19 +25,18 @@ impl Input {
     }
 }
 
-async fn delete_message(db: &Db, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
+async fn delete_message(route: &Route, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request)).await?;
-    let row = db
+    let input = route.admit(&key, Input::parse(&request)).await?;
+    let row = route
         .row(
             &key,
-            STATEMENT,
             &[
-                (&request.conversation(), Type::UUID),
-                (&request.message(), Type::UUID),
-                (&input.sender_id, Type::TEXT),
-                (&DeletionId::random(), Type::UUID),
-                (&EventId::now(), Type::UUID),
+                ("conversation_id", &request.conversation()),
+                ("id", &request.message()),
+                ("sender_id", &input.sender_id),
+                ("deletion_id", &DeletionId::random()),
+                ("event_id", &EventId::now()),
             ],
         )
         .await?;
@@ -49,6 +45,6 @@ async fn delete_message(db: &Db, realtime: &Realtime, request: Request) -> Resul
     if row.try_get("deleted_now")? {
         realtime.message(row.try_get("tenant_id")?, &answer);
     }
-    webhook::deliver(db, row.try_get("deliveries")?);
+    webhook::deliver(&route.db, row.try_get("deliveries")?);
     Ok(answer)
 }

@@ -1,33 +1,45 @@
--- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 body  $6 id for the event
-with found as (
-    select * from tinychat.conversation($1, $2)
-),
--- Locked, so that what the verdict was made of can't change before the update.
-message as (
-    select m.*
-    from found
-    join tinychat.messages m on m.conversation_id = found.id and m.id = $3
-    where m.deleted_at is null
-    for update of m
-),
-edited as (
-    update tinychat.messages m
-    set body = $5, edited_at = tinychat.now_ms()
-    from message
-    where m.conversation_id = message.conversation_id and m.id = message.id and message.sender_id = $4
-    returning m.*
+-- Replaces a message's text.
+create function tinychat_api.edit_message(
+    p_key_hash bytea, p_conversation_id uuid, p_id uuid, p_sender_id text, p_body text, p_event_id uuid
 )
-select
-    case
-        when found.verdict <> 'ok' then found.verdict
-        when message.id is null then 'message_not_found'
-        when edited.id is null then 'not_the_sender'
-        else 'ok'
-    end as verdict,
-    found.tenant_id, edited.*,
-    tinychat.record_event(
-        found.tenant_id, $6, 'message.updated', edited.conversation_id, edited.id
-    ) as deliveries
-from found
-left join message on true
-left join edited on true
+returns table (
+    verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
+    message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
+    deleted_at timestamptz, deliveries json
+)
+language plpgsql
+as $$
+declare
+    message tinychat.messages;
+begin
+    select c.verdict, c.tenant_id into verdict, tenant_id
+    from tinychat.conversation(p_key_hash, p_conversation_id) c;
+    if verdict = 'ok' then
+        -- Locked, so that what the verdict was made of can't change before the update.
+        select * into message
+        from tinychat.messages m
+        where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null
+        for no key update;
+        verdict := case
+            when not found then 'message_not_found'
+            when message.sender_id <> p_sender_id then 'not_the_sender'
+            else 'ok'
+        end;
+    end if;
+    if verdict <> 'ok' then
+        return next;
+        return;
+    end if;
+
+    update tinychat.messages m
+    set body = p_body, edited_at = tinychat.now_ms()
+    where m.conversation_id = p_conversation_id and m.id = p_id
+    returning * into message;
+
+    return query select
+        verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
+        message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
+        message.deleted_at,
+        tinychat.record_event(tenant_id, p_event_id, 'message.updated', message.conversation_id, message.id);
+end
+$$;

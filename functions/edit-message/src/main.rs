@@ -1,21 +1,18 @@
 //! PATCH /v1/conversations/{id}/messages/{msgId}: replaces a message's text and broadcasts it.
 
-use shared::db::Db;
+use shared::db::Route;
 use shared::fields::{MessageBody, Name};
 use shared::http::{Request, serve};
 use shared::model::{EventId, FullMessage, MessageEnvelope};
 use shared::realtime::Realtime;
 use shared::{Result, telemetry, webhook};
-use tokio_postgres::types::Type;
-
-const STATEMENT: &str = include_str!("edit-message.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let realtime = Realtime::from_env()?;
-    let db = Db::connect().await?;
-    serve(|request| edit_message(&db, &realtime, request)).await
+    let route = Route::connect(include_str!("edit-message.sql")).await?;
+    serve(|request| edit_message(&route, &realtime, request)).await
 }
 
 struct Input {
@@ -30,24 +27,23 @@ impl Input {
     }
 }
 
-async fn edit_message(db: &Db, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
+async fn edit_message(route: &Route, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request)).await?;
-    let row = db
+    let input = route.admit(&key, Input::parse(&request)).await?;
+    let row = route
         .row(
             &key,
-            STATEMENT,
             &[
-                (&request.conversation(), Type::UUID),
-                (&request.message(), Type::UUID),
-                (&input.sender_id, Type::TEXT),
-                (&input.body, Type::TEXT),
-                (&EventId::now(), Type::UUID),
+                ("conversation_id", &request.conversation()),
+                ("id", &request.message()),
+                ("sender_id", &input.sender_id),
+                ("body", &input.body),
+                ("event_id", &EventId::now()),
             ],
         )
         .await?;
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
     realtime.message(row.try_get("tenant_id")?, &answer);
-    webhook::deliver(db, row.try_get("deliveries")?);
+    webhook::deliver(&route.db, row.try_get("deliveries")?);
     Ok(answer)
 }

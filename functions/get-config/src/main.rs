@@ -1,13 +1,11 @@
 //! GET /v1/config: what a client needs to start listening.
 
 use serde::Serialize;
-use shared::db::Db;
+use shared::db::Route;
 use shared::http::{Request, serve};
 use shared::model::TenantId;
 use shared::realtime::CHANNEL_PREFIX;
 use shared::{Result, config, telemetry};
-
-const STATEMENT: &str = include_str!("get-config.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -18,8 +16,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         channel_prefix: CHANNEL_PREFIX,
         private: config::realtime_private()?,
     };
-    let db = Db::connect().await?;
-    serve(|request| get_config(&db, &realtime, request)).await
+    let route = Route::connect(include_str!("get-config.sql")).await?;
+    serve(|request| get_config(&route, &realtime, request)).await
 }
 
 #[derive(Serialize)]
@@ -44,8 +42,8 @@ struct Realtime {
     private: bool,
 }
 
-async fn get_config<'a>(db: &Db, realtime: &'a Realtime, request: Request) -> Result<Answer<'a>> {
-    let row = db.row(&request.key()?, STATEMENT, &[]).await?;
+async fn get_config<'a>(route: &Route, realtime: &'a Realtime, request: Request) -> Result<Answer<'a>> {
+    let row = route.row(&request.key()?, &[]).await?;
     let tenant = Tenant { id: row.try_get("tenant_id")?, name: row.try_get("name")? };
     Ok(Answer { tenant, realtime })
 }

@@ -1,26 +1,42 @@
--- $1 key hash  $2 user_id  $3 kinds
--- One short index scan for each kind, merged: the cost doesn't grow with the number of conversations.
-with tenant as (
-    select * from tinychat.tenant($1)
-),
-newest as (
-    select p.conversation_id, p.active_at
-    from tenant
-    cross join unnest($3) as wanted (kind)
-    cross join lateral (
-        select p.conversation_id, p.active_at
-        from tinychat.participants p
-        where p.tenant_id = tenant.id and p.user_id = $2 and p.kind = wanted.kind
-        order by p.active_at desc, p.conversation_id
-        limit 100
-    ) p
-    order by p.active_at desc, p.conversation_id
-    limit 100
+-- The newest of a user's conversations, or the verdict alone. One short index scan for each kind, merged: the cost
+-- doesn't grow with the number of conversations.
+create function tinychat_api.list_conversations(p_key_hash bytea, p_user_id text, p_kinds text[])
+returns table (
+    verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], last_message text,
+    last_at timestamptz
 )
-select
-    tenant.verdict, c.id, tenant.id as tenant_id, c.kind, c.external_ref, c.participants, p.last_message, c.last_at
-from tenant
-left join newest on true
-left join tinychat.conversations c on c.id = newest.conversation_id and c.tenant_id = tenant.id
-left join lateral tinychat.preview(c.id) p on true
-order by newest.active_at desc, newest.conversation_id
+language plpgsql stable
+as $$
+declare
+    tenant record;
+begin
+    select * into tenant from tinychat.tenant(p_key_hash);
+    if tenant.verdict = 'ok' then
+        return query
+            select
+                tenant.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at
+            from (
+                select p.conversation_id, p.active_at
+                from unnest(p_kinds) as wanted (kind)
+                cross join lateral (
+                    select p.conversation_id, p.active_at
+                    from tinychat.participants p
+                    where p.tenant_id = tenant.id and p.user_id = p_user_id and p.kind = wanted.kind
+                    order by p.active_at desc, p.conversation_id
+                    limit 100
+                ) p
+                order by p.active_at desc, p.conversation_id
+                limit 100
+            ) newest
+            join tinychat.conversations c on c.id = newest.conversation_id
+            left join lateral tinychat.preview(c.id) latest on true
+            order by newest.active_at desc, newest.conversation_id;
+        if found then
+            return;
+        end if;
+    end if;
+    verdict := tenant.verdict;
+    tenant_id := tenant.id;
+    return next;
+end
+$$;

@@ -1,20 +1,17 @@
 //! GET /v1/conversations: a user's conversations, newest activity first.
 
 use serde::Serialize;
-use shared::db::Db;
+use shared::db::Route;
 use shared::fields::{Kind, Name};
 use shared::http::{Request, serve};
 use shared::model::{Conversation, list};
 use shared::{Result, telemetry};
-use tokio_postgres::types::Type;
-
-const STATEMENT: &str = include_str!("list-conversations.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let db = Db::connect().await?;
-    serve(|request| list_conversations(&db, request)).await
+    let route = Route::connect(include_str!("list-conversations.sql")).await?;
+    serve(|request| list_conversations(&route, request)).await
 }
 
 struct Input {
@@ -34,15 +31,14 @@ struct Answer {
     conversations: Vec<Conversation>,
 }
 
-async fn list_conversations(db: &Db, request: Request) -> Result<Answer> {
+async fn list_conversations(route: &Route, request: Request) -> Result<Answer> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request)).await?;
+    let input = route.admit(&key, Input::parse(&request)).await?;
     let kinds: Vec<&str> = Kind::ALL
         .iter()
         .filter(|kind| input.kind.is_none_or(|wanted| wanted == **kind))
         .map(|kind| kind.as_str())
         .collect();
-    let params = [(&input.user_id as _, Type::TEXT), (&kinds as _, Type::TEXT_ARRAY)];
-    let rows = db.rows(&key, STATEMENT, &params).await?;
+    let rows = route.rows(&key, &[("user_id", &input.user_id), ("kinds", &kinds)]).await?;
     Ok(Answer { conversations: list(&rows)? })
 }

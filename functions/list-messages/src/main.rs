@@ -2,20 +2,17 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use shared::db::Db;
+use shared::db::Route;
 use shared::fields::Field;
 use shared::http::{Request, serve};
 use shared::model::{Message, Timestamp, list};
 use shared::{Error, Result, telemetry};
-use tokio_postgres::types::Type;
-
-const STATEMENT: &str = include_str!("list-messages.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let db = Db::connect().await?;
-    serve(|request| list_messages(&db, request)).await
+    let route = Route::connect(include_str!("list-messages.sql")).await?;
+    serve(|request| list_messages(&route, request)).await
 }
 
 struct Input {
@@ -48,17 +45,16 @@ struct Answer {
     messages: Vec<Message>,
 }
 
-async fn list_messages(db: &Db, request: Request) -> Result<Answer> {
+async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request)).await?;
-    let rows = db
+    let input = route.admit(&key, Input::parse(&request)).await?;
+    let rows = route
         .rows(
             &key,
-            STATEMENT,
             &[
-                (&request.conversation(), Type::UUID),
-                (&input.before, Type::TIMESTAMPTZ),
-                (&input.limit.0, Type::INT8),
+                ("conversation_id", &request.conversation()),
+                ("before", &input.before),
+                ("limit", &input.limit.0),
             ],
         )
         .await?;

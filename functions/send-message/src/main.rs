@@ -1,21 +1,18 @@
 //! POST /v1/conversations/{id}/messages: stores a message and broadcasts it.
 
-use shared::db::Db;
+use shared::db::Route;
 use shared::fields::{MediaUrl, MessageBody, MessageType, Name, Text};
 use shared::http::{Request, serve};
 use shared::model::{EventId, FullMessage, MessageEnvelope, MessageId};
 use shared::realtime::Realtime;
 use shared::{Error, Result, telemetry, webhook};
-use tokio_postgres::types::Type;
-
-const STATEMENT: &str = include_str!("send-message.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let realtime = Realtime::from_env()?;
-    let db = Db::connect().await?;
-    serve(|request| send_message(&db, &realtime, request)).await
+    let route = Route::connect(include_str!("send-message.sql")).await?;
+    serve(|request| send_message(&route, &realtime, request)).await
 }
 
 struct Input {
@@ -48,25 +45,24 @@ impl Input {
     }
 }
 
-async fn send_message(db: &Db, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
+async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request)).await?;
+    let input = route.admit(&key, Input::parse(&request)).await?;
     let id = MessageId::now();
-    let row = db
+    let row = route
         .row(
             &key,
-            STATEMENT,
             &[
-                (&request.conversation(), Type::UUID),
-                (&id, Type::UUID),
-                (&input.sender_id, Type::TEXT),
-                (&input.receiver_id, Type::TEXT),
-                (&input.body, Type::TEXT),
-                (&input.message_type.as_str(), Type::TEXT),
-                (&input.media_url, Type::TEXT),
-                (&input.reply_to, Type::UUID),
-                (&input.client_message_id, Type::TEXT),
-                (&EventId::now(), Type::UUID),
+                ("conversation_id", &request.conversation()),
+                ("id", &id),
+                ("sender_id", &input.sender_id),
+                ("receiver_id", &input.receiver_id),
+                ("body", &input.body),
+                ("message_type", &input.message_type.as_str()),
+                ("media_url", &input.media_url),
+                ("reply_to", &input.reply_to),
+                ("client_message_id", &input.client_message_id),
+                ("event_id", &EventId::now()),
             ],
         )
         .await?;
@@ -75,6 +71,6 @@ async fn send_message(db: &Db, realtime: &Realtime, request: Request) -> Result<
     if answer.message.message.id == id {
         realtime.message(row.try_get("tenant_id")?, &answer);
     }
-    webhook::deliver(db, row.try_get("deliveries")?);
+    webhook::deliver(&route.db, row.try_get("deliveries")?);
     Ok(answer)
 }

@@ -1,48 +1,82 @@
--- $1 key hash  $2 conversation  $3 id for a new row  $4 sender_id  $5 receiver_id  $6 body  $7 message_type
--- $8 media_url  $9 reply_to  $10 client_message_id  $11 id for the event
-with found as (
-    select * from tinychat.conversation($1, $2)
-),
--- The same message sent before: by an earlier request, or by the first try of this one. The planner knows the
--- parameters, drops the side that can't hold, and is left with one index look-up.
-earlier as (
-    select m.*
-    from found
-    join tinychat.messages m
-        on m.conversation_id = found.id and m.conversation_id = $2
-        and (($10 is null and m.id = $3) or (m.sender_id = $4 and m.client_message_id = $10))
-),
--- Senders take turns here: the row's lock and the clock in it make times unique and order them as they commit.
-ticked as (
-    update tinychat.conversations c
-    set last_at = greatest(tinychat.now_ms(), c.last_at + interval '1 ms')
-    from found
-    where c.id = found.id
-        and not exists (select from earlier)
-        and ($9 is null or exists (select from tinychat.messages m where m.conversation_id = found.id and m.id = $9))
-    returning c.id, c.last_at
-),
-sent as (
-    insert into tinychat.messages
-        (conversation_id, id, sender_id, receiver_id, body, message_type, media_url, reply_to, client_message_id,
-        created_at)
-    select id, $3, $4, $5, $6, $7, $8, $9, $10, last_at
-    from ticked
-    returning *
-),
-active as (
-    update tinychat.participants p
-    set active_at = ticked.last_at
-    from ticked
-    where p.conversation_id = ticked.id
+-- Stores a message, or finds it where it was sent before.
+create function tinychat_api.send_message(
+    p_key_hash bytea,
+    p_conversation_id uuid,
+    p_id uuid, -- of the new message
+    p_sender_id text,
+    p_receiver_id text,
+    p_body text,
+    p_message_type text,
+    p_media_url text,
+    p_reply_to uuid,
+    p_client_message_id text,
+    p_event_id uuid
 )
--- A conversation that was found and no message: only a reply to nothing is left as the reason.
-select
-    case when found.verdict = 'ok' and m.id is null then 'reply_not_found' else found.verdict end as verdict,
-    found.tenant_id, m.*,
-    -- Another id than the new row's is that of an earlier message, whose event was written then.
-    tinychat.record_event(
-        found.tenant_id, case when m.id = $3 then $11 end, 'message.created', m.conversation_id, m.id
-    ) as deliveries
-from found
-left join (select * from sent union all select * from earlier) m on true
+returns table (
+    verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
+    message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
+    deleted_at timestamptz, deliveries json
+)
+language plpgsql
+as $$
+declare
+    clock timestamptz;
+    message tinychat.messages;
+begin
+    select c.verdict, c.tenant_id into verdict, tenant_id
+    from tinychat.conversation(p_key_hash, p_conversation_id) c;
+    if verdict <> 'ok' then
+        return next;
+        return;
+    end if;
+
+    -- Senders take turns here: the row's lock and the clock in it make times unique and order them as they commit.
+    -- What the statements after this one see includes all that was sent before.
+    select c.last_at into clock
+    from tinychat.conversations c
+    where c.id = p_conversation_id
+    for no key update;
+
+    -- The same message sent before: by an earlier request, or by the first try of this one.
+    if p_client_message_id is null then
+        select * into message
+        from tinychat.messages m
+        where m.conversation_id = p_conversation_id and m.id = p_id;
+    else
+        select * into message
+        from tinychat.messages m
+        where m.conversation_id = p_conversation_id
+            and m.sender_id = p_sender_id
+            and m.client_message_id = p_client_message_id;
+    end if;
+
+    if not found then
+        if p_reply_to is not null and not exists (
+            select from tinychat.messages m where m.conversation_id = p_conversation_id and m.id = p_reply_to
+        ) then
+            verdict := 'reply_not_found';
+            return next;
+            return;
+        end if;
+        insert into tinychat.messages as m
+            (conversation_id, id, sender_id, receiver_id, body, message_type, media_url, reply_to, client_message_id,
+            created_at)
+        values (
+            p_conversation_id, p_id, p_sender_id, p_receiver_id, p_body, p_message_type, p_media_url, p_reply_to,
+            p_client_message_id, greatest(tinychat.now_ms(), clock + interval '1 ms')
+        )
+        returning * into message;
+        update tinychat.conversations c set last_at = message.created_at where c.id = p_conversation_id;
+        update tinychat.participants p set active_at = message.created_at where p.conversation_id = p_conversation_id;
+    end if;
+
+    return query select
+        verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
+        message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
+        message.deleted_at,
+        -- Another id is an earlier message's, whose event was written then.
+        case when message.id = p_id then
+            tinychat.record_event(tenant_id, p_event_id, 'message.created', message.conversation_id, message.id)
+        end;
+end
+$$;

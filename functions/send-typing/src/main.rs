@@ -1,21 +1,18 @@
 //! POST /v1/conversations/{id}/typing: tells who listens that someone is typing. Nothing is stored.
 
 use serde_json::{Value, json};
-use shared::db::Db;
+use shared::db::Route;
 use shared::fields::Name;
 use shared::http::{Request, serve};
 use shared::realtime::Realtime;
 use shared::{Result, telemetry};
-use tokio_postgres::types::Type;
-
-const STATEMENT: &str = include_str!("send-typing.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let realtime = Realtime::from_env()?;
-    let db = Db::connect().await?;
-    serve(|request| send_typing(&db, &realtime, request)).await
+    let route = Route::connect(include_str!("send-typing.sql")).await?;
+    serve(|request| send_typing(&route, &realtime, request)).await
 }
 
 struct Input {
@@ -30,11 +27,11 @@ impl Input {
     }
 }
 
-async fn send_typing(db: &Db, realtime: &Realtime, request: Request) -> Result<Value> {
+async fn send_typing(route: &Route, realtime: &Realtime, request: Request) -> Result<Value> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request)).await?;
+    let input = route.admit(&key, Input::parse(&request)).await?;
     let conversation = request.conversation();
-    let row = db.row(&key, STATEMENT, &[(&conversation, Type::UUID)]).await?;
+    let row = route.row(&key, &[("conversation_id", &conversation)]).await?;
     realtime.typing(row.try_get("tenant_id")?, conversation, &input.sender_id, input.sender_name.as_deref());
     Ok(json!({ "ok": true }))
 }

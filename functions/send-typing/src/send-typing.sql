@@ -1,2 +1,9 @@
--- $1 key hash  $2 conversation
-select verdict, tenant_id from tinychat.conversation($1, $2)
+-- Whether the caller may type here.
+create function tinychat_api.send_typing(p_key_hash bytea, p_conversation_id uuid)
+returns table (verdict text, tenant_id uuid)
+language plpgsql stable
+as $$
+begin
+    return query select c.verdict, c.tenant_id from tinychat.conversation(p_key_hash, p_conversation_id) c;
+end
+$$;

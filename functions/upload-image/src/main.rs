@@ -5,22 +5,19 @@ mod storage;
 
 use input::{Content, Input, Size};
 use serde::Serialize;
-use shared::db::Db;
+use shared::db::Route;
 use shared::http::{Request, serve};
 use shared::model::TenantId;
 use shared::{Result, telemetry};
 use storage::{SignedPut, Storage};
-use tokio_postgres::types::Type;
 use uuid::Uuid;
-
-const STATEMENT: &str = include_str!("upload-image.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
     let storage = Storage::from_env()?;
-    let db = Db::connect().await?;
-    serve(|request| upload_image(&db, &storage, request)).await
+    let route = Route::connect(include_str!("upload-image.sql")).await?;
+    serve(|request| upload_image(&route, &storage, request)).await
 }
 
 #[derive(Serialize)]
@@ -31,11 +28,11 @@ struct Answer {
     upload: Option<SignedPut>,
 }
 
-async fn upload_image(db: &Db, storage: &Storage, request: Request) -> Result<Answer> {
+async fn upload_image(route: &Route, storage: &Storage, request: Request) -> Result<Answer> {
     let key = request.key()?;
-    let Input { image, content } = db.admit(&key, Input::parse(&request).await).await?;
+    let Input { image, content } = route.admit(&key, Input::parse(&request).await).await?;
     let conversation = request.conversation();
-    let row = db.row(&key, STATEMENT, &[(&conversation, Type::UUID)]).await?;
+    let row = route.row(&key, &[("conversation_id", &conversation)]).await?;
     let tenant: TenantId = row.try_get("tenant_id")?;
     let path = format!("{tenant}/{conversation}/{}.{}", Uuid::new_v4(), image.extension());
     let upload = match content {

@@ -1,20 +1,17 @@
 //! POST /v1/users: makes a user known, or brings what is known of one up to date.
 
 use serde::Serialize;
-use shared::db::Db;
+use shared::db::Route;
 use shared::fields::{Name, Object, Role, TextList};
 use shared::http::{Request, serve};
 use shared::model::{User, UserId};
 use shared::{Result, telemetry};
-use tokio_postgres::types::Type;
-
-const STATEMENT: &str = include_str!("upsert-user.sql");
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
-    let db = Db::connect().await?;
-    serve(|request| upsert_user(&db, request)).await
+    let route = Route::connect(include_str!("upsert-user.sql")).await?;
+    serve(|request| upsert_user(&route, request)).await
 }
 
 struct Input {
@@ -45,21 +42,20 @@ struct Answer {
     user: User,
 }
 
-async fn upsert_user(db: &Db, request: Request) -> Result<Answer> {
+async fn upsert_user(route: &Route, request: Request) -> Result<Answer> {
     let key = request.key()?;
-    let input = db.admit(&key, Input::parse(&request)).await?;
-    let row = db
+    let input = route.admit(&key, Input::parse(&request)).await?;
+    let row = route
         .row(
             &key,
-            STATEMENT,
             &[
-                (&UserId::random(), Type::UUID),
-                (&input.user_id, Type::TEXT),
-                (&input.name, Type::TEXT),
-                (&input.email, Type::TEXT),
-                (&input.role.map(Role::as_str), Type::TEXT),
-                (&input.fcm_tokens, Type::TEXT_ARRAY),
-                (&input.notification_prefs, Type::JSONB),
+                ("id", &UserId::random()),
+                ("user_id", &input.user_id),
+                ("name", &input.name),
+                ("email", &input.email),
+                ("role", &input.role.map(Role::as_str)),
+                ("fcm_tokens", &input.fcm_tokens),
+                ("notification_prefs", &input.notification_prefs),
             ],
         )
         .await?;

@@ -1,23 +1,47 @@
--- $1 key hash  $2 id for a new row  $3 user_id  $4 name  $5 email  $6 role  $7 fcm_tokens  $8 notification_prefs
--- What is null was not given: it keeps what is stored, or takes its default in a new row.
-with tenant as (
-    select * from tinychat.tenant($1)
-),
-upserted as (
-    insert into tinychat.users as stored
-        (id, tenant_id, user_id, name, email, role, fcm_tokens, notification_prefs, last_seen_at)
-    select $2, tenant.id, $3, $4, $5, coalesce($6, 'customer'), coalesce($7, '{}'), coalesce($8, '{}'), tinychat.now_ms()
-    from tenant
-    where tenant.id is not null
-    on conflict (tenant_id, user_id) do update set
-        name = coalesce($4, stored.name),
-        email = coalesce($5, stored.email),
-        role = coalesce($6, stored.role),
-        fcm_tokens = coalesce($7, stored.fcm_tokens),
-        notification_prefs = coalesce($8, stored.notification_prefs),
-        last_seen_at = excluded.last_seen_at
-    returning *
+-- Makes a user known, or brings what is known up to date. A null wasn't given: it keeps what is stored, or takes its
+-- default in a new row.
+create function tinychat_api.upsert_user(
+    p_key_hash bytea,
+    p_id uuid, -- for a new row
+    p_user_id text,
+    p_name text,
+    p_email text,
+    p_role text,
+    p_fcm_tokens text[],
+    p_notification_prefs jsonb
 )
-select tenant.verdict, upserted.*
-from tenant
-left join upserted on true
+returns table (
+    verdict text, id uuid, tenant_id uuid, user_id text, name text, email text, role text, fcm_tokens text[],
+    notification_prefs jsonb, last_seen_at timestamptz
+)
+language plpgsql
+as $$
+declare
+    tenant record;
+begin
+    select * into tenant from tinychat.tenant(p_key_hash);
+    if tenant.verdict <> 'ok' then
+        verdict := tenant.verdict;
+        return next;
+        return;
+    end if;
+
+    return query
+        insert into tinychat.users as stored
+            (id, tenant_id, user_id, name, email, role, fcm_tokens, notification_prefs, last_seen_at)
+        values (
+            p_id, tenant.id, p_user_id, p_name, p_email, coalesce(p_role, 'customer'), coalesce(p_fcm_tokens, '{}'),
+            coalesce(p_notification_prefs, '{}'), tinychat.now_ms()
+        )
+        on conflict on constraint users_tenant_id_user_id_key do update set
+            name = coalesce(p_name, stored.name),
+            email = coalesce(p_email, stored.email),
+            role = coalesce(p_role, stored.role),
+            fcm_tokens = coalesce(p_fcm_tokens, stored.fcm_tokens),
+            notification_prefs = coalesce(p_notification_prefs, stored.notification_prefs),
+            last_seen_at = excluded.last_seen_at
+        returning
+            tenant.verdict, stored.id, stored.tenant_id, stored.user_id, stored.name, stored.email, stored.role,
+            stored.fcm_tokens, stored.notification_prefs, stored.last_seen_at;
+end
+$$;

@@ -34,6 +34,6 @@ impl Database {
     pub async fn drop(self, chat: &Chat) {
         drop(self.client);
         self.connection.await.unwrap().unwrap();
-        chat.db.batch_execute(&format!("drop database {}", self.name)).await.unwrap();
+        chat.db.batch_execute(&format!("drop database {} with (force)", self.name)).await.unwrap();
     }
 }

@@ -39,11 +39,16 @@ struct RuntimeApi {
 impl Function {
     /// Starts a function in the local cloud, with some of its settings changed.
     pub async fn start(name: &str, changes: &[(&str, &str)]) -> Self {
+        Self::start_program(&binary(name), name, changes).await
+    }
+
+    /// Likewise from another binary.
+    pub async fn start_program(program: &Path, name: &str, changes: &[(&str, &str)]) -> Self {
         let (events, next_events) = mpsc::channel(1);
         let (next_outcomes, outcomes) = mpsc::channel(1);
         let api = RuntimeApi { events: Mutex::new(next_events), outcomes: next_outcomes };
         let address = serve(api).await;
-        let mut process = command(name, &address, changes)
+        let mut process = command(program, name, &address, changes)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -54,7 +59,7 @@ impl Function {
 
     /// What a function says of itself that ends at its start.
     pub async fn start_up_error(name: &str, changes: &[(&str, &str)]) -> String {
-        let process = command(name, "127.0.0.1:1", changes).output();
+        let process = command(&binary(name), name, "127.0.0.1:1", changes).output();
         let output = timeout(Duration::from_secs(15), process).await.expect("an end").unwrap();
         assert!(!output.status.success(), "{name} started");
         String::from_utf8(output.stderr).unwrap()
@@ -91,8 +96,8 @@ impl Function {
 }
 
 /// A function's program with the local cloud's settings, some of them changed.
-fn command(name: &str, runtime_api: &str, changes: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(binary(name));
+fn command(program: &Path, name: &str, runtime_api: &str, changes: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(program);
     command
         .env_clear()
         .envs(settings())

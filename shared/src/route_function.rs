@@ -1,0 +1,73 @@
+//! Route functions: the routes' server-side functions. A route's .sql file defines one. In Postgres its name ends in a
+//! hash of that text, so that a binary calls the very text that it was built with, whatever other releases have installed.
+
+use sha2::{Digest, Sha256};
+
+/// The schema that holds the route functions and nothing else.
+pub const SCHEMA: &str = "tinychat_api";
+
+/// What every route function runs with. A generic plan is made once in a backend's life and kept. It must suit every tenant
+/// and must not age as tables grow, so it is held to what never costs more than a few rows: index scans and nested loops.
+const SETTINGS: &str = "
+    set search_path = ''
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_hashjoin = off
+    set enable_mergejoin = off
+    set jit = off";
+
+/// A route function as its file defines it.
+pub struct RouteFunction {
+    /// Its name in [`SCHEMA`]: the route's, an underscore and the hash.
+    pub name: String,
+    /// The route's name, in the form of an SQL identifier.
+    pub route: String,
+    /// The statements that create it.
+    pub sql: String,
+}
+
+impl RouteFunction {
+    /// Reads a file's text. None if it doesn't define a route function.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (before, definition) = text.split_once("create function tinychat_api.")?;
+        let (route, rest) = definition.split_once('(')?;
+        let hash = Sha256::new().chain_update(text).chain_update(SETTINGS).finalize();
+        let hash = hash.iter().take(6).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+        let name = format!("{route}_{hash:012x}");
+        let sql = format!(
+            "{before}create function {SCHEMA}.{name}({rest}\nalter function {SCHEMA}.{name}{SETTINGS};"
+        );
+        Some(Self { name, route: route.to_owned(), sql })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "-- Adds.\ncreate function tinychat_api.add_up(p_a int, p_b int) returns int …";
+
+    #[test]
+    fn a_function_is_named_after_its_route_and_text() {
+        let function = RouteFunction::parse(TEXT).unwrap();
+        let hash = function.name.strip_prefix("add_up_").unwrap();
+        assert!(hash.len() == 12 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
+        assert_eq!(function.route, "add_up");
+        let start =
+            format!("-- Adds.\ncreate function tinychat_api.{}(p_a int, p_b int) returns", function.name);
+        assert!(function.sql.starts_with(&start), "{}", function.sql);
+    }
+
+    #[test]
+    fn another_text_is_another_function() {
+        let name = |text: &str| RouteFunction::parse(text).unwrap().name;
+        assert_eq!(name(TEXT), name(TEXT));
+        assert_ne!(name(TEXT), name(&TEXT.replace("Adds", "Sums")));
+    }
+
+    #[test]
+    fn a_statement_is_no_function() {
+        assert!(RouteFunction::parse("select 1").is_none());
+    }
+}
