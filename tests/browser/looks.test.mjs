@@ -40,8 +40,8 @@ for (const [name, options] of [
     await page.locator("#ada .picture").first().waitFor();
     await page.locator("#ada .message").last().focus();
     assert.deepEqual(await findings(page), []);
-    const size = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth, composer: document.querySelector("#ada .composer").getBoundingClientRect().bottom - innerHeight }));
-    assert.ok(size.wide <= 0 && size.composer <= 0, JSON.stringify(size));
+    const size = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth - innerWidth, composer: document.querySelector("#ada .composer").getBoundingClientRect().bottom - innerHeight, messages: document.querySelector("#ada .scroller").clientHeight }));
+    assert.ok(size.wide <= 0 && size.composer <= 0 && size.messages > 150, JSON.stringify(size));
     await page.locator("#ada .picture").last().click();
     assert.deepEqual(await findings(page), []);
     await context.close();
