@@ -25,7 +25,7 @@ export async function api(method, path, body) {
 /** Opens a page in a browser context of its own. What goes wrong in it fails the test that asks `problems`. */
 export async function open(path, options = {}) {
   const context = await browser.newContext(options);
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(20_000); // a machine that is busy with other tests takes its time to load a page
   const page = await context.newPage();
   const problems = [];
   page.on("pageerror", (error) => problems.push(error.message));
