@@ -275,13 +275,29 @@ impl TryFrom<&Row> for User {
     }
 }
 
-/// The rows of a list. A statement answers at least one row, for its verdict; where it found nothing, that row's `id`
-/// is null.
-pub fn list<'a, T: TryFrom<&'a Row, Error = Error>>(rows: &'a [Row]) -> Result<Vec<T>> {
-    match rows.first() {
-        Some(row) if row.try_get::<_, Option<Uuid>>("id")?.is_none() => Ok(Vec::new()),
-        _ => rows.iter().map(T::try_from).collect(),
+/// The most bytes that the objects of a list may come to: an answer of Lambda may have 6 MB.
+const MAX_LIST: usize = 5_000_000;
+
+/// The rows of a list as JSON: the first of them, as many as an answer may hold. A statement answers at least one row, for
+/// its verdict; where it found nothing, that row's `id` is null.
+pub fn list<'a, T>(rows: &'a [Row]) -> Result<Vec<Box<RawValue>>>
+where
+    T: TryFrom<&'a Row, Error = Error> + Serialize,
+{
+    let mut list = Vec::new();
+    let mut room = MAX_LIST;
+    for row in rows {
+        if row.try_get::<_, Option<Uuid>>("id")?.is_none() {
+            break;
+        }
+        let json = serde_json::value::to_raw_value(&T::try_from(row)?).map_err(|_| Error::Panic)?;
+        match room.checked_sub(json.get().len()) {
+            Some(rest) => room = rest,
+            None => break,
+        }
+        list.push(json);
     }
+    Ok(list)
 }
 
 #[cfg(test)]

@@ -177,3 +177,25 @@ async fn the_time_is_that_of_the_newest_message() {
     assert_time(&conversation["last_at"]);
     assert_eq!(conversation["last_at"], newest["created_at"]);
 }
+
+#[tokio::test]
+async fn a_preview_is_the_first_200_characters_whatever_their_size() {
+    let chat = Chat::new().await;
+    chat.send("bob", &"💬".repeat(200)).await;
+    assert_eq!(preview(&chat).await, "💬".repeat(200));
+    chat.send("bob", &"ä💬".repeat(5_000)).await;
+    assert_eq!(preview(&chat).await, "ä💬".repeat(100));
+}
+
+/// Beyond 6 MB Lambda answers nothing, and API Gateway 500.
+#[tokio::test]
+async fn a_list_of_the_longest_conversations_stops_at_5_mb() {
+    let chat = Chat::new().await;
+    let mut participants: Vec<_> = (100..199).map(|n| format!("{n}{}", "💬".repeat(252))).collect();
+    participants.push("carl".to_owned());
+    let participants: Vec<_> = participants.iter().map(String::as_str).collect();
+    join_all((0..60).map(|_| chat.converse(&participants))).await;
+    let answer = chat.call(Request::get("/v1/conversations?user_id=carl")).await;
+    let listed = answer.ok()["conversations"].as_array().unwrap().len();
+    assert!((4_800_000..5_010_000).contains(&answer.body.len()) && listed < 60, "{listed}");
+}

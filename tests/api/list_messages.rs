@@ -172,3 +172,23 @@ async fn a_thousand_messages_of_16_concurrent_senders_are_paged_back_each_once_i
         assert_eq!(page_back(&chat, limit).await, whole, "limit {limit}");
     }
 }
+
+/// Beyond 6 MB Lambda answers nothing, and API Gateway 500.
+#[tokio::test]
+async fn a_page_of_the_longest_messages_stops_at_5_mb_and_the_rest_is_on_the_next() {
+    let chat = Chat::without_messages().await;
+    let send = "insert into tinychat.messages
+            (conversation_id, id, sender_id, body, message_type, created_at)
+        select $1, gen_random_uuid(), 'ada', repeat($2, 10000), 'text', date_trunc('second', now()) + n * interval '1 ms'
+        from generate_series($3::bigint, $3 + 149) n";
+    let conversation: uuid::Uuid = chat.conversation.parse().unwrap();
+    for (character, first) in [("💬", 1_i64), ("\u{1}", 10_001)] {
+        chat.db.execute(send, &[&conversation, &character, &first]).await.unwrap();
+    }
+    let answer = chat.call(Request::get(chat.path("messages?limit=200"))).await;
+    answer.ok();
+    assert!((4_900_000..5_010_000).contains(&answer.body.len()), "{}", answer.body.len());
+    let whole = page_back(&chat, 200).await;
+    assert_eq!(whole.len(), 300);
+    assert!(column(&whole, "created_at").is_sorted_by(|earlier, later| earlier < later));
+}

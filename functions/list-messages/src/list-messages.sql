@@ -1,4 +1,4 @@
--- A page of history, or the verdict alone.
+-- A page of history, newest message first, or the verdict alone.
 create function tinychat_api.list_messages(
     p_key_hash bytea, p_conversation_id uuid, p_before timestamptz, p_limit bigint
 )
@@ -14,19 +14,15 @@ begin
     select * into conversation from tinychat.conversation(p_key_hash, p_conversation_id);
     if conversation.verdict = 'ok' then
         return query
-            select conversation.verdict, conversation.tenant_id, page.*
-            from (
-                select
-                    m.id, m.conversation_id, m.sender_id, m.body, m.message_type, m.media_url, m.reply_to, m.created_at,
-                    m.edited_at, m.deleted_at
-                from tinychat.messages m
-                where m.conversation_id = conversation.id
-                    and m.deleted_at is null
-                    and m.created_at < coalesce(p_before, 'infinity')
-                order by m.created_at desc
-                limit p_limit
-            ) page
-            order by page.created_at;
+            select
+                conversation.verdict, conversation.tenant_id, m.id, m.conversation_id, m.sender_id, m.body, m.message_type,
+                m.media_url, m.reply_to, m.created_at, m.edited_at, m.deleted_at
+            from tinychat.messages m
+            where m.conversation_id = conversation.id
+                and m.deleted_at is null
+                and m.created_at < coalesce(p_before, 'infinity')
+            order by m.created_at desc
+            limit p_limit;
         if found then
             return;
         end if;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use shared::db::Route;
 use shared::fields::Field;
 use shared::http::{Request, serve};
@@ -42,7 +43,7 @@ impl Field for Limit {
 
 #[derive(Serialize)]
 struct Answer {
-    messages: Vec<Message>,
+    messages: Vec<Box<RawValue>>,
 }
 
 async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
@@ -58,5 +59,7 @@ async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
             ],
         )
         .await?;
-    Ok(Answer { messages: list(&rows)? })
+    let mut messages = list::<Message>(&rows)?;
+    messages.reverse(); // the oldest first, now that a page that would be too long has lost its oldest
+    Ok(Answer { messages })
 }
