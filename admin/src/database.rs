@@ -1,8 +1,11 @@
 //! The connection to Postgres: found and trusted as the functions do it.
 
+use crate::output::Failure;
 use anyhow::{Context, anyhow};
 use shared::db::{self, Param};
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
+use uuid::Uuid;
 
 /// An open connection.
 pub struct Database {
@@ -24,4 +27,15 @@ impl Database {
     pub async fn rows(&self, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Vec<Row>> {
         Ok(self.client.query_typed(sql, params).await?)
     }
+
+    /// Fails unless there is such a tenant: an empty list must not be taken for an answer about one.
+    pub async fn require_tenant(&self, tenant: &Uuid) -> anyhow::Result<()> {
+        let rows = self.rows("select from tinychat.tenants where id = $1", &[(tenant, Type::UUID)]).await?;
+        if rows.is_empty() { Err(Failure::NoSuch("tenant").into()) } else { Ok(()) }
+    }
+}
+
+/// An id among the arguments.
+pub fn id(text: &str) -> Result<Uuid, &'static str> {
+    text.parse().map_err(|_| "an id looks like 11111111-2222-4333-8444-555555555555")
 }

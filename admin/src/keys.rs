@@ -1,6 +1,6 @@
 //! `tinychat keys`: the API keys of a tenant. A key is shown once, when it is made; only its hash is stored.
 
-use crate::database::Database;
+use crate::database::{Database, id};
 use crate::output::{Failure, Output};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
@@ -20,6 +20,7 @@ pub enum Command {
     /// Makes a key and shows it, this once
     Create {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
         /// Whether it says of itself that it is for tests
         #[arg(long, value_enum, default_value = "live")]
@@ -28,11 +29,13 @@ pub enum Command {
     /// Lists a tenant's keys, the oldest first
     List {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
     },
     /// Makes a key that takes another's place, and shows it, this once
     Rotate {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
         /// The old key, as the list shows it
         prefix: String,
@@ -43,6 +46,7 @@ pub enum Command {
     /// Ends a key at once
     Revoke {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
         /// The key, as the list shows it
         prefix: String,
@@ -55,8 +59,28 @@ pub enum Kind {
     Test,
 }
 
+/// A key that nobody has seen yet, and what is stored of it.
+pub struct NewKey {
+    pub key: String,
+    pub hash: KeyHash,
+    /// How it begins.
+    pub prefix: String,
+}
+
+impl NewKey {
+    /// 122 random bits.
+    pub fn make(kind: Kind) -> anyhow::Result<Self> {
+        let kind = match kind {
+            Kind::Live => "live",
+            Kind::Test => "test",
+        };
+        let key = format!("pk_{kind}_{}", Uuid::new_v4().simple());
+        Ok(Self { hash: KeyHash::of(&key)?, prefix: key.chars().take(PREFIX).collect(), key })
+    }
+}
+
 #[derive(Serialize, Tabled)]
-struct NewKey {
+struct Shown {
     key: String,
     tenant: Uuid,
 }
@@ -106,24 +130,27 @@ const SHOW: &str = "
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
         Command::Create { tenant, kind } => {
-            let key = new_key(kind);
+            let NewKey { key, hash, prefix } = NewKey::make(kind)?;
             let sql = "insert into tinychat.api_keys (tenant_id, hash, prefix)
                 select id, $2, $3 from tinychat.tenants where id = $1
                 returning *";
-            let (hash, prefix) = (KeyHash::of(&key)?, prefix_of(&key));
             let params = [(&tenant as _, Type::UUID), (&hash as _, Type::BYTEA), (&prefix as _, Type::TEXT)];
             if database.rows(sql, &params).await?.is_empty() {
                 return Err(Failure::NoSuch("tenant").into());
             }
-            output.item(&NewKey { key, tenant })
+            output.item(&Shown { key, tenant })
         }
         Command::List { tenant } => {
             let sql = format!("with k as (select * from tinychat.api_keys where tenant_id = $1) {SHOW}");
-            output.list(&keys(database, &sql, &[(&tenant, Type::UUID)]).await?)
+            let keys = keys(database, &sql, &[(&tenant, Type::UUID)]).await?;
+            if keys.is_empty() {
+                database.require_tenant(&tenant).await?;
+            }
+            output.list(&keys)
         }
         Command::Rotate { tenant, prefix: old, overlap } => {
-            let key = new_key(if old.starts_with("pk_test_") { Kind::Test } else { Kind::Live });
-            let (hash, prefix) = (KeyHash::of(&key)?, prefix_of(&key));
+            let kind = if old.starts_with("pk_test_") { Kind::Test } else { Kind::Live };
+            let NewKey { key, hash, prefix } = NewKey::make(kind)?;
             let overlap = overlap.into();
             let mut params = ending(&tenant, &old, &overlap).to_vec();
             params.extend([(&hash as _, Type::BYTEA), (&prefix as _, Type::TEXT)]);
@@ -131,7 +158,7 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             if database.rows(&sql, &params).await?.is_empty() {
                 return Err(Failure::NoSuch("open key of this tenant").into());
             }
-            output.item(&NewKey { key, tenant })
+            output.item(&Shown { key, tenant })
         }
         Command::Revoke { tenant, prefix } => {
             let sql = format!("with k as ({END}) {SHOW}");
@@ -153,31 +180,16 @@ async fn keys(database: &Database, sql: &str, params: &[Param<'_>]) -> anyhow::R
     Ok(rows.iter().map(Key::try_from).collect::<Result<_, _>>()?)
 }
 
-/// A key that nobody has seen yet: 122 random bits.
-fn new_key(kind: Kind) -> String {
-    let kind = match kind {
-        Kind::Live => "live",
-        Kind::Test => "test",
-    };
-    format!("pk_{kind}_{}", Uuid::new_v4().simple())
-}
-
-fn prefix_of(key: &str) -> String {
-    key.chars().take(PREFIX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_new_key_has_the_form_of_a_key() {
-        assert!(KeyHash::of(&new_key(Kind::Live)).is_ok());
-        assert!(new_key(Kind::Test).starts_with("pk_test_"));
-    }
-
-    #[test]
-    fn a_prefix_tells_little_of_its_key() {
-        assert_eq!(prefix_of("pk_live_0123456789abcdef0123456789abcdef"), "pk_live_01234567");
+    fn a_new_key_says_which_kind_it_is_and_its_prefix_tells_little_of_it() {
+        for (kind, start) in [(Kind::Live, "pk_live_"), (Kind::Test, "pk_test_")] {
+            let NewKey { key, prefix, .. } = NewKey::make(kind).unwrap();
+            assert!(key.starts_with(start) && key.starts_with(&prefix));
+            assert_eq!((key.len(), prefix.len()), (40, 16));
+        }
     }
 }

@@ -12,7 +12,8 @@ mod webhooks;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use database::Database;
-use output::{Failure, Output};
+use output::{Failure, Output, harmless};
+use shared::db::Chain;
 use std::process::ExitCode;
 
 /// The operator's side of TinyChat: the schema, tenants, their keys and webhooks.
@@ -62,10 +63,10 @@ enum Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Cli { json, command } = Cli::parse();
-    match run(command, &Output { json }).await {
+    match run(command, &Output::new(json)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", harmless(&Chain(&*error).to_string()));
             error.downcast_ref::<Failure>().map_or(ExitCode::FAILURE, Failure::code)
         }
     }

@@ -1,11 +1,21 @@
 //! What a command prints: a table for people, JSON for programs.
 
 use serde::Serialize;
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use tabled::Tabled;
 use tabled::builder::Builder;
-use tabled::settings::Style;
-use tabled::{Table, Tabled};
+use tabled::grid::util::string::get_text_width;
+use tabled::settings::object::Columns;
+use tabled::settings::{Color, Style, Width};
+
+/// How wide a table may be, in columns of a terminal.
+const WIDTH: usize = 120;
+
+/// How narrow a column of text may become before a table gives way to a block for each of its rows.
+const NARROWEST: usize = 16;
 
 /// Why a command can't be carried out although everything works.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +23,9 @@ pub enum Failure {
     /// What the command names isn't there.
     #[error("no such {0}")]
     NoSuch(&'static str),
+    /// An argument can't be meant so.
+    #[error("{0}")]
+    WrongUse(String),
     /// The doctor has found something, and said so.
     #[error("not all is well")]
     Unwell,
@@ -23,6 +36,7 @@ impl Failure {
     pub fn code(&self) -> ExitCode {
         match self {
             Self::NoSuch(_) => ExitCode::from(3),
+            Self::WrongUse(_) => ExitCode::from(2),
             Self::Unwell => ExitCode::FAILURE,
         }
     }
@@ -32,23 +46,32 @@ impl Failure {
 pub struct Output {
     /// JSON is wanted.
     pub json: bool,
+    /// A state may have a colour: somebody looks at a terminal, and has nothing against it.
+    colour: bool,
 }
 
 impl Output {
-    /// Prints a list: a table with a row for each.
+    pub fn new(json: bool) -> Self {
+        let unwanted = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        Self { json, colour: io::stdout().is_terminal() && !unwanted("NO_COLOR") && !dumb }
+    }
+
+    /// Prints a list: a table with a row for each. Where that is too wide, a block of lines for each.
     pub fn list<T: Serialize + Tabled>(&self, items: &[T]) -> anyhow::Result<()> {
-        self.print(&items, || Table::new(items).with(Style::psql()).to_string())
+        self.print(&items, || {
+            let names = texts(&T::headers());
+            let rows: Vec<_> = items.iter().map(|item| texts(&item.fields())).collect();
+            self.table(&names, &rows).unwrap_or_else(|| {
+                let blocks: Vec<_> = rows.iter().map(|row| self.block(&names, row)).collect();
+                blocks.join("\n\n")
+            })
+        })
     }
 
     /// Prints one thing: a table with a row for each of its fields.
     pub fn item<T: Serialize + Tabled>(&self, item: &T) -> anyhow::Result<()> {
-        self.print(item, || {
-            let mut fields = Builder::default();
-            for (name, value) in T::headers().into_iter().zip(item.fields()) {
-                fields.push_record([name, value]);
-            }
-            fields.build().with(Style::psql().remove_horizontals()).to_string()
-        })
+        self.print(item, || self.block(&texts(&T::headers()), &texts(&item.fields())))
     }
 
     /// Says in words what was done; programs get `result`.
@@ -57,10 +80,151 @@ impl Output {
     }
 
     fn print(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-        let text = if self.json { serde_json::to_string_pretty(value)? } else { text() };
-        match writeln!(io::stdout(), "{text}") {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()), // `tinychat … | head`
-            written => Ok(written?),
+        write(&if self.json { json(value)? } else { text() })
+    }
+
+    /// A table no wider than [`WIDTH`], if columns of words can be made narrow enough for that. Ids, times and addresses stay
+    /// whole.
+    fn table(&self, names: &[String], rows: &[Vec<String>]) -> Option<String> {
+        let mut builder = Builder::default();
+        builder.push_record(names);
+        for row in rows {
+            builder.push_record(row);
         }
+        let mut table = builder.build();
+        table.with(Style::psql());
+        for (column, name) in names.iter().enumerate() {
+            for (row, value) in
+                rows.iter().enumerate().filter_map(|(row, values)| Some((row, values.get(column)?)))
+            {
+                if let Some(colour) = self.colour_of(name, value) {
+                    table.modify((row + 1, column), colour);
+                }
+            }
+        }
+        let width = |column: &usize| {
+            rows.iter()
+                .filter_map(|row| row.get(*column))
+                .map(|text| get_text_width(text))
+                .max()
+                .unwrap_or_default()
+        };
+        let has_words =
+            |column: &usize| rows.iter().any(|row| row.get(*column).is_some_and(|text| text.contains(' ')));
+        let mut of_words: Vec<_> = (0..names.len()).filter(has_words).collect();
+        of_words.sort_by_key(|column| Reverse(width(column)));
+        for column in of_words {
+            let excess = table.total_width().saturating_sub(WIDTH);
+            if excess > 0 {
+                let narrower = width(&column).saturating_sub(excess).max(NARROWEST);
+                table.modify(Columns::one(column), Width::wrap(narrower).keep_words(true));
+            }
+        }
+        (table.total_width() <= WIDTH).then(|| table.to_string())
+    }
+
+    /// A line for each field.
+    fn block(&self, names: &[String], row: &[String]) -> String {
+        let mut builder = Builder::default();
+        for (name, value) in names.iter().zip(row) {
+            builder.push_record([name, value]);
+        }
+        let mut table = builder.build();
+        table.with(Style::psql().remove_horizontals());
+        for (line, (name, value)) in names.iter().zip(row).enumerate() {
+            if let Some(colour) = self.colour_of(name, value) {
+                table.modify((line, 1), colour);
+            }
+        }
+        table.to_string()
+    }
+
+    /// The colour of a field's value.
+    fn colour_of(&self, name: &str, value: &str) -> Option<Color> {
+        if !self.colour || !["state", "status"].contains(&name) {
+            return None;
+        }
+        match value.split(':').next()? {
+            "active" | "delivered" => Some(Color::FG_GREEN),
+            "ends" | "on hold" | "overage" | "waiting" => Some(Color::FG_YELLOW),
+            "dead" | "disabled" | "revoked" | "suspended" => Some(Color::FG_RED),
+            _ => None,
+        }
+    }
+}
+
+fn texts(fields: &[Cow<str>]) -> Vec<String> {
+    fields.iter().map(|text| harmless(text)).collect()
+}
+
+/// Text that others wrote, harmless to a terminal: what moves its cursor, or turns the direction of reading, is spelled out.
+pub fn harmless(text: &str) -> String {
+    spelled_out(text, |letter| letter.escape_default().to_string())
+}
+
+/// JSON: harmless, too, for its strings may hold such characters.
+fn json(value: &impl Serialize) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(spelled_out(
+        &text,
+        |letter| if letter == '\n' { "\n".into() } else { format!("\\u{:04x}", u32::from(letter)) },
+    ))
+}
+
+fn spelled_out(text: &str, spell: impl Fn(char) -> String) -> String {
+    let is_harmful = |letter: char| {
+        letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|letter| if is_harmful(letter) { spell(letter) } else { letter.to_string() }).collect()
+}
+
+fn write(text: &str) -> anyhow::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()), // `tinychat … | head`
+        written => Ok(written?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Output = Output { json: false, colour: false };
+
+    fn row(fields: &[&str]) -> Vec<String> {
+        fields.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_moves_the_cursor_or_turns_text_around_is_spelled_out_and_nothing_else() {
+        assert_eq!(harmless("\u{1b}[2J\r\nok"), r"\u{1b}[2J\r\nok");
+        assert_eq!(harmless("\u{9b}31m\u{202e}gnp"), r"\u{9b}31m\u{202e}gnp");
+        for text in ["O'Brien \\ \"Söhne\"", "مرحبا", "हिन्दी", "👩\u{200d}🚀"] {
+            assert_eq!(harmless(text), text);
+        }
+        assert_eq!(json(&["\u{9b}31m\u{1b}"]).unwrap(), "[\n  \"\\u009b31m\\u001b\"\n]");
+    }
+
+    #[test]
+    fn a_wide_table_wraps_its_words_and_leaves_ids_whole() {
+        let id = "0".repeat(36);
+        let names = row(&["id", "name", "status"]);
+        let table = PLAIN.table(&names, &[row(&[&id, &"long name ".repeat(20), "active"])]).unwrap();
+        assert!(table.lines().all(|line| line.len() <= WIDTH) && table.contains(&id), "{table}");
+        let table = PLAIN.table(&names, &[row(&[&id, &"0".repeat(100), "active"])]);
+        assert_eq!(table, None);
+    }
+
+    #[test]
+    fn states_have_colours_where_somebody_looks() {
+        let coloured = Output { json: false, colour: true };
+        let (names, values) = (row(&["name", "state"]), row(&["active", "disabled: by an operator"]));
+        for text in
+            [coloured.table(&names, std::slice::from_ref(&values)).unwrap(), coloured.block(&names, &values)]
+        {
+            assert!(text.contains("\u{1b}[31mdisabled: by an operator\u{1b}[39m"), "{text:?}");
+            assert_eq!(text.matches("\u{1b}[3").count(), 2, "a name is no state: {text:?}");
+        }
+        assert!(!PLAIN.block(&names, &values).contains('\u{1b}'));
     }
 }

@@ -1,8 +1,11 @@
 //! `tinychat tenants`: the apps that use this deployment.
 
-use crate::database::Database;
+use crate::database::{Database, id};
+use crate::keys::{Kind, NewKey};
 use crate::output::{Failure, Output};
-use clap::Subcommand;
+use anyhow::Context;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Subcommand, value_parser};
 use serde::Serialize;
 use shared::db::Param;
 use shared::model::Timestamp;
@@ -13,33 +16,42 @@ use uuid::Uuid;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Creates a tenant
+    /// Creates a tenant and its first API key, which is shown this once
     Create {
         /// What the tenant is called; its clients see it
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
+        /// Makes no key; `tinychat keys create` does later
+        #[arg(long)]
+        no_key: bool,
     },
     /// Lists all tenants, the oldest first
     List,
     /// Shows one tenant
     Show {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
     },
     /// Limits the messages that a tenant may send in a calendar month
     Limit {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
         /// How many; none lifts the limit
+        #[arg(value_parser = value_parser!(i64).range(1..))]
         messages: Option<i64>,
     },
     /// Refuses a tenant's requests with 403 from now on
     Suspend {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
     },
     /// Lets a suspended tenant in again, or one past its limit until check-usage next looks
     Activate {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
     },
 }
@@ -53,6 +65,15 @@ struct Tenant {
     message_limit: Option<i64>,
     keys: i64,
     created_at: Timestamp,
+}
+
+/// A tenant with its first key.
+#[derive(Serialize, Tabled)]
+struct NewTenant {
+    #[serde(flatten)]
+    #[tabled(inline)]
+    tenant: Tenant,
+    key: String,
 }
 
 impl TryFrom<&Row> for Tenant {
@@ -77,9 +98,26 @@ const SHOW: &str = "
     group by t.id, t.name, t.status, t.message_limit, t.created_at
     order by t.created_at, t.id";
 
+/// The tenant $1 with a key of hash $2 and prefix $3: never one without the other.
+const CREATE: &str = "
+    with t as (insert into tinychat.tenants (name) values ($1) returning *),
+    k as (
+        insert into tinychat.api_keys (tenant_id, hash, prefix)
+        select id, $2, $3 from t
+        returning tenant_id
+    )
+    select t.*, 1::bigint as keys from t join k on k.tenant_id = t.id";
+
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
-        Command::Create { name } => {
+        Command::Create { name, no_key: false } => {
+            let NewKey { key, hash, prefix } = NewKey::make(Kind::Live)?;
+            let params: [Param; 3] = [(&name, Type::TEXT), (&hash, Type::BYTEA), (&prefix, Type::TEXT)];
+            let rows = database.rows(CREATE, &params).await?;
+            let row = rows.first().context("a statement without a row")?;
+            output.item(&NewTenant { tenant: row.try_into()?, key })
+        }
+        Command::Create { name, no_key: true } => {
             let sql = "insert into tinychat.tenants (name) values ($1) returning *";
             one(database, sql, &[(&name, Type::TEXT)], output).await
         }

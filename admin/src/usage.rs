@@ -1,8 +1,8 @@
 //! `tinychat usage`: what tenants have used in a month.
 
-use crate::database::Database;
+use crate::database::{Database, id};
 use crate::output::Output;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use shared::config;
@@ -15,9 +15,10 @@ use uuid::Uuid;
 #[derive(Args)]
 pub struct Usage {
     /// The month, such as 2026-11; by default this one, in UTC
+    #[arg(value_parser = month)]
     month: Option<String>,
     /// Only this tenant's
-    #[arg(long)]
+    #[arg(long, value_parser = id)]
     tenant: Option<Uuid>,
 }
 
@@ -28,14 +29,14 @@ struct Used {
     status: String,
     /// Sent, deleted ones included.
     messages: i64,
-    #[tabled(display("tabled::derive::display::option", "-"))]
+    #[tabled(rename = "limit", display("tabled::derive::display::option", "-"))]
     message_limit: Option<i64>,
     /// Created.
     conversations: i64,
     /// Who sent a message.
     users: i64,
     /// Of images uploaded. None where the database isn't Supabase's, which knows them.
-    #[tabled(display("tabled::derive::display::option", "-"))]
+    #[tabled(rename = "bytes", display("tabled::derive::display::option", "-"))]
     storage_bytes: Option<i64>,
 }
 
@@ -94,8 +95,7 @@ pub async fn run(usage: Usage, database: &Database, output: &Output) -> anyhow::
         .await?;
     let now = now.first().context("a statement without a row")?;
     let month = match usage.month {
-        Some(month) if is_month(&month) => month,
-        Some(other) => bail!("{other} is no month: write it as 2026-11"),
+        Some(month) => month,
         None => now.try_get("month")?,
     };
     let sql = USED.replace("STORAGE", if now.try_get("storage")? { STORAGE } else { NO_STORAGE });
@@ -103,7 +103,14 @@ pub async fn run(usage: Usage, database: &Database, output: &Output) -> anyhow::
     let bucket = config::storage_bucket();
     let params: [Param; 3] = [(&first_day, Type::TEXT), (&usage.tenant, Type::UUID), (&bucket, Type::TEXT)];
     let rows = database.rows(&sql, &params).await?;
+    if let Some(tenant) = usage.tenant.filter(|_| rows.is_empty()) {
+        database.require_tenant(&tenant).await?;
+    }
     output.list(&rows.iter().map(Used::try_from).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn month(text: &str) -> Result<String, &'static str> {
+    if is_month(text) { Ok(text.to_owned()) } else { Err("a month looks like 2026-11") }
 }
 
 /// `2026-11`, and nothing that Postgres would fail at.

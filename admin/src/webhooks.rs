@@ -1,9 +1,9 @@
 //! `tinychat webhooks`: where a tenant's events go, and how they fare there.
 
-use crate::database::Database;
+use crate::database::{Database, id};
 use crate::output::{Failure, Output};
 use anyhow::{anyhow, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 use shared::db::Param;
@@ -24,6 +24,7 @@ pub enum Command {
     /// Registers an endpoint and shows its signing secret, this once
     Create {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
         /// Where its events are posted to
         url: String,
@@ -32,19 +33,24 @@ pub enum Command {
         events: Vec<Event>,
     },
     /// Changes an endpoint's address or the events it wants
+    #[command(
+        group = ArgGroup::new("change").required(true).multiple(true),
+        override_usage = "tinychat webhooks set [OPTIONS] <TENANT> <ENDPOINT> <--url <URL>|--event <EVENT>>"
+    )]
     Set {
         #[command(flatten)]
         of: Endpoint,
         /// Where its events are posted to
-        #[arg(long)]
+        #[arg(long, group = "change")]
         url: Option<String>,
         /// The events it wants
-        #[arg(long = "event", value_enum)]
+        #[arg(long = "event", value_name = "EVENT", group = "change", value_enum)]
         events: Vec<Event>,
     },
     /// Lists a tenant's endpoints, the oldest first
     List {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
     },
     /// Sends an endpoint an event of type `test`, from here, and shows what it answers
@@ -61,29 +67,37 @@ pub enum Command {
     Disable(Endpoint),
     /// Turns an endpoint on again, and forgets its failures
     Enable(Endpoint),
+    /// Deletes an endpoint and all its deliveries; `disable` keeps them
+    Delete(Endpoint),
     /// Shows a tenant's deliveries, the newest first
     Deliveries {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
         /// Only this endpoint's
-        #[arg(long)]
+        #[arg(long, value_parser = id)]
         endpoint: Option<Uuid>,
         /// How many
         #[arg(long, default_value_t = 20)]
         limit: u16,
     },
     /// Delivers again, whatever came of it before: one event, or all since a time
+    #[command(
+        group = ArgGroup::new("which").required(true),
+        override_usage = "tinychat webhooks replay [OPTIONS] <TENANT> <EVENT|--since <SINCE>>"
+    )]
     Replay {
         /// The tenant's id
+        #[arg(value_parser = id)]
         tenant: Uuid,
         /// The event's id
-        #[arg(required_unless_present = "since", conflicts_with = "since")]
+        #[arg(group = "which", value_parser = id)]
         event: Option<Uuid>,
         /// The time that the first of them was written at, such as 2026-11-24T10:00:00Z
-        #[arg(long, value_parser = time)]
+        #[arg(long, group = "which", value_parser = time)]
         since: Option<Timestamp>,
         /// Only to this endpoint
-        #[arg(long)]
+        #[arg(long, value_parser = id)]
         endpoint: Option<Uuid>,
     },
 }
@@ -91,8 +105,10 @@ pub enum Command {
 #[derive(Args)]
 pub struct Endpoint {
     /// The tenant's id
+    #[arg(value_parser = id)]
     tenant: Uuid,
     /// The endpoint's id
+    #[arg(value_parser = id)]
     endpoint: Uuid,
 }
 
@@ -127,6 +143,7 @@ struct Shown {
 struct Delivery {
     event: Uuid,
     endpoint: Uuid,
+    #[tabled(rename = "type")]
     r#type: String,
     state: String,
     attempts: i32,
@@ -233,7 +250,7 @@ const REPLAY: &str = "
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
         Command::Create { tenant, url, events } => {
-            sender()?.accepts(&url)?;
+            accept(&url)?;
             let (id, secret) = (Uuid::now_v7(), new_secret());
             let events = names(if events.is_empty() { Event::value_variants() } else { &events });
             let params: [Param; 5] = [
@@ -246,16 +263,18 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             show_secret(database, CREATE, &params, secret.clone(), "tenant", output).await
         }
         Command::Set { of, url, events } => {
-            if let Some(url) = &url {
-                sender()?.accepts(url)?;
-            }
+            url.as_deref().map_or(Ok(()), accept)?;
             let events = Some(names(&events)).filter(|events| !events.is_empty());
             let set = "url = coalesce($3, url), events = coalesce($4, events)";
             change(database, &of, set, &[(&url, Type::TEXT), (&events, Type::TEXT_ARRAY)], output).await
         }
         Command::List { tenant } => {
             let sql = "select * from tinychat.webhook_endpoints where tenant_id = $1";
-            output.list(&endpoints(database, sql, &[(&tenant, Type::UUID)]).await?)
+            let endpoints = endpoints(database, sql, &[(&tenant, Type::UUID)]).await?;
+            if endpoints.is_empty() {
+                database.require_tenant(&tenant).await?;
+            }
+            output.list(&endpoints)
         }
         Command::Test(of) => test(database, &of, output).await,
         Command::Rotate { of, overlap } => {
@@ -273,10 +292,20 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             let set = "disabled_at = null, disabled_reason = null, failures = 0, held_until = null";
             change(database, &of, set, &[], output).await
         }
+        Command::Delete(of) => {
+            let sql = "delete from tinychat.webhook_endpoints where tenant_id = $1 and id = $2 returning id";
+            if database.rows(sql, &of.params()).await?.is_empty() {
+                return Err(Failure::NoSuch(NO_ENDPOINT).into());
+            }
+            output.done(&format!("deleted {}", of.endpoint), &json!({ "deleted": of.endpoint }))
+        }
         Command::Deliveries { tenant, endpoint, limit } => {
             let limit = i64::from(limit);
             let params: [Param; 3] = [(&tenant, Type::UUID), (&endpoint, Type::UUID), (&limit, Type::INT8)];
             let rows = database.rows(DELIVERIES, &params).await?;
+            if rows.is_empty() {
+                require(database, &tenant, endpoint.as_ref()).await?;
+            }
             output.list(&rows.iter().map(Delivery::try_from).collect::<Result<Vec<_>, _>>()?)
         }
         Command::Replay { tenant, event, since, endpoint } => {
@@ -287,6 +316,9 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
                 (&since, Type::TIMESTAMPTZ),
             ];
             let count = database.rows(REPLAY, &params).await?.len();
+            if count == 0 {
+                require(database, &tenant, endpoint.as_ref()).await?;
+            }
             if count == 0 && event.is_some() {
                 return Err(Failure::NoSuch("event of this tenant to replay").into());
             }
@@ -316,8 +348,7 @@ async fn test(database: &Database, of: &Endpoint, output: &Output) -> anyhow::Re
     let answer = sender()?.send(row.try_get("url")?, &id, &secrets, &event.to_string()).await;
     let taken = answer.succeeded();
     let Answer { status, latency_ms, text } = answer;
-    let answer = if output.json { text } else { harmless(&text) };
-    output.item(&Tested { status, latency_ms, answer })?;
+    output.item(&Tested { status, latency_ms, answer: text })?;
     if taken { Ok(()) } else { bail!("the endpoint didn't take the event") }
 }
 
@@ -357,6 +388,21 @@ async fn endpoints(database: &Database, sql: &str, params: &[Param<'_>]) -> anyh
     Ok(rows.iter().map(Shown::try_from).collect::<Result<_, _>>()?)
 }
 
+/// Fails unless there is such a tenant, and such an endpoint of it.
+async fn require(database: &Database, tenant: &Uuid, endpoint: Option<&Uuid>) -> anyhow::Result<()> {
+    database.require_tenant(tenant).await?;
+    let Some(endpoint) = endpoint else { return Ok(()) };
+    let sql = "select from tinychat.webhook_endpoints where tenant_id = $1 and id = $2";
+    let rows = database.rows(sql, &[(tenant, Type::UUID), (endpoint, Type::UUID)]).await?;
+    if rows.is_empty() { Err(Failure::NoSuch(NO_ENDPOINT).into()) } else { Ok(()) }
+}
+
+/// Fails unless events may go to this address.
+fn accept(url: &str) -> anyhow::Result<()> {
+    sender()?.accepts(url).map_err(|refusal| Failure::WrongUse(refusal.to_string()))?;
+    Ok(())
+}
+
 fn sender() -> anyhow::Result<Sender> {
     Sender::from_env().map_err(|error| anyhow!(error))
 }
@@ -370,15 +416,10 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     Timestamp::parse(text).ok_or("not an ISO-8601 time")
 }
 
-/// What a stranger's server said, harmless to a terminal.
-fn harmless(text: &str) -> String {
-    text.chars().flat_map(char::escape_debug).collect()
-}
-
-/// The beginning of it.
+/// The beginning of an answer.
 fn snippet(text: &str) -> String {
     let start: String = text.chars().take(SNIPPET).collect();
-    harmless(&start) + if start.len() < text.len() { "…" } else { "" }
+    if start.len() < text.len() { start + "…" } else { start }
 }
 
 #[cfg(test)]
@@ -386,8 +427,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snippet_is_short_and_harmless() {
-        assert_eq!(snippet("\u{1b}[2J\r\nok"), r"\u{1b}[2J\r\nok");
+    fn a_snippet_is_short() {
         assert_eq!(snippet(&"ä".repeat(60)), "ä".repeat(60));
         assert_eq!(snippet(&"ä".repeat(61)), "ä".repeat(60) + "…");
     }

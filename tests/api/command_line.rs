@@ -1,8 +1,10 @@
 //! `tinychat`, the operator's command line, and what it does to the API.
 
 use crate::support::command_line::{json, run, run_with};
-use crate::support::{Chat, Request, assert_keys};
+use crate::support::lambda::binary;
+use crate::support::{Chat, Database, Request, assert_keys};
 use serde_json::Value;
+use tokio::process::Command;
 use uuid::Uuid;
 
 async fn status_of(chat: &Chat, key: &Value) -> u16 {
@@ -12,8 +14,10 @@ async fn status_of(chat: &Chat, key: &Value) -> u16 {
 #[tokio::test]
 async fn a_new_tenant_is_served_with_its_new_key() {
     let chat = Chat::new().await;
-    let tenant = json("tenants create Acme").await;
-    assert_keys(&tenant, &["id", "name", "status", "message_limit", "keys", "created_at"]);
+    let mut tenant = json("tenants create Acme").await;
+    assert_keys(&tenant, &["id", "name", "status", "message_limit", "keys", "created_at", "key"]);
+    let first = tenant["key"].take();
+    assert_eq!(status_of(&chat, &first).await, 200);
     let id = tenant["id"].as_str().unwrap();
     for kind in ["live", "test"] {
         let key = json(&format!("keys create {id} --kind {kind}")).await["key"].clone();
@@ -22,8 +26,12 @@ async fn a_new_tenant_is_served_with_its_new_key() {
         assert_eq!((&config["tenant"]["id"], &config["tenant"]["name"]), (&tenant["id"], &tenant["name"]));
     }
     let shown = json(&format!("tenants show {id}")).await;
-    assert_eq!(shown["keys"], 2);
+    assert_eq!((&tenant["keys"], &shown["keys"]), (&1.into(), &3.into()));
     assert!(json("tenants list").await.as_array().unwrap().contains(&shown));
+
+    let without = json("tenants create Acme --no-key").await;
+    assert_keys(&without, &["id", "name", "status", "message_limit", "keys", "created_at"]);
+    assert_eq!(without["keys"], 0);
 }
 
 #[tokio::test]
@@ -98,6 +106,16 @@ async fn an_exit_code_tells_wrong_use_from_what_is_not_there() {
         (format!("tenants show {nobody}"), 3),
         (format!("tenants suspend {nobody}"), 3),
         (format!("keys create {nobody}"), 3),
+        (format!("keys list {nobody}"), 3),
+        (format!("usage --tenant {nobody}"), 3),
+        (format!("webhooks list {nobody}"), 3),
+        (format!("webhooks deliveries {nobody}"), 3),
+        (format!("webhooks replay {nobody} --since 2026-11-24T10:00:00Z"), 3),
+        ("usage 2026-13".to_owned(), 2),
+        ("tenants create ".to_owned(), 2),
+        (format!("tenants limit {nobody} 0"), 2),
+        (format!("webhooks set {nobody} {nobody}"), 2),
+        (format!("webhooks replay {nobody}"), 2),
         ("migrate".to_owned(), 0),
         ("completions bash".to_owned(), 0),
     ] {
@@ -119,4 +137,90 @@ async fn people_see_tables() {
     let (code, table, _) = run(&format!("keys list {}", chat.tenant)).await;
     assert_eq!(code, 0);
     assert!(table.starts_with(" prefix ") && table.contains("| active |"), "{table}");
+}
+
+#[tokio::test]
+async fn wrong_use_is_told_in_words() {
+    let id = Uuid::new_v4();
+    for (line, words) in [
+        ("tenants show 123".to_owned(), "an id looks like 11111111-"),
+        ("usage 2026-13".to_owned(), "a month looks like 2026-11"),
+        (format!("webhooks set {id} {id}"), "--url <URL>|--event <EVENT>"),
+        (format!("webhooks replay {id}"), "--since"),
+        (format!("keys list {id}"), "error: no such tenant"),
+    ] {
+        let (_, _, error) = run(&line).await;
+        assert!(error.contains(words), "{line}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_postgres_is_told_without_the_row() {
+    let chat = Chat::without_messages().await;
+    let database = Database::with(&chat, "").await;
+    let mean = "alter table tinychat.tenants add constraint mean check (name <> 'Confidential')";
+    database.client.batch_execute(mean).await.unwrap();
+    let (code, _, error) = run_with("tenants create Confidential", &[("DATABASE_URL", &database.url)]).await;
+    database.drop(&chat).await;
+    assert_eq!(code, 1);
+    assert!(error.contains("mean") && !error.contains("Confidential"), "{error}");
+}
+
+#[tokio::test]
+async fn a_name_cant_talk_to_the_terminal() {
+    let name = "O'Brien\u{1b}[2J\u{9b}31m\u{202e}";
+    let tenant = json(&format!("tenants create {name}")).await;
+    assert_eq!(tenant["name"], name);
+    let id = tenant["id"].as_str().unwrap();
+    for line in ["tenants show", "--json tenants show", "usage --tenant", "--json usage --tenant"] {
+        let (_, shown, _) = run(&format!("{line} {id}")).await;
+        assert!(shown.contains("O'Brien"), "{shown}");
+        assert!(!shown.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{line}: {shown:?}");
+    }
+}
+
+#[tokio::test]
+async fn lists_are_no_wider_than_120_columns() {
+    let chat = Chat::without_messages().await;
+    let tenant = json(&format!("tenants create {}", "Söhne\u{3000}&\u{a0}Söhne,".repeat(8))).await;
+    let id = tenant["id"].as_str().unwrap().to_owned();
+    json(&format!("webhooks create {} http://127.0.0.1:1/hook", chat.tenant)).await;
+    chat.send("ada", "hi").await;
+    chat.until_deliveries(|delivery| delivery["attempts"] == 1).await;
+    for line in [
+        "tenants list".to_owned(),
+        "usage".to_owned(),
+        format!("keys list {id}"),
+        format!("webhooks list {}", chat.tenant),
+        format!("webhooks deliveries {}", chat.tenant),
+    ] {
+        let (code, shown, _) = run(&line).await;
+        assert_eq!(code, 0);
+        assert!(!shown.contains("r#"), "{shown}");
+        for row in shown.lines() {
+            assert!(row.chars().count() <= 120, "{line}: {row}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn states_are_coloured_on_a_terminal_unless_no_color_is_set() {
+    let chat = Chat::without_messages().await;
+    let line = format!("{} keys list {}", binary("tinychat").display(), chat.tenant);
+    assert!(!run(&format!("keys list {}", chat.tenant)).await.1.contains('\u{1b}'), "no terminal");
+    for (name, value, coloured) in
+        [("TERM", "xterm", true), ("TERM", "dumb", false), ("NO_COLOR", "1", false)]
+    {
+        // `script` gives it a terminal.
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
+            .env(name, value);
+        let output = script.output().await.unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains("active"), "{shown}");
+        assert_eq!(shown.contains("\u{1b}[32mactive\u{1b}[39m"), coloured, "{name}={value}: {shown:?}");
+    }
 }

@@ -90,6 +90,23 @@ async fn a_disabled_endpoint_hears_nothing_until_it_is_enabled() {
 }
 
 #[tokio::test]
+async fn a_deleted_endpoint_is_gone_with_its_deliveries() {
+    let chat = Chat::without_messages().await;
+    let (receiver, other) = (Receiver::new().await, Receiver::new().await);
+    let (id, _) = create(&chat, &receiver.url).await;
+    create(&chat, &other.url).await;
+    chat.send("ada", "one").await;
+    chat.until_deliveries(is_delivered).await;
+    let delete = format!("webhooks delete {} {id}", chat.tenant);
+    assert_eq!(json(&delete).await["deleted"], id);
+    assert_eq!(run(&delete).await.0, 3);
+    assert_eq!((chat.endpoints().await.len(), chat.deliveries().await.len()), (1, 1));
+    chat.send("ada", "two").await;
+    other.wait_for(2).await;
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
 async fn deliveries_are_shown_and_replayed() {
     let chat = Chat::without_messages().await;
     let status = Arc::new(AtomicU16::new(500));
@@ -144,6 +161,9 @@ async fn what_is_another_tenants_is_not_there() {
         format!("test {} {id}", other.tenant),
         format!("rotate {} {id}", other.tenant),
         format!("disable {} {id}", other.tenant),
+        format!("delete {} {id}", other.tenant),
+        format!("deliveries {} --endpoint {id}", other.tenant),
+        format!("replay {} --since 2020-01-01T00:00:00Z --endpoint {id}", other.tenant),
         format!("set {} {id} --url http://127.0.0.1:1/", other.tenant),
         format!("replay {} {event}", other.tenant),
         format!("create {} {}", Uuid::new_v4(), receiver.url),
@@ -166,7 +186,7 @@ async fn an_address_that_events_may_not_go_to_is_refused() {
     let chat = Chat::without_messages().await;
     for url in ["nowhere", "ftp://example.com", "http://ada:secret@127.0.0.1/"] {
         let (code, _, error) = run(&format!("webhooks create {} {url}", chat.tenant)).await;
-        assert_eq!(code, 1, "{url}");
+        assert_eq!(code, 2, "{url}");
         assert!(error.starts_with("error: refused: ") && !error.contains("secret"), "{error}");
     }
     assert!(chat.endpoints().await.is_empty());
