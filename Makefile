@@ -32,9 +32,12 @@ CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/co
 	run docs/openapi.yaml
 # In a folder of its own: the others leave the demo's people conversations that look like its own.
 BROWSER := PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test --test-concurrency=1 tests/browser/*.test.mjs
+CLIENT := clients/javascript
+# In a folder of its own, too: some of its people have many conversations.
+CLIENT_CLOUD := $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
 
-.PHONY: help dev test contract browser bench fuzz soak lint build deploy logs invoke sam-test ship package sbom clean \
-	setup setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-pages setup-browser \
+.PHONY: help dev test contract browser client bench fuzz soak lint build deploy logs invoke sam-test ship package sbom clean \
+	setup setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-client setup-pages setup-browser \
 	setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
 
 help: ## Lists these commands
@@ -43,7 +46,7 @@ help: ## Lists these commands
 dev: setup-rust setup-postgres setup-pages ## Starts the local cloud, its demo and API reference; Ctrl-C stops it
 	PAGES=1 cargo run --bin local
 
-test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-pages setup-browser ## Runs all tests, the suites in each of their ways
+test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in each of their ways
 	cargo test --workspace --lib --bins
 	cargo build -q --workspace --bins
 	scripts/check-glibc $(patsubst functions/%,target/debug/%,$(wildcard functions/*))
@@ -61,6 +64,9 @@ test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis se
 	POOLER=1 $(FAULTS)
 	@echo; echo "Contract: docs/openapi.yaml"
 	$(CONTRACT)
+	@echo; echo "JavaScript client"
+	npm run -s test --prefix $(CLIENT)
+	$(CLIENT_CLOUD)
 	@echo; echo "Demo and API reference in Chromium"
 	$(BROWSER)
 
@@ -69,6 +75,10 @@ contract: setup-rust setup-postgres setup-schemathesis ## Runs generated request
 
 browser: setup-rust setup-postgres setup-pages setup-browser ## Tests the demo and the API reference in Chromium
 	$(BROWSER)
+
+client: setup-rust setup-postgres setup-client ## Builds and tests clients/javascript, by itself and against the local cloud
+	npm run -s test --prefix $(CLIENT)
+	$(CLIENT_CLOUD)
 
 # Postgres counts plans only where the benchmark switches that on.
 bench: setup-rust setup-postgres setup-bench ## Measures the release binaries, and those in BASELINE=…; writes target/bench/report.json
@@ -92,13 +102,14 @@ soak: setup-rust setup-postgres ## Mixed traffic and faults, then a verdict (MIN
 	MINUTES=$(MINUTES) NO_BUILD=1 DATA_DIR=.local/soak API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 		cargo run -q --bin soak
 
-lint: setup-rust setup-deny setup-sam setup-contract setup-zizmor ## Checks format, lints, dependencies, docs/openapi.yaml, the deployment and the pipeline
+lint: setup-rust setup-deny setup-sam setup-contract setup-client setup-zizmor ## Checks format, lints, dependencies, docs/openapi.yaml, the deployment and the pipeline
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	$(TOOLS)/sam validate --lint
 	npm run -s lint --prefix tests/contract
+	npm run -s lint --prefix $(CLIENT)
 	$(TOOLS)/python scripts/check-template
 	$(TOOLS)/python scripts/check-template --self-test
 	.tools/zizmor/bin/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -147,9 +158,9 @@ sam-test: setup-postgres ## Tests the built functions in Lambda's own environmen
 clean: ## Removes what was built, installed and stored here
 	cargo clean
 	rm -rf .aws-sam .local .tools fuzz/artifacts fuzz/corpus fuzz/target
-	rm -rf bench/node/node_modules demo/node_modules tests/*/node_modules
+	rm -rf bench/node/node_modules demo/node_modules tests/*/node_modules $(CLIENT)/node_modules $(CLIENT)/dist
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor ## Installs, or names, what is missing
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-client setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor ## Installs, or names, what is missing
 	@echo "All there."
 
 setup-rust:
@@ -170,6 +181,11 @@ setup-bench: bench/node/node_modules/.package-lock.json
 setup-contract: tests/contract/node_modules/.package-lock.json
 
 setup-pages: demo/node_modules/.package-lock.json
+
+setup-client: $(CLIENT)/dist/index.js
+
+$(CLIENT)/dist/index.js: $(CLIENT)/node_modules/.package-lock.json $(wildcard $(CLIENT)/src/*.ts)
+	npm run -s build --prefix $(CLIENT)
 
 setup-browser: tests/browser/node_modules/.package-lock.json
 	@command -v chromium >/dev/null || scripts/install-packages chromium

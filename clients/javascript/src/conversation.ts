@@ -1,0 +1,544 @@
+// One conversation: its messages, who types, who has read what, and what one can do in it.
+
+import type { Api } from "./api.js";
+import { TinyChatError, asError } from "./error.js";
+import { Emitter } from "./events.js";
+import { platform } from "./platform.js";
+import type { Change, ConversationData, Draft, Kind, Member, Message, PendingMessage, Read } from "./types.js";
+import { Window } from "./window.js";
+
+/** A page of history. Twice as many of the longest messages would be more than a response holds, and cut short. */
+const PAGE = 50;
+const CHANGES = 200;
+/** Whoever missed more pages than this gets the newest messages alone. */
+const MOST_PAGES = 5;
+const EPOCH = "1970-01-01T00:00:00.000Z";
+const TYPING_EVERY = 2000;
+const TYPING_LASTS = 3000;
+const PREVIEW = 200;
+
+export type ConversationEvent =
+  /** A message came, or was edited or deleted. Not for messages that are loaded from history. */
+  | { type: "message"; conversation: Conversation; change: Change; message: Message }
+  /** Someone began or stopped typing. */
+  | { type: "typing"; conversation: Conversation }
+  /** Someone has read up to a time. */
+  | { type: "read"; conversation: Conversation; read: Read }
+  /** Anything that can be shown has changed. */
+  | { type: "change"; conversation: Conversation };
+
+/** What a conversation needs of its client. */
+export interface Context {
+  readonly api: Api;
+  readonly user: { readonly user_id: string; readonly name?: string | null };
+  readonly maxMessages: number;
+  /** Routes that the server was found not to have. */
+  readonly missing: Set<"read" | "conversation">;
+  emit(event: ConversationEvent): void;
+  /** The server knows better what a conversation's preview, place or unread count is. */
+  refreshList(): void;
+  /** The conversation has got the newest message of all. */
+  rise(conversation: Conversation): void;
+  /** What the list says was changed here: a list that is on its way may be older. */
+  listChanged(): void;
+  /** It is or isn't watched any more. */
+  watching(conversation: Conversation): void;
+}
+
+interface Outgoing {
+  pending: PendingMessage;
+  draft: Draft;
+  /** Where the image is, once it is uploaded. */
+  url?: string;
+  isSending: boolean;
+  /** A message that is probably this one, from a server that doesn't tell. */
+  echo?: string;
+  isDone: boolean;
+  resolve(message: Message): void;
+  reject(error: unknown): void;
+}
+
+export class Conversation extends Emitter<ConversationEvent> {
+  readonly id: string;
+  readonly #context: Context;
+  #data: Partial<ConversationData> = {};
+  #window = new Window();
+  #outgoing: Outgoing[] = [];
+  #shown: readonly (Message | PendingMessage)[] | undefined;
+  #typing = new Map<string, { name: string; timer: unknown }>();
+  #reads = new Map<string, string>();
+  #watchers = 0;
+  #limit: number;
+  #typed = -Infinity;
+  /** The newest message that was counted as unread here: older servers don't count, and their lists may be ahead of broadcasts. */
+  #counted: string | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #sends: Promise<unknown> = Promise.resolve();
+  #syncing: Promise<void> | undefined;
+  #reading: Promise<void> = Promise.resolve();
+
+  /** @internal */
+  constructor(id: string, context: Context) {
+    super();
+    this.id = id;
+    this.#context = context;
+    this.#limit = context.maxMessages;
+  }
+
+  // What can be shown
+
+  get kind(): Kind | undefined {
+    return this.#data.kind;
+  }
+
+  get external_ref(): string | null {
+    return this.#data.external_ref ?? null;
+  }
+
+  /** The participants' `user_id`s. */
+  get participants(): readonly string[] {
+    return this.#data.participants ?? [];
+  }
+
+  /** The participants with names and roles: known once the conversation is watched, and the server lists them. */
+  get members(): readonly Member[] {
+    return this.#data.members ?? [];
+  }
+
+  get status(): "open" | "closed" {
+    return this.#data.status ?? "open";
+  }
+
+  /** A preview of the newest message. */
+  get last_message(): string | null {
+    return this.#data.last_message ?? null;
+  }
+
+  get last_at(): string | null {
+    return this.#data.last_at ?? null;
+  }
+
+  /** How many messages of others are unread; 100 means 100 or more. */
+  get unread_count(): number {
+    return this.#data.unread_count ?? 0;
+  }
+
+  /** The messages that are loaded, oldest first, and after them those that the server doesn't have yet. A new array whenever
+   * something has changed. */
+  get messages(): readonly (Message | PendingMessage)[] {
+    return (this.#shown ??= [...this.#window.messages, ...this.#outgoing.filter(({ echo }) => !echo).map(({ pending }) => pending)]);
+  }
+
+  /** Whether the newest messages have been loaded. */
+  get isLoaded(): boolean {
+    return this.#window.isLoaded;
+  }
+
+  /** Whether there are messages before the first of `messages`. */
+  get hasEarlier(): boolean {
+    return this.#window.isLoaded && !this.#window.isComplete;
+  }
+
+  /** Who is typing, without this user. */
+  get typing(): readonly { user_id: string; name: string }[] {
+    return [...this.#typing].map(([user_id, { name }]) => ({ user_id, name }));
+  }
+
+  /** The others who have read a message. */
+  readers(message: { sender_id: string; created_at: string }): string[] {
+    return [...this.#reads].flatMap(([user, at]) => (at >= message.created_at && user !== message.sender_id ? [user] : []));
+  }
+
+  // What one can do
+
+  /**
+   * Loads the newest messages, and keeps them up to date until `unwatch` was called as often as `watch`. Resolves when they are
+   * loaded. Rejects if that fails; they are still loaded later, when the server can be reached.
+   */
+  async watch(): Promise<this> {
+    this.#watchers++;
+    this.#context.watching(this);
+    await this.sync();
+    return this;
+  }
+
+  unwatch(): void {
+    if (this.#watchers === 0) return;
+    this.#watchers--;
+    if (this.#watchers === 0) {
+      this.#limit = this.#context.maxMessages;
+      this.#window.trim(PAGE);
+      this.#changed();
+    }
+    this.#context.watching(this);
+  }
+
+  /** Loads a page of messages before the first one. Beyond `maxMessages`, they are kept until the conversation isn't watched. */
+  loadEarlier(): Promise<void> {
+    return this.#exclusively(async () => {
+      if (!this.hasEarlier) return;
+      await this.#window.fetch(
+        () => this.#history(this.#window.messages[0]?.created_at ?? this.#window.from),
+        (page) => this.#window.prepend(page, page.length < PAGE),
+      );
+      this.#limit = Math.max(this.#limit, this.#window.messages.length + PAGE);
+      this.#changed();
+    });
+  }
+
+  /**
+   * Sends a message. It is in `messages` at once, first as a pending one. Messages are sent in the order of the calls, and
+   * again after a failure that may pass; the server stores each once. A message that failed in the end stays in `messages`
+   * until `retry` or `discard`. Resolves with the server's message.
+   */
+  send(draft: string | Draft): Promise<Message> {
+    const content: Draft = typeof draft === "string" ? { body: draft } : draft;
+    const { body, file, media_url, reply_to, metadata } = content;
+    const id = messageId();
+    const pending: PendingMessage = {
+      id,
+      client_message_id: id,
+      conversation_id: this.id,
+      sender_id: this.#context.user.user_id,
+      body: body || null,
+      message_type: file || media_url ? "image" : "text",
+      media_url: media_url ?? null,
+      reply_to: reply_to ?? null,
+      ...(metadata && { metadata }),
+      created_at: new Date().toISOString(),
+      edited_at: null,
+      deleted_at: null,
+      ...(file && { file }),
+      progress: 0,
+      state: "sending",
+    };
+    const promise = new Promise<Message>((resolve, reject) => {
+      const outgoing = { pending, draft: content, isSending: true, isDone: false, resolve, reject };
+      this.#outgoing.push(outgoing);
+      this.#enqueue(outgoing);
+    });
+    promise.catch(() => {}); // `messages` shows a failure to those who don't wait
+    this.#typed = -Infinity;
+    this.#changed();
+    return promise;
+  }
+
+  /** Sends a message again that has failed. */
+  retry(id: string): Promise<Message> {
+    const outgoing = this.#outgoing.find(({ pending }) => pending.id === id);
+    if (outgoing?.pending.state !== "failed") return Promise.reject(new TinyChatError(0, "no such failed message"));
+    const promise = new Promise<Message>((resolve, reject) => Object.assign(outgoing, { resolve, reject }));
+    promise.catch(() => {});
+    const { error: _, ...pending } = outgoing.pending;
+    outgoing.isSending = true;
+    outgoing.pending = { ...pending, state: "sending" };
+    this.#enqueue(outgoing);
+    this.#changed();
+    return promise;
+  }
+
+  /** Gives up a message that has failed. */
+  discard(id: string): void {
+    this.#outgoing = this.#outgoing.filter(({ pending, isSending }) => pending.id !== id || isSending);
+    this.#changed();
+  }
+
+  async edit(id: string, body: string): Promise<Message> {
+    const { message } = await this.#context.api.edit(this.id, id, { sender_id: this.#context.user.user_id, body });
+    this.take(message);
+    return message;
+  }
+
+  async delete(id: string): Promise<Message> {
+    const { message } = await this.#context.api.delete(this.id, id, { sender_id: this.#context.user.user_id });
+    this.take(message);
+    return message;
+  }
+
+  /** Shows the others that this user is typing. Call it at every key: it makes a request every two seconds. */
+  async type(): Promise<void> {
+    if (Date.now() - this.#typed < TYPING_EVERY) return;
+    this.#typed = Date.now();
+    const { user_id, name } = this.#context.user;
+    await this.#context.api.typing(this.id, { sender_id: user_id, ...(name && { sender_name: name }) }).catch(() => {}); // of no importance
+  }
+
+  /** Marks as read what is loaded, or everything if nothing is. Makes a request only if something is new. */
+  markRead(): Promise<void> {
+    const result = this.#reading.then(() => this.#markRead());
+    this.#reading = result.catch(() => {});
+    return result;
+  }
+
+  async #markRead(): Promise<void> {
+    const { api, user, missing } = this.#context;
+    const newest = this.#window.messages.at(-1);
+    if (newest && (this.#reads.get(user.user_id) ?? "") >= newest.created_at) return;
+    try {
+      if (missing.has("read")) return this.update({ unread_count: 0 });
+      const { read } = await api.read(this.id, { user_id: user.user_id, ...(newest && { message_id: newest.id }) });
+      this.takeRead(read);
+      this.update({ unread_count: read.unread_count });
+      this.#context.listChanged();
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      missing.add("read");
+      this.update({ unread_count: 0 });
+    }
+  }
+
+  // What comes from the server. The rest is for the client.
+
+  /** @internal */
+  get isWatched(): boolean {
+    return this.#watchers > 0;
+  }
+
+  /** @internal Whether it would be missed if the client forgot it. */
+  get isNeeded(): boolean {
+    return this.isWatched || this.#outgoing.length > 0;
+  }
+
+  /** @internal */
+  get updated_at(): string | undefined {
+    return this.#data.updated_at;
+  }
+
+  /** @internal */
+  update(data: Partial<ConversationData>): void {
+    const changed = (Object.keys(data) as (keyof ConversationData)[]).some((key) => JSON.stringify(data[key]) !== JSON.stringify(this.#data[key]));
+    if (!changed) return;
+    if (data.last_at !== undefined) this.#counted ??= data.last_at ?? "";
+    this.#data = { ...this.#data, ...data };
+    this.#changed();
+  }
+
+  /** @internal Frees the memory that its messages take. */
+  forget(): void {
+    this.#window.clear();
+    this.#changed();
+  }
+
+  /** @internal A broadcast that someone types. */
+  takeTyping({ senderId, senderName }: { senderId: string; senderName?: string | null }): void {
+    if (senderId === this.#context.user.user_id) return;
+    platform.clearTimeout(this.#typing.get(senderId)?.timer);
+    const timer = platform.setTimeout(() => this.#stoppedTyping(senderId), TYPING_LASTS);
+    this.#typing.set(senderId, { name: senderName ?? senderId, timer });
+    this.#tell({ type: "typing", conversation: this });
+    this.#changed();
+  }
+
+  /** @internal */
+  takeRead({ user_id, read_at }: { user_id: string; read_at?: string | null | undefined }): void {
+    if (!read_at || read_at <= (this.#reads.get(user_id) ?? "")) return;
+    this.#reads.set(user_id, read_at);
+    this.#tell({ type: "read", conversation: this, read: { conversation_id: this.id, user_id, read_at } });
+    this.#changed();
+  }
+
+  /** @internal A message from a broadcast or from the answer to a change. */
+  take(message: Message): void {
+    const change = this.#window.takeLive(message);
+    this.#stoppedTyping(message.sender_id);
+    if (!change) return;
+    this.#settle(message);
+    this.#preview(message);
+    if (change === "created" && !this.isWatched) this.#window.trim(PAGE);
+    else this.#window.trim(this.#limit);
+    this.#tell({ type: "message", conversation: this, change, message });
+    this.#changed();
+  }
+
+  /** @internal Brings what is loaded up to date, and loads it at first. Calls that come meanwhile share one more run. */
+  sync(): Promise<void> {
+    return (this.#syncing ??= this.#exclusively(() => {
+      this.#syncing = undefined;
+      return Promise.all([this.#syncMessages(), this.#syncMembers()]);
+    }).then(() => {}));
+  }
+
+  async #syncMessages(): Promise<void> {
+    if (!this.#window.isLoaded) return this.#load();
+    if (this.#window.isPlain) return this.#reread();
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const since = this.#window.cursor ?? EPOCH;
+      const { messages, more } = await this.#context.api.messages(this.id, { since, limit: String(CHANGES) });
+      if (more === undefined) return this.#reread(); // a server that doesn't know `since`
+      this.#announce(this.#window.takeChanges(messages));
+      if (!more) return;
+    }
+    await this.#load();
+  }
+
+  async #load(): Promise<void> {
+    await this.#window.fetch(
+      () => this.#history(),
+      (page) => this.#window.reset(page, page.length < PAGE),
+    );
+    for (const message of this.#window.messages) this.#settle(message);
+    this.#changed();
+  }
+
+  /** Reads history back to the oldest message that is loaded. */
+  async #reread(): Promise<void> {
+    const { from } = this.#window;
+    let changes: [Message, Change][] = [];
+    await this.#window.fetch(
+      async () => {
+        let all: Message[] = [];
+        for (let pages = 0, before: string | undefined; ; pages++) {
+          const page = await this.#history(before);
+          all = [...page, ...all];
+          before = all[0]?.created_at ?? "";
+          if (page.length < PAGE) return { all, from };
+          if (before <= from) return { all: all.filter(({ created_at }) => created_at >= from), from };
+          if (all.length > this.#limit) return { all, from: before };
+        }
+      },
+      ({ all, from }, meanwhile) => (changes = this.#window.replace(all, from, meanwhile)),
+    );
+    this.#announce(changes);
+  }
+
+  async #history(before?: string): Promise<Message[]> {
+    const { messages } = await this.#context.api.messages(this.id, { limit: String(PAGE), ...(before && { before }) });
+    return messages;
+  }
+
+  async #syncMembers(): Promise<void> {
+    const { api, missing } = this.#context;
+    if (missing.has("conversation")) return;
+    try {
+      const { conversation } = await api.conversation(this.id);
+      const { unread_count: _, ...data } = conversation;
+      if (!this.updated_at || (data.updated_at ?? "") >= this.updated_at) this.update(data);
+      for (const member of data.members ?? []) this.takeRead(member);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      missing.add("conversation");
+    }
+  }
+
+  #announce(changes: [Message, Change][]): void {
+    if (changes.length === 0) return;
+    this.#window.trim(this.#limit);
+    for (const [message, change] of changes) {
+      this.#settle(message);
+      this.#preview(message);
+      this.#tell({ type: "message", conversation: this, change, message });
+    }
+    this.#changed();
+  }
+
+  /** Keeps the conversation's preview, place and unread count, as far as they can be told from one message. */
+  #preview(message: Message): void {
+    const { last_at, updated_at, unread_count = 0 } = this.#data;
+    const { created_at, sender_id } = message;
+    const mine = sender_id === this.#context.user.user_id;
+    if (message.updated_at && updated_at && message.updated_at <= updated_at) return this.#context.refreshList();
+    const facts: Partial<ConversationData> = message.updated_at ? { updated_at: message.updated_at } : {};
+    const isNew = created_at > (last_at ?? "") && !message.deleted_at;
+    if (isNew) facts.last_at = created_at;
+    const isUncounted = created_at > (this.#counted ?? "") && !message.deleted_at;
+    if (isUncounted) this.#counted = created_at;
+    if (message.updated_at ? isNew : isUncounted) facts.unread_count = mine ? 0 : unread_count + 1;
+    if (!message.deleted_at && created_at >= (last_at ?? "")) {
+      facts.last_message = [...(message.body ?? "[image]")].slice(0, PREVIEW).join("");
+    }
+    if (!isNew || message.edited_at) this.#context.refreshList();
+    this.update(facts);
+    this.#context.listChanged();
+    if (isNew) this.#context.rise(this);
+  }
+
+  // Sending
+
+  #enqueue(outgoing: Outgoing): void {
+    this.#sends = this.#sends.then(() => this.#send(outgoing));
+  }
+
+  async #send(outgoing: Outgoing): Promise<void> {
+    const { draft, pending } = outgoing;
+    const { api, user } = this.#context;
+    try {
+      if (draft.file) {
+        outgoing.url ??= await api.upload(this.id, draft.file, (progress) => {
+          outgoing.pending = { ...outgoing.pending, progress };
+          this.#changed();
+        });
+      }
+      const { file: _file, media_url: _url, ...rest } = draft;
+      const url = outgoing.url ?? draft.media_url;
+      const input = { ...rest, sender_id: user.user_id, client_message_id: pending.id, ...(url && { message_type: "image", media_url: url }) };
+      const { message } = await api.send(this.id, input as Parameters<Api["send"]>[1]);
+      this.#finish(outgoing, message);
+      this.take(message);
+    } catch (thrown) {
+      if (outgoing.isDone) return;
+      const error = asError(thrown);
+      delete outgoing.echo;
+      outgoing.isSending = false;
+      outgoing.pending = { ...outgoing.pending, state: "failed", error };
+      outgoing.reject(error);
+      this.#changed();
+    }
+  }
+
+  #finish(outgoing: Outgoing, message: Message): void {
+    outgoing.isDone = true;
+    this.#outgoing = this.#outgoing.filter((each) => each !== outgoing);
+    outgoing.resolve(message);
+    this.#changed();
+  }
+
+  /** Takes away the pending message that this one is, if it is. */
+  #settle(message: Message): void {
+    if (message.sender_id !== this.#context.user.user_id || this.#outgoing.length === 0) return;
+    const { client_message_id: id } = message;
+    if (id) {
+      const own = this.#outgoing.find(({ pending }) => pending.id === id);
+      if (own) this.#finish(own, message);
+    } else if (!message.updated_at && !this.#outgoing.some(({ echo }) => echo === message.id)) {
+      // Nothing but its content tells it; the answer to the request will.
+      const own = this.#outgoing.find(({ pending, isSending, echo, url }) => isSending && !echo && pending.body === message.body && (url ?? pending.media_url) === message.media_url);
+      if (own) own.echo = message.id;
+    }
+  }
+
+  #stoppedTyping(user: string): void {
+    platform.clearTimeout(this.#typing.get(user)?.timer);
+    if (!this.#typing.delete(user)) return;
+    this.#tell({ type: "typing", conversation: this });
+    this.#changed();
+  }
+
+  /** Runs `work` when what was begun before it is done: pages of history and of changes must not cross. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  #changed(): void {
+    this.#shown = undefined;
+    this.#tell({ type: "change", conversation: this });
+  }
+
+  #tell(event: ConversationEvent): void {
+    this.emit(event);
+    this.#context.emit(event);
+  }
+}
+
+/** Whether the server doesn't have the route: older ones lack some. */
+function isMissing(error: unknown): boolean {
+  const { status, message } = asError(error);
+  return status === 404 && message === "not found";
+}
+
+/** An id that no other message of this user has. It needn't be hard to guess. */
+function messageId(): string {
+  const part = () => Math.random().toString(36).slice(2, 12);
+  return `${Date.now().toString(36)}-${part()}${part()}`;
+}

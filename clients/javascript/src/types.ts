@@ -1,0 +1,104 @@
+// The API's types, from docs/openapi.yaml, and the few that it leaves open.
+
+import type { TinyChatError } from "./error.js";
+import type { components } from "./openapi.js";
+
+type Schemas = components["schemas"];
+
+export type Kind = Schemas["Kind"];
+export type UserInput = Schemas["UserInput"];
+export type User = Schemas["User"];
+export type ConversationInput = Schemas["ConversationInput"];
+export type MessageInput = Schemas["MessageInput"];
+
+/** What `GET /v1/config` answers. */
+export interface Config {
+  tenant: Schemas["ConfigAnswer"]["tenant"];
+  realtime: {
+    supabase_url: string;
+    supabase_anon_key: string;
+    channel_prefix: string;
+    private?: boolean;
+    /** With a user token: what Realtime knows the user by. */
+    access_token?: string;
+    expires_at?: string;
+    /** If users have channels of their own: what their names begin with. */
+    user_channel_prefix?: string;
+  };
+}
+
+/** How far a user has read. */
+export interface Read {
+  conversation_id: string;
+  user_id: string;
+  read_at: string;
+}
+
+export interface Member {
+  user_id: string;
+  name?: string | null;
+  role?: Schemas["Role"] | null;
+  read_at?: string | null;
+}
+
+/** A conversation as the server describes it. Servers before the additions leave out what is optional. */
+export type ConversationData = Schemas["Conversation"] & {
+  status?: "open" | "closed";
+  unread_count?: number;
+  updated_at?: string;
+  members?: Member[];
+};
+
+/** A message that the server has. */
+export type Message = Schemas["Message"] & {
+  receiver_id?: string | null;
+  updated_at?: string;
+  client_message_id?: string | null;
+  metadata?: Record<string, unknown>;
+  state?: undefined;
+};
+
+/** A message that the server doesn't have yet. `id` is its `client_message_id`, `created_at` the local time. */
+export interface PendingMessage {
+  readonly id: string;
+  readonly client_message_id: string;
+  readonly conversation_id: string;
+  readonly sender_id: string;
+  readonly body: string | null;
+  readonly message_type: "text" | "image";
+  readonly media_url: string | null;
+  readonly reply_to: string | null;
+  readonly metadata?: Record<string, unknown>;
+  readonly created_at: string;
+  readonly edited_at: null;
+  readonly deleted_at: null;
+  /** The image that is sent with it. */
+  readonly file?: ImageFile;
+  /** The share of the image that has been uploaded, from 0 to 1. */
+  readonly progress: number;
+  readonly state: "sending" | "failed";
+  /** Why it failed. */
+  readonly error?: TinyChatError;
+}
+
+/** A `Blob` or `File`, or what React Native's pickers give: `{ uri, name, type, size }`. */
+export type ImageFile =
+  | { readonly size: number; readonly type: string; readonly name?: string }
+  | { readonly uri: string; readonly size: number; readonly type: string; readonly name: string };
+
+/** What can be sent: a text, an image, or both. */
+export interface Draft {
+  body?: string;
+  /** An image to upload first. */
+  file?: ImageFile;
+  /** An image that is on the web already. */
+  media_url?: string;
+  /** The id of the message that this one answers. */
+  reply_to?: string;
+  receiver_id?: string;
+  metadata?: Record<string, unknown>;
+}
+
+export type Change = "created" | "updated" | "deleted";
+/** `offline` until `connect` and after `disconnect`; `live` while every channel is joined. */
+export type Connection = "connecting" | "live" | "offline";
