@@ -79,6 +79,19 @@ impl Output {
         self.print(result, || words.to_owned())
     }
 
+    /// A line of a list that grows, with a mark of how well something is: yes, no, or not known. For people alone.
+    pub fn line(&self, well: &str, text: &str) {
+        let (mark, colour) = match well {
+            "yes" => ("✓", Color::FG_GREEN),
+            "no" => ("✗", Color::FG_RED),
+            _ => ("–", Color::FG_YELLOW),
+        };
+        let mark = if self.colour { colour.colorize(mark) } else { mark.to_owned() };
+        if !self.json {
+            let _nobody_looks = writeln!(io::stdout(), "{mark} {}", harmless(text));
+        }
+    }
+
     fn print(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         write(&if self.json { json(value)? } else { text() })
     }

@@ -1,6 +1,7 @@
 //! `tinychat role`: database roles that functions log in as. A second one lets a password change without an outage.
 
 use crate::database::Database;
+use crate::doctor::Fault;
 use crate::output::{Failure, Output};
 use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
@@ -128,19 +129,21 @@ async fn drop_role(name: &str, force: bool, database: &Database, output: &Output
 }
 
 /// For the doctor: somebody can log in with the functions' rights, and all who can have the settings that belong to them.
-pub async fn examine() -> anyhow::Result<String> {
-    let (group, others) = roles(&Database::connect().await?).await?;
-    for role in &others {
-        ensure!(
-            group.settings.iter().all(|setting| role.settings.contains(setting)),
-            "make a new role in place of {}, for {GROUP} has had other settings since: `tinychat role create`",
-            role.name
-        );
+pub async fn examine(database: &Database) -> Result<(String, ()), Fault> {
+    let fault = |seen: String| Fault::new("DATABASE_URL", seen, "Make another role: `tinychat role create`");
+    let (group, others) =
+        roles(database).await.map_err(|error| fault(format!("leads to a database where {error:#}")))?;
+    let is_stale = |role: &&Role| !group.settings.iter().all(|setting| role.settings.contains(setting));
+    if let Some(role) = others.iter().find(is_stale) {
+        let seen = format!("leads to a database where {} lacks settings that {GROUP} has", role.name);
+        return Err(fault(seen));
     }
     let names: Vec<_> = [&group].into_iter().chain(&others).filter(|role| role.may_log_in).collect();
-    ensure!(!names.is_empty(), "make a role that functions can log in as: `tinychat role create`");
+    if names.is_empty() {
+        return Err(fault("leads to a database where no role for functions may log in".to_owned()));
+    }
     let names: Vec<_> = names.iter().map(|role| role.name.as_str()).collect();
-    Ok(format!("{} may log in", names.join(", ")))
+    Ok((format!("{} may log in", names.join(", ")), ()))
 }
 
 /// Names that need no quotes.

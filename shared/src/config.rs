@@ -21,7 +21,7 @@ pub fn realtime_private() -> Result<bool, lambda_http::Error> {
     match optional("REALTIME_PRIVATE").as_deref() {
         Some("true") => Ok(true),
         Some("false") | None => Ok(false),
-        Some(_) => Err("mend REALTIME_PRIVATE: it is true or false".into()),
+        Some(_) => Err("REALTIME_PRIVATE must be `true` or `false`".into()),
     }
 }
 

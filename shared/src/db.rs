@@ -219,9 +219,9 @@ pub fn settings() -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
 
 /// The same for values that come from elsewhere.
 pub fn settings_for(url: &str, ca: Option<&str>) -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
-    let config = parse_url(url).map_err(|error| format!("mend DATABASE_URL: {error}"))?;
+    let config = parse_url(url).map_err(|error| format!("DATABASE_URL can't be used: {error}"))?;
     let tls = match ca {
-        Some(pem) => tls::private(pem).map_err(|error| format!("mend DATABASE_CA_CERT: {error}"))?,
+        Some(pem) => tls::private(pem).map_err(|error| format!("DATABASE_CA_CERT can't be used: {error}"))?,
         None => tls::public()?,
     };
     Ok((config, MakeRustlsConnect::new(tls)))

@@ -1,5 +1,6 @@
 //! TLS to Postgres, verified in full. These need the local cloud started with `DATABASE_TLS=1`.
 
+use crate::support::command_line::run_with;
 use crate::support::lambda::event;
 use crate::support::relay::{database_url_at, relay};
 use crate::support::{Function, setting};
@@ -39,6 +40,26 @@ async fn an_unknown_ca_is_refused() {
     assert_eq!(config_with(&[("DATABASE_CA_CERT", &stranger)]).await, refused());
     let public_roots = "";
     assert_eq!(config_with(&[("DATABASE_CA_CERT", public_roots)]).await, refused());
+}
+
+#[tokio::test]
+async fn doctor_tells_a_wrong_ca_from_a_wrong_host() {
+    let stranger = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+    let right = database_url_at(relay("127.0.0.1:0").await);
+    let elsewhere = database_url_at(relay("127.0.0.2:0").await).replace("localhost", "127.0.0.2");
+    let ca = setting("DATABASE_CA_CERT");
+    for (url, ca, name, words) in [
+        (&right, &stranger, "DATABASE_CA_CERT", "doesn't vouch for the certificate"),
+        (&right, &String::new(), "DATABASE_CA_CERT", "doesn't vouch for the certificate"),
+        (&elsewhere, &ca, "DATABASE_URL", "whose certificate is for other names"),
+    ] {
+        let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_CA_CERT", ca)];
+        let (code, output, _) = run_with("--json doctor", &settings).await;
+        let findings: Vec<Value> = serde_json::from_str(&output).unwrap();
+        let database = findings.iter().find(|finding| finding["check"] == "database").unwrap();
+        assert_eq!((code, &database["setting"]), (1, &name.into()), "{findings:#?}");
+        assert!(database["seen"].as_str().unwrap().contains(words), "{database:#}");
+    }
 }
 
 #[tokio::test]

@@ -1,47 +1,115 @@
 //! Postgres: the connection, the schema in it, and what the functions need there.
 
+use super::Fault;
+use super::network::Target;
 use crate::database::Database;
-use anyhow::{Context, ensure};
+use shared::db::{self, Chain};
 use shared::webhook::Secret;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::{Config, Row};
 use uuid::Uuid;
 
-pub async fn connection() -> anyhow::Result<String> {
-    let (config, _) = shared::db::settings().map_err(|error| anyhow::anyhow!(error))?;
+const URL: &str = "DATABASE_URL";
+
+/// The address of poolers at Supabase, where a user's name ends with the project.
+const POOLER: &str = ".pooler.supabase.com";
+
+pub async fn connection() -> Result<(String, Database), Fault> {
+    let (config, connector) =
+        db::settings().map_err(|error| Fault::new(URL, error.to_string(), "Correct it"))?;
     let tls = match config.get_ssl_mode() {
         SslMode::Disable => "without TLS, for DATABASE_URL says sslmode=disable",
         _ => "TLS, certificate and host name verified",
     };
-    let database =
-        Database::connect().await.context("look at its host, port and password, and at DATABASE_CA_CERT")?;
-    let rows =
-        database.rows("select current_setting('server_version') as version, current_user::text", &[]).await?;
-    let row = rows.first().context("a statement without a row")?;
-    let (version, user): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-    Ok(format!("Postgres {version} as {user}, {tls}"))
+    let target = target(&config);
+    target.resolve().await?;
+    let connected = target.within(config.connect(connector)).await?;
+    let (client, connection) = connected.map_err(|error| match error.as_db_error() {
+        Some(refusal) => refused(&config, refusal),
+        None if Chain(&error).to_string().contains("server does not support TLS") => {
+            let step = "Add ?sslmode=disable to it, if that is on this machine or in a private network";
+            Fault::new(URL, format!("leads to {}, which has no TLS", target.host), step)
+        }
+        None => target.blame(&error),
+    })?;
+    tokio::spawn(connection);
+    let database = Database { client };
+    let sql = "select current_setting('server_version') as version, current_user::text";
+    let rows = database.client.query_typed(sql, &[]).await.map_err(|error| broken(&error))?;
+    let text =
+        |column| rows.first().and_then(|row: &Row| row.try_get::<_, String>(column).ok()).unwrap_or_default();
+    Ok((format!("Postgres {} as {}, {tls}", text(0), text(1)), database))
 }
 
-pub async fn schema() -> anyhow::Result<String> {
-    let database = Database::connect().await?;
-    let missing = admin::missing(&database.client).await.context("run this as the schema's owner")?;
-    ensure!(missing.is_empty(), "run `tinychat migrate`: {} missing", missing.join(", "));
-    Ok("up to date".to_owned())
+/// The first host of the address, for messages.
+fn target(config: &Config) -> Target {
+    let host = match config.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        _ => "localhost".to_owned(),
+    };
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    Target { setting: URL, authority: "DATABASE_CA_CERT", host, port }
+}
+
+/// Postgres, or a pooler before it, has answered and doesn't let this user in.
+fn refused(config: &Config, refusal: &DbError) -> Fault {
+    let user = config.get_user().unwrap_or_default();
+    let is_pooler =
+        config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(host) if host.ends_with(POOLER)));
+    let code = refusal.code();
+    if *code == SqlState::INVALID_PASSWORD {
+        let seen = format!("has a user or password that Postgres refuses: {user} and a password");
+        return Fault::new(URL, seen, "Correct the password, percent-encoded");
+    }
+    if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION || *code == SqlState::INTERNAL_ERROR {
+        let step =
+            if is_pooler { "Correct the user, which ends with .<project's ref>" } else { "Correct the user" };
+        return Fault::new(URL, format!("has a user that Postgres refuses: {}", refusal.message()), step);
+    }
+    if *code == SqlState::INVALID_CATALOG_NAME {
+        return Fault::new(
+            URL,
+            format!("has a wrong database: {}", refusal.message()),
+            "Correct what follows the port",
+        );
+    }
+    if *code == SqlState::TOO_MANY_CONNECTIONS {
+        let step = "Use the transaction-mode pooler, port 6543, or lower ReservedConcurrency";
+        return Fault::new(URL, format!("is right, but Postgres is full: {}", refusal.message()), step);
+    }
+    Fault::new(URL, format!("is refused by Postgres: {}: {}", code.code(), refusal.message()), "Correct it")
+}
+
+fn broken(error: &tokio_postgres::Error) -> Fault {
+    Fault::new(URL, format!("leads to a Postgres that fails: {}", Chain(error)), "Look at its log")
+}
+
+pub async fn schema(database: &Database) -> Result<(String, ()), Fault> {
+    let missing = admin::missing(&database.client).await.map_err(|error| {
+        let step = "Run this with the address of the schema's owner";
+        Fault::new(URL, format!("has a user that may not see the schema: {}", Chain(&*error)), step)
+    })?;
+    if missing.is_empty() {
+        return Ok(("up to date".to_owned(), ()));
+    }
+    let seen = format!("leads to a database that lacks {}", missing.join(", "));
+    Err(Fault::new(URL, seen, "Run `tinychat migrate`"))
 }
 
 /// Every endpoint's secrets must be fit to sign with.
-pub async fn webhook_secrets() -> anyhow::Result<String> {
+pub async fn webhook_secrets(database: &Database) -> Result<(String, ()), Fault> {
     let sql = "select id, array_remove(array[secret, previous_secret], null) as secrets
         from tinychat.webhook_endpoints where disabled_at is null";
-    let rows = Database::connect().await?.rows(sql, &[]).await?;
+    let rows = database.client.query_typed(sql, &[]).await.map_err(|error| broken(&error))?;
     for row in &rows {
-        let (endpoint, secrets): (Uuid, Vec<String>) = (row.try_get("id")?, row.try_get("secrets")?);
-        for secret in secrets {
-            let parsed: Result<Secret, _> = secret.parse();
-            ensure!(
-                parsed.is_ok(),
-                "give endpoint {endpoint} a new secret: its own is not whsec_ and base64"
-            );
+        let fields = || Ok((row.try_get("id")?, row.try_get("secrets")?));
+        let (endpoint, secrets): (Uuid, Vec<String>) = fields().map_err(|error| broken(&error))?;
+        if secrets.iter().any(|secret| secret.parse::<Secret>().is_err()) {
+            let seen =
+                format!("leads to an endpoint, {endpoint}, with a secret that isn't whsec_ and base64");
+            return Err(Fault::new(URL, seen, "Give it another: `tinychat webhooks rotate`"));
         }
     }
-    Ok(format!("those of {} endpoints are sound", rows.len()))
+    Ok((format!("those of {} endpoints are sound", rows.len()), ()))
 }

@@ -1,7 +1,9 @@
 //! `tinychat doctor`: tries every setting and dependency from where it runs, or what is deployed, and says what is wrong.
 
 mod database;
+mod network;
 mod realtime;
+mod settings;
 mod stack;
 mod storage;
 
@@ -9,24 +11,21 @@ use crate::output::{Failure, Output};
 use crate::role;
 use clap::Args;
 use serde::Serialize;
-use shared::config::{self, KeyKind};
+use shared::config;
+use shared::db::Chain;
+use std::cell::RefCell;
 use std::future::Future;
 use std::time::{Duration, Instant};
-use tabled::Tabled;
+use tokio::join;
 
-/// How long one check may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a check may take. No more than three wait for each other, so that all is said within 10 s.
+const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The settings that some function needs.
-const SETTINGS: [&str; 7] = [
-    "DATABASE_URL",
-    "SUPABASE_URL",
-    "SUPABASE_ANON_KEY",
-    "SUPABASE_SERVICE_ROLE_KEY",
-    "STORAGE_REGION",
-    "STORAGE_ACCESS_KEY_ID",
-    "STORAGE_SECRET_ACCESS_KEY",
-];
+/// The same for those that try a service from end to end, which wait for one other.
+const ROUND_TRIP: Duration = Duration::from_secs(6);
+
+/// The same for what is asked of AWS.
+const AWS: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub struct Doctor {
@@ -41,61 +40,186 @@ pub struct Doctor {
     pooler_limit: u32,
 }
 
-#[derive(Serialize, Tabled)]
-struct Finding {
-    check: &'static str,
-    well: &'static str,
-    milliseconds: u128,
-    /// What was seen, or what is wrong.
+/// Something wrong: which setting is at fault, what was seen, and the one step to take.
+#[derive(Debug)]
+pub struct Fault {
+    setting: &'static str,
     seen: String,
+    step: String,
 }
 
-impl Finding {
-    fn is_unwell(&self) -> bool {
-        self.well == "no"
+impl Fault {
+    pub fn new(setting: &'static str, seen: impl Into<String>, step: impl Into<String>) -> Self {
+        Self { setting, seen: seen.into(), step: step.into() }
     }
+}
+
+/// What came of a check.
+#[derive(Serialize)]
+struct Finding {
+    check: &'static str,
+    /// `yes`, `no` or `skipped`.
+    well: &'static str,
+    milliseconds: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setting: Option<&'static str>,
+    /// What was seen, or what is wrong.
+    seen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<String>,
+}
+
+/// The findings, each of which is shown as it comes.
+struct Report<'a> {
+    output: &'a Output,
+    findings: RefCell<Vec<Finding>>,
 }
 
 pub async fn run(doctor: Doctor, output: &Output) -> anyhow::Result<()> {
-    let findings = match doctor.stack {
-        Some(name) => Box::pin(stack::examine(&name, doctor.region, doctor.pooler_limit)).await,
-        None => vec![
-            check("settings", async { settings() }).await,
-            check("database", database::connection()).await,
-            check("schema", database::schema()).await,
-            check("functions' role", role::examine()).await,
-            check("webhook secrets", database::webhook_secrets()).await,
-            check("realtime", Box::pin(realtime::round_trip())).await,
-            check("storage", Box::pin(storage::round_trip())).await,
-        ],
-    };
-    output.list(&findings)?;
-    if findings.iter().any(Finding::is_unwell) {
-        return Err(Failure::Unwell.into());
+    let report = Report { output, findings: RefCell::default() };
+    match doctor.stack {
+        Some(name) => Box::pin(stack::examine(&name, doctor.region, doctor.pooler_limit, &report)).await,
+        None => Box::pin(examine(&report)).await,
     }
-    Ok(())
+    report.conclude()
 }
 
-async fn check(check: &'static str, examination: impl Future<Output = anyhow::Result<String>>) -> Finding {
-    let start = Instant::now();
-    let outcome = tokio::time::timeout(PATIENCE, examination).await;
-    let (well, seen) = match outcome {
-        Ok(Ok(seen)) => ("yes", seen),
-        Ok(Err(error)) => ("no", format!("{error:#}")),
-        Err(_) => ("no", format!("no answer within {} s", PATIENCE.as_secs())),
+async fn examine(report: &Report<'_>) {
+    let faults = settings::faults();
+    let broken: Vec<_> = faults.iter().map(|fault| fault.setting).collect();
+    if faults.is_empty() {
+        report.add("settings", "yes", Instant::now(), settings::summary());
+    }
+    for fault in faults {
+        report.blame("settings", Instant::now(), fault);
+    }
+    join!(examine_database(report, &broken), examine_project(report, &broken));
+}
+
+async fn examine_database(report: &Report<'_>, broken: &[&str]) {
+    let connection = async {
+        report.needs("database", broken, &["DATABASE_URL", "DATABASE_CA_CERT"])?;
+        report.check("database", PATIENCE, Box::pin(database::connection())).await
     };
-    Finding { check, well, milliseconds: start.elapsed().as_millis(), seen }
+    let Some(database) = connection.await else {
+        return report.skip(&["schema", "functions' role", "webhook secrets"], "the database");
+    };
+    if report.check("schema", PATIENCE, database::schema(&database)).await.is_none() {
+        return report.skip(&["functions' role", "webhook secrets"], "the schema");
+    }
+    join!(
+        report.check("functions' role", PATIENCE, role::examine(&database)),
+        report.check("webhook secrets", PATIENCE, database::webhook_secrets(&database)),
+    );
 }
 
-fn settings() -> anyhow::Result<String> {
-    let missing: Vec<_> = SETTINGS.into_iter().filter(|name| config::optional(name).is_none()).collect();
-    anyhow::ensure!(missing.is_empty(), "set {}", missing.join(", "));
-    config::supabase_anon_key().map_err(|error| anyhow::anyhow!(error))?;
-    anyhow::ensure!(
-        KeyKind::of(&required("SUPABASE_SERVICE_ROLE_KEY")?) != KeyKind::Public,
-        "SUPABASE_SERVICE_ROLE_KEY must be the project's secret key (service_role or sb_secret_…): it is the public one"
-    );
-    Ok(format!("all {} are set", SETTINGS.len()))
+async fn examine_project(report: &Report<'_>, broken: &[&str]) {
+    let address = async {
+        report.needs("supabase", broken, &["SUPABASE_URL"])?;
+        report.check("supabase", PATIENCE, network::project()).await
+    };
+    let Some(address) = address.await else {
+        return report.skip(&["realtime", "storage"], "supabase");
+    };
+    let realtime = async {
+        let needed = ["SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "REALTIME_PRIVATE"];
+        report.needs("realtime", broken, &needed)?;
+        report.check("realtime", ROUND_TRIP, realtime::round_trip(&address)).await
+    };
+    let storage = async {
+        let needed =
+            ["STORAGE_BUCKET", "STORAGE_REGION", "STORAGE_ACCESS_KEY_ID", "STORAGE_SECRET_ACCESS_KEY"];
+        report.needs("storage", broken, &needed)?;
+        report.check("storage", ROUND_TRIP, Box::pin(storage::round_trip(&address))).await
+    };
+    join!(realtime, storage);
+}
+
+impl Report<'_> {
+    /// Carries out a check, and gives what later ones need of it.
+    async fn check<T>(
+        &self,
+        check: &'static str,
+        patience: Duration,
+        examination: impl Future<Output = Result<(String, T), Fault>>,
+    ) -> Option<T> {
+        let start = Instant::now();
+        match tokio::time::timeout(patience, examination).await {
+            Ok(Ok((seen, value))) => {
+                self.add(check, "yes", start, seen);
+                return Some(value);
+            }
+            Ok(Err(fault)) => self.blame(check, start, fault),
+            Err(_) => self.add(check, "no", start, format!("no answer within {} s", patience.as_secs())),
+        }
+        None
+    }
+
+    /// Asks about what is deployed, where an answer isn't about a setting of this machine.
+    async fn ask(&self, check: &'static str, question: impl Future<Output = anyhow::Result<String>>) {
+        let start = Instant::now();
+        match tokio::time::timeout(AWS, question).await {
+            Ok(Ok(seen)) => self.add(check, "yes", start, seen),
+            Ok(Err(error)) => self.add(check, "no", start, Chain(&*error).to_string()),
+            Err(_) => self.add(check, "no", start, format!("no answer within {} s", AWS.as_secs())),
+        }
+    }
+
+    /// Skips a check that needs a setting which is known to be wrong.
+    fn needs(&self, check: &'static str, broken: &[&str], needed: &[&str]) -> Option<()> {
+        match needed.iter().find(|setting| broken.contains(setting)) {
+            Some(setting) => {
+                self.skip(&[check], setting);
+                None
+            }
+            None => Some(()),
+        }
+    }
+
+    fn skip(&self, checks: &[&'static str], cause: &str) {
+        for check in checks {
+            self.add(check, "skipped", Instant::now(), format!("not tried without {cause}"));
+        }
+    }
+
+    fn blame(&self, check: &'static str, start: Instant, Fault { setting, seen, step }: Fault) {
+        let milliseconds = start.elapsed().as_millis();
+        self.show(Finding {
+            check,
+            well: "no",
+            milliseconds,
+            setting: Some(setting),
+            seen,
+            step: Some(step),
+        });
+    }
+
+    fn add(&self, check: &'static str, well: &'static str, start: Instant, seen: String) {
+        let milliseconds = start.elapsed().as_millis();
+        self.show(Finding { check, well, milliseconds, setting: None, seen, step: None });
+    }
+
+    fn show(&self, finding: Finding) {
+        let Finding { check, well, milliseconds, setting, seen, step } = &finding;
+        let text = match (setting, step) {
+            (Some(setting), Some(step)) => format!("{setting} {seen}. {step}."),
+            _ if *well == "yes" => format!("{seen} ({milliseconds} ms)"),
+            _ => seen.clone(),
+        };
+        self.output.line(well, &format!("{check:15} {text}"));
+        self.findings.borrow_mut().push(finding);
+    }
+
+    fn is_unwell(&self) -> bool {
+        self.findings.borrow().iter().any(|finding| finding.well == "no")
+    }
+
+    fn conclude(&self) -> anyhow::Result<()> {
+        if self.output.json {
+            self.output.done("", &*self.findings.borrow())?;
+        }
+        if self.is_unwell() { Err(Failure::Unwell.into()) } else { Ok(()) }
+    }
 }
 
 /// A setting as this program's kind of error.
@@ -103,13 +227,8 @@ fn required(name: &'static str) -> anyhow::Result<String> {
     config::required(name).map_err(|error| anyhow::anyhow!(error))
 }
 
-/// Likewise the project's address.
-fn supabase_url() -> anyhow::Result<String> {
-    config::supabase_url().map_err(|error| anyhow::anyhow!(error))
-}
-
-/// An HTTP client that trusts whom the functions trust.
+/// An HTTP client that trusts whom the functions trust, and waits for less than a check does.
 fn http() -> anyhow::Result<reqwest::Client> {
     let tls = shared::tls::public().map_err(|error| anyhow::anyhow!(error))?;
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).build()?)
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(ROUND_TRIP.mul_f32(0.8)).build()?)
 }

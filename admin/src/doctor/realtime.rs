@@ -1,87 +1,167 @@
 //! Realtime: what the functions broadcast must reach who listens with the public key.
 
-use super::{http, required, supabase_url};
-use anyhow::{Context, bail, ensure};
-use futures_util::{SinkExt, Stream, StreamExt};
+use super::network::connect;
+use super::{Fault, ROUND_TRIP, http};
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use shared::config;
-use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_tungstenite::client_async;
+use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
 use uuid::Uuid;
+
+const ANON: &str = "SUPABASE_ANON_KEY";
+const SERVICE: &str = "SUPABASE_SERVICE_ROLE_KEY";
+const PRIVATE: &str = "REALTIME_PRIVATE";
+const URL: &str = "SUPABASE_URL";
 
 /// Joins a conversation's channel that nobody else knows, as a client does, broadcasts to it, as a function does, and waits
 /// for the broadcast.
-pub async fn round_trip() -> anyhow::Result<String> {
-    let url = supabase_url()?;
-    let private = config::realtime_private().map_err(|error| anyhow::anyhow!(error))?;
-    let topic = format!("conv:{}", Uuid::new_v4());
+pub async fn round_trip(url: &str) -> Result<(String, ()), Fault> {
+    let deadline = Instant::now() + ROUND_TRIP.mul_f32(0.9);
+    let private = config::realtime_private().unwrap_or_default();
+    let mut socket = Socket::open(url, deadline).await?;
+    if private {
+        let reply = socket.join(&topic(), false).await?;
+        if is_ok(&reply) {
+            let seen =
+                "is `true`, but the project lets everybody with the public key join public channels, too";
+            let step = "Forbid public access in Supabase (Realtime, Settings), or set it to `false`";
+            return Err(Fault::new(PRIVATE, seen, step));
+        }
+    }
+    let topic = topic();
+    let reply = socket.join(&topic, private).await?;
+    if !is_ok(&reply) {
+        return Err(refused(private, &reply));
+    }
+    broadcast(url, &topic, private, deadline).await?;
+    let heard = socket.next(&topic, "broadcast").await.map_err(|_| {
+        let seen = "may broadcast, but no broadcast came back over the websocket";
+        Fault::new(SERVICE, seen, "Look at Realtime's log in Supabase, and try again")
+    })?;
+    if heard.get("event").is_none_or(|event| event != "doctor") {
+        return Err(Fault::new(URL, "leads to a Realtime that sent another broadcast", "Try again"));
+    }
+    let kind = if private { "private" } else { "public" };
+    Ok((format!("a broadcast came back over the websocket, on a {kind} channel"), ()))
+}
 
-    let query = format!("apikey={}&vsn=2.0.0", required("SUPABASE_ANON_KEY")?);
-    let address = format!("{}/realtime/v1/websocket?{query}", url.replacen("http", "ws", 1));
-    let stream = connect(&url).await.context("SUPABASE_URL can't be reached")?;
-    let (mut socket, _) =
-        client_async(address, stream).await.context("Realtime refuses SUPABASE_ANON_KEY")?;
-    let channel = format!("realtime:{topic}");
-    let join =
-        json!({ "config": { "broadcast": {}, "presence": {}, "postgres_changes": [], "private": private } });
-    socket.send(Message::text(json!(["1", "1", channel, "phx_join", join]).to_string())).await?;
-    let reply = next(&mut socket, &channel, "phx_reply").await?;
-    ensure!(reply.get("status").is_some_and(|status| status == "ok"), "the channel can't be joined: {reply}");
+fn topic() -> String {
+    format!("conv:{}", Uuid::new_v4())
+}
 
-    let key = required("SUPABASE_SERVICE_ROLE_KEY")?;
+fn is_ok(reply: &Value) -> bool {
+    reply.get("status").is_some_and(|status| status == "ok")
+}
+
+/// The channel can't be joined.
+fn refused(private: bool, reply: &Value) -> Fault {
+    let reason = reply.pointer("/response/reason").and_then(Value::as_str).unwrap_or("no reason is given");
+    if private {
+        let step = "Run `tinychat migrate` on the project's database, whose policy lets clients listen, or set it to `false`";
+        return Fault::new(
+            PRIVATE,
+            format!("is `true`, but a private channel can't be joined: {reason}"),
+            step,
+        );
+    }
+    if reason.starts_with("PrivateOnly") {
+        let step = "Set it to `true`, or allow public access in Supabase (Realtime, Settings)";
+        return Fault::new(PRIVATE, "is not `true`, but the project has private channels only", step);
+    }
+    Fault::new(ANON, format!("may not join a channel: {reason}"), "Copy the public key from Supabase again")
+}
+
+/// An HTTP status of Realtime's that isn't about a key.
+fn down(status: u16) -> Fault {
+    let seen = format!("leads to a Realtime that answers {status}");
+    if status == 404 {
+        return Fault::new(URL, seen, "Set it to the address of a Supabase project");
+    }
+    Fault::new(URL, seen, "Look at the project's health in Supabase, and try again")
+}
+
+fn silent() -> Fault {
+    Fault::new(
+        URL,
+        "leads to a Realtime that doesn't answer",
+        "Look at the project's health in Supabase, and try again",
+    )
+}
+
+async fn broadcast(url: &str, topic: &str, private: bool, deadline: Instant) -> Result<(), Fault> {
+    let unset = |error: anyhow::Error| Fault::new(SERVICE, format!("can't be used: {error:#}"), "Correct it");
+    let key = super::required(SERVICE).map_err(unset)?;
     let message =
         json!({ "topic": topic, "event": "doctor", "payload": { "well": true }, "private": private });
-    let mut request = http()?.post(format!("{url}/realtime/v1/api/broadcast")).header("apikey", &key);
+    let mut request =
+        http().map_err(unset)?.post(format!("{url}/realtime/v1/api/broadcast")).header("apikey", &key);
     if !key.starts_with("sb_") {
         request = request.bearer_auth(&key);
     }
-    let answer = request.json(&json!({ "messages": [message] })).send().await?;
-    ensure!(
-        answer.status() == 202,
-        "mend SUPABASE_SERVICE_ROLE_KEY: Realtime answers a broadcast {}",
-        answer.status()
-    );
-
-    let heard = next(&mut socket, &channel, "broadcast").await?;
-    ensure!(heard.get("event").is_some_and(|event| event == "doctor"), "another broadcast came: {heard}");
-    Ok(format!(
-        "a broadcast came back over the websocket, on a {} channel",
-        if private { "private" } else { "public" }
-    ))
-}
-
-trait Connection: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Connection for T {}
-
-async fn connect(url: &str) -> anyhow::Result<Box<dyn Connection>> {
-    let url = reqwest::Url::parse(url)?;
-    let host = url.host_str().context("no host in it")?.to_owned();
-    let stream = TcpStream::connect((host.as_str(), url.port_or_known_default().context("no port")?)).await?;
-    if url.scheme() == "http" {
-        return Ok(Box::new(stream));
+    let sent = timeout_at(deadline, request.json(&json!({ "messages": [message] })).send()).await;
+    let Ok(Ok(answer)) = sent else { return Err(silent()) };
+    match answer.status().as_u16() {
+        202 => Ok(()),
+        status @ (401 | 403) => {
+            let step = "Copy the secret key, service_role or sb_secret_…, from Supabase again";
+            Err(Fault::new(SERVICE, format!("is refused by Realtime ({status})"), step))
+        }
+        status => Err(down(status)),
     }
-    let tls = TlsConnector::from(Arc::new(shared::tls::public().map_err(|error| anyhow::anyhow!(error))?));
-    Ok(Box::new(tls.connect(host.try_into()?, stream).await?))
 }
 
-/// The payload of the channel's next frame with this event.
-async fn next(
-    socket: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
-    channel: &str,
-    event: &str,
-) -> anyhow::Result<Value> {
-    while let Some(message) = socket.next().await {
-        let Message::Text(text) = message? else { continue };
-        let frame: Value = serde_json::from_str(&text)?;
-        if frame.get(2).is_some_and(|topic| topic == channel)
-            && frame.get(3).is_some_and(|name| name == event)
-        {
-            return Ok(frame.get(4).cloned().unwrap_or_default());
+/// A client's connection.
+struct Socket {
+    stream: WebSocketStream<Box<dyn super::network::Connection>>,
+    deadline: Instant,
+}
+
+impl Socket {
+    async fn open(url: &str, deadline: Instant) -> Result<Self, Fault> {
+        let key = config::optional(ANON).unwrap_or_default();
+        let address =
+            format!("{}/realtime/v1/websocket?apikey={key}&vsn=2.0.0", url.replacen("http", "ws", 1));
+        let connection = connect(url).await?;
+        match timeout_at(deadline, client_async(address, connection)).await {
+            Ok(Ok((stream, _))) => Ok(Self { stream, deadline }),
+            Ok(Err(Error::Http(answer))) => Err(match answer.status().as_u16() {
+                status @ (401 | 403) => {
+                    let step = "Copy the public key, anon or sb_publishable_…, from Supabase again";
+                    Fault::new(ANON, format!("is refused by Realtime ({status})"), step)
+                }
+                status => down(status),
+            }),
+            Ok(Err(Error::Url(_) | Error::HttpFormat(_))) => Err(Fault::new(
+                ANON,
+                "has characters that no key has",
+                "Copy the public key from Supabase again",
+            )),
+            _ => Err(silent()),
         }
     }
-    bail!("Realtime has closed the connection")
+
+    /// Asks to join a channel, and gives the reply.
+    async fn join(&mut self, topic: &str, private: bool) -> Result<Value, Fault> {
+        let join = json!({ "config": { "broadcast": {}, "presence": {}, "postgres_changes": [], "private": private } });
+        let frame = json!(["1", "1", format!("realtime:{topic}"), "phx_join", join]);
+        self.stream.send(Message::text(frame.to_string())).await.map_err(|_| silent())?;
+        self.next(topic, "phx_reply").await
+    }
+
+    /// The payload of the channel's next frame with this event.
+    async fn next(&mut self, topic: &str, event: &str) -> Result<Value, Fault> {
+        let channel = format!("realtime:{topic}");
+        while let Ok(Some(Ok(message))) = timeout_at(self.deadline, self.stream.next()).await {
+            let Message::Text(text) = message else { continue };
+            let frame: Value = serde_json::from_str(&text).unwrap_or_default();
+            if frame.get(2).is_some_and(|topic| *topic == channel)
+                && frame.get(3).is_some_and(|name| name == event)
+            {
+                return Ok(frame.get(4).cloned().unwrap_or_default());
+            }
+        }
+        Err(silent())
+    }
 }

@@ -1,7 +1,7 @@
 //! `tinychat doctor --stack NAME`: what is really deployed. The stack, its secret and the account's limits are read from
 //! AWS, and the database is reached as its functions reach it. Nothing is changed, and no secret value is shown.
 
-use super::{Finding, check, http};
+use super::{Report, http};
 use anyhow::{Context, anyhow, bail, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::error::ProvideErrorMetadata;
@@ -31,36 +31,32 @@ const NO_DATABASE: &str = "RouteNotFoundFunction";
 
 /// Looks at a stack in `region`, or in the one that the environment or the profile names. The pooler takes
 /// `pooler_limit` connections.
-pub async fn examine(name: &str, region: Option<String>, pooler_limit: u32) -> Vec<Finding> {
+pub async fn examine(name: &str, region: Option<String>, pooler_limit: u32, report: &Report<'_>) {
     let aws = configuration(region).await;
-    let mut findings = vec![check("credentials", credentials(&aws)).await];
-    if findings.iter().any(Finding::is_unwell) {
-        return findings; // nothing else could be asked
+    report.ask("credentials", credentials(&aws)).await;
+    if report.is_unwell() {
+        return; // nothing else could be asked
     }
     let mut deployed = None;
-    findings.push(
-        check("stack", async {
-            let stack = Deployed::read(&aws, name).await?;
-            deployed.insert(stack).status()
-        })
-        .await,
-    );
-    let Some(stack) = deployed else { return findings };
-    findings.push(check("resources", resources(&aws, name)).await);
-    findings.push(check("parameters", async { stack.parameters() }).await);
+    let read = async {
+        let stack = Deployed::read(&aws, name).await?;
+        deployed.insert(stack).status()
+    };
+    report.ask("stack", read).await;
+    let Some(stack) = deployed else { return };
+    report.ask("resources", resources(&aws, name)).await;
+    report.ask("parameters", async { stack.parameters() }).await;
     let mut secret = BTreeMap::new();
-    findings.push(check("secret", read_secret(&aws, &stack, &mut secret)).await);
+    report.ask("secret", read_secret(&aws, &stack, &mut secret)).await;
     let url = secret.get("DATABASE_URL").map(String::as_str);
     let mut direct = None;
-    findings.push(check("database", database(url, &stack, &mut direct)).await);
+    report.ask("database", database(url, &stack, &mut direct)).await;
     let template = template(&aws, name).await;
     let limit = direct.unwrap_or(i64::from(pooler_limit));
-    findings
-        .push(check("connections", async { connections(&stack, &template, limit, direct.is_some()) }).await);
-    findings.push(check("concurrency", concurrency(&aws, &stack, &template)).await);
-    findings.push(check("region", async { same_region(&aws, url, &stack) }).await);
-    findings.push(check("api", api(&stack)).await);
-    findings
+    report.ask("connections", async { connections(&stack, &template, limit, direct.is_some()) }).await;
+    report.ask("concurrency", concurrency(&aws, &stack, &template)).await;
+    report.ask("region", async { same_region(&aws, url, &stack) }).await;
+    report.ask("api", api(&stack)).await;
 }
 
 /// The SDK's own search for region and credentials: environment, profiles, single sign-on, roles. Its HTTP client is on

@@ -1,0 +1,147 @@
+//! Connections: that a host is known, listens, answers, and is who it says.
+
+use super::Fault;
+use shared::config;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{self, CertificateError};
+
+pub trait Connection: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection for T {}
+
+/// Where a setting leads to.
+pub struct Target {
+    /// The setting with the address.
+    pub setting: &'static str,
+    /// The one that says whom to trust there, if there is one.
+    pub authority: &'static str,
+    pub host: String,
+    pub port: u16,
+}
+
+const SUPABASE_URL: &str = "SUPABASE_URL";
+
+/// The Supabase project's address, once something there has answered, whatever it was.
+pub async fn project() -> Result<(String, String), Fault> {
+    let unfit = |error: String| Fault::new(SUPABASE_URL, error, "Correct it");
+    let url = config::supabase_url().map_err(|error| unfit(error.to_string()))?;
+    let (_, target) = parts(&url)?;
+    connect(&url).await?;
+    let http = super::http().map_err(|error| unfit(error.to_string()))?;
+    target.within(http.get(&url).send()).await?.map_err(|_| target.silent())?;
+    Ok((format!("{url} answers"), url))
+}
+
+/// Connects to the project, by TLS if its address says so.
+pub async fn connect(url: &str) -> Result<Box<dyn Connection>, Fault> {
+    let (secure, target) = parts(url)?;
+    target.resolve().await?;
+    let open = async {
+        let stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
+        if !secure {
+            return anyhow::Ok(Box::new(stream) as Box<dyn Connection>);
+        }
+        let tls = shared::tls::public().map_err(|error| anyhow::anyhow!(error))?;
+        let stream =
+            TlsConnector::from(Arc::new(tls)).connect(target.host.clone().try_into()?, stream).await?;
+        Ok(Box::new(stream) as Box<dyn Connection>)
+    };
+    target.within(open).await?.map_err(|error| target.blame(&*error))
+}
+
+/// Whether a project's address is with TLS, and where it leads to.
+fn parts(url: &str) -> Result<(bool, Target), Fault> {
+    let parts = || {
+        let url = reqwest::Url::parse(url).ok()?;
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = url.port_or_known_default()?;
+        Some((url.scheme() == "https", Target { setting: SUPABASE_URL, authority: SUPABASE_URL, host, port }))
+    };
+    parts().ok_or_else(|| Fault::new(SUPABASE_URL, "is no address", "Correct it"))
+}
+
+impl Target {
+    /// Fails unless the host's name is known.
+    pub async fn resolve(&self) -> Result<(), Fault> {
+        let found = self.within(lookup_host((self.host.as_str(), self.port))).await?;
+        found.map(|_| ()).map_err(|_| {
+            Fault::new(
+                self.setting,
+                format!("has a host that nobody knows, {}", self.host),
+                "Correct the host",
+            )
+        })
+    }
+
+    /// The output of a step on the way there, or that it takes too long.
+    pub async fn within<T>(&self, step: impl Future<Output = T>) -> Result<T, Fault> {
+        let patience = super::PATIENCE.mul_f32(0.8); // less than the check as a whole has
+        timeout(patience, step).await.map_err(|_| self.silent())
+    }
+
+    fn silent(&self) -> Fault {
+        let step = "Correct host and port, or let this machine through the firewall there";
+        Fault::new(self.setting, format!("leads to {}, which doesn't answer", self.address()), step)
+    }
+
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// What an error on the way there says of the settings.
+    pub fn blame(&self, error: &(dyn Error + 'static)) -> Fault {
+        let at = self.address();
+        let fault = |seen: String, step: &str| Fault::new(self.setting, seen, step);
+        let mut causes = std::iter::successors(Some(error), |&error| error.source());
+        let Some(cause) = causes.find_map(|cause| cause.downcast_ref::<io::Error>()) else {
+            return fault(format!("leads to {at}, and: {}", shared::db::Chain(error)), "Correct it");
+        };
+        // An io::Error hides what it was made of from `source`.
+        if let Some(cause) = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return self.blame_tls(cause);
+        }
+        match cause.kind() {
+            io::ErrorKind::ConnectionRefused => fault(
+                format!("leads to {at}, where nothing listens"),
+                "Correct the port, or start the server",
+            ),
+            io::ErrorKind::TimedOut => self.silent(),
+            _ => fault(format!("leads to {at}, and: {cause}"), "Correct host and port"),
+        }
+    }
+
+    fn blame_tls(&self, error: &rustls::Error) -> Fault {
+        let at = self.address();
+        match error {
+            rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            ) => Fault::new(
+                self.setting,
+                format!("leads to {at}, whose certificate is for other names"),
+                "Correct the host",
+            ),
+            rustls::Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::BadSignature,
+            ) => Fault::new(
+                self.authority,
+                format!("doesn't vouch for the certificate of {at}"),
+                "Set it to the authority that issued that: in Supabase, Project Settings, Database, SSL",
+            ),
+            rustls::Error::InvalidMessage(_) => Fault::new(
+                self.setting,
+                format!("leads to {at}, which doesn't speak TLS"),
+                "Correct the port",
+            ),
+            _ => Fault::new(
+                self.setting,
+                format!("leads to {at}, where TLS fails: {error}"),
+                "Correct host and port",
+            ),
+        }
+    }
+}
