@@ -4,7 +4,7 @@ use crate::database::{Database, id};
 use crate::output::{Failure, Output};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
-use shared::auth::KeyHash;
+use shared::auth::key_hash;
 use shared::db::Param;
 use shared::model::Timestamp;
 use tabled::Tabled;
@@ -25,6 +25,9 @@ pub enum Command {
         /// Whether it says of itself that it is for tests
         #[arg(long, value_enum, default_value = "live")]
         kind: Kind,
+        /// Makes a secret key, for the tenant's backend only
+        #[arg(long)]
+        secret: bool,
     },
     /// Lists a tenant's keys, the oldest first
     List {
@@ -62,20 +65,28 @@ pub enum Kind {
 /// A key that nobody has seen yet, and what is stored of it.
 pub struct NewKey {
     pub key: String,
-    pub hash: KeyHash,
+    kind: &'static str,
+    hash: Vec<u8>,
     /// How it begins.
-    pub prefix: String,
+    prefix: String,
 }
 
 impl NewKey {
-    /// 122 random bits.
-    pub fn make(kind: Kind) -> anyhow::Result<Self> {
-        let kind = match kind {
+    /// Makes a key with 122 random bits.
+    pub fn make(kind: Kind, secret: bool) -> anyhow::Result<Self> {
+        let form = if secret { "sk" } else { "pk" };
+        let mode = match kind {
             Kind::Live => "live",
             Kind::Test => "test",
         };
-        let key = format!("pk_{kind}_{}", Uuid::new_v4().simple());
-        Ok(Self { hash: KeyHash::of(&key)?, prefix: key.chars().take(PREFIX).collect(), key })
+        let key = format!("{form}_{mode}_{}", Uuid::new_v4().simple());
+        let (kind, hash) = key_hash(&key)?;
+        Ok(Self { kind: kind.as_str(), hash, prefix: key.chars().take(PREFIX).collect(), key })
+    }
+
+    /// What is stored: hash, prefix and kind.
+    pub fn params(&self) -> [Param<'_>; 3] {
+        [(&self.hash, Type::BYTEA), (&self.prefix, Type::TEXT), (&self.kind, Type::TEXT)]
     }
 }
 
@@ -114,10 +125,10 @@ const END: &str = "
     where tenant_id = $1 and prefix = $2 and (revoked_at is null or revoked_at > now())
     returning *";
 
-/// Stores a key with hash $4 and prefix $5 in place of the one that ends: never one without the other.
+/// Stores a key with hash $4, prefix $5 and kind $6 in place of the one that ends: never one without the other.
 const REPLACE: &str = "
-    insert into tinychat.api_keys (tenant_id, hash, prefix)
-    select tenant_id, $4, $5 from ended
+    insert into tinychat.api_keys (tenant_id, hash, prefix, kind)
+    select tenant_id, $4, $5, $6 from ended
     returning *";
 
 /// Shows the keys in `k`.
@@ -129,16 +140,17 @@ const SHOW: &str = "
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
-        Command::Create { tenant, kind } => {
-            let NewKey { key, hash, prefix } = NewKey::make(kind)?;
-            let sql = "insert into tinychat.api_keys (tenant_id, hash, prefix)
-                select id, $2, $3 from tinychat.tenants where id = $1
+        Command::Create { tenant, kind, secret } => {
+            let new = NewKey::make(kind, secret)?;
+            let sql = "insert into tinychat.api_keys (tenant_id, hash, prefix, kind)
+                select id, $2, $3, $4 from tinychat.tenants where id = $1
                 returning *";
-            let params = [(&tenant as _, Type::UUID), (&hash as _, Type::BYTEA), (&prefix as _, Type::TEXT)];
+            let mut params = vec![(&tenant as _, Type::UUID)];
+            params.extend(new.params());
             if database.rows(sql, &params).await?.is_empty() {
                 return Err(Failure::NoSuch("tenant").into());
             }
-            output.item(&Shown { key, tenant })
+            output.item(&Shown { key: new.key, tenant })
         }
         Command::List { tenant } => {
             let sql = format!("with k as (select * from tinychat.api_keys where tenant_id = $1) {SHOW}");
@@ -149,16 +161,16 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             output.list(&keys)
         }
         Command::Rotate { tenant, prefix: old, overlap } => {
-            let kind = if old.starts_with("pk_test_") { Kind::Test } else { Kind::Live };
-            let NewKey { key, hash, prefix } = NewKey::make(kind)?;
+            let kind = if old.contains("_test_") { Kind::Test } else { Kind::Live };
+            let new = NewKey::make(kind, old.starts_with("sk_"))?;
             let overlap = overlap.into();
             let mut params = ending(&tenant, &old, &overlap).to_vec();
-            params.extend([(&hash as _, Type::BYTEA), (&prefix as _, Type::TEXT)]);
+            params.extend(new.params());
             let sql = format!("with ended as ({END}) {REPLACE}");
             if database.rows(&sql, &params).await?.is_empty() {
                 return Err(Failure::NoSuch("open key of this tenant").into());
             }
-            output.item(&Shown { key, tenant })
+            output.item(&Shown { key: new.key, tenant })
         }
         Command::Revoke { tenant, prefix } => {
             let sql = format!("with k as ({END}) {SHOW}");
@@ -186,8 +198,8 @@ mod tests {
 
     #[test]
     fn a_new_key_says_which_kind_it_is_and_its_prefix_tells_little_of_it() {
-        for (kind, start) in [(Kind::Live, "pk_live_"), (Kind::Test, "pk_test_")] {
-            let NewKey { key, prefix, .. } = NewKey::make(kind).unwrap();
+        for (kind, secret, start) in [(Kind::Live, false, "pk_live_"), (Kind::Test, true, "sk_test_")] {
+            let NewKey { key, prefix, .. } = NewKey::make(kind, secret).unwrap();
             assert!(key.starts_with(start) && key.starts_with(&prefix));
             assert_eq!((key.len(), prefix.len()), (40, 16));
         }

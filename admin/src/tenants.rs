@@ -63,6 +63,7 @@ struct Tenant {
     status: String,
     #[tabled(display("tabled::derive::display::option", "-"))]
     message_limit: Option<i64>,
+    tokens_required: bool,
     keys: i64,
     created_at: Timestamp,
 }
@@ -85,6 +86,7 @@ impl TryFrom<&Row> for Tenant {
             name: row.try_get("name")?,
             status: row.try_get("status")?,
             message_limit: row.try_get("message_limit")?,
+            tokens_required: row.try_get("tokens_required")?,
             keys: row.try_get("keys")?,
             created_at: row.try_get("created_at")?,
         })
@@ -93,17 +95,19 @@ impl TryFrom<&Row> for Tenant {
 
 /// Completes a statement that has the wanted rows in `t`.
 const SHOW: &str = "
-    select t.*, count(k) filter (where k.revoked_at is null or k.revoked_at > now()) as keys
-    from t left join tinychat.api_keys k on k.tenant_id = t.id
-    group by t.id, t.name, t.status, t.message_limit, t.created_at
+    select t.*, (
+        select count(*) from tinychat.api_keys k
+        where k.tenant_id = t.id and (k.revoked_at is null or k.revoked_at > now())
+    ) as keys
+    from t
     order by t.created_at, t.id";
 
-/// The tenant $1 with a key of hash $2 and prefix $3: never one without the other.
+/// The tenant $1 with a key of hash $2, prefix $3 and kind $4: never one without the other.
 const CREATE: &str = "
     with t as (insert into tinychat.tenants (name) values ($1) returning *),
     k as (
-        insert into tinychat.api_keys (tenant_id, hash, prefix)
-        select id, $2, $3 from t
+        insert into tinychat.api_keys (tenant_id, hash, prefix, kind)
+        select id, $2, $3, $4 from t
         returning tenant_id
     )
     select t.*, 1::bigint as keys from t join k on k.tenant_id = t.id";
@@ -111,11 +115,12 @@ const CREATE: &str = "
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
         Command::Create { name, no_key: false } => {
-            let NewKey { key, hash, prefix } = NewKey::make(Kind::Live)?;
-            let params: [Param; 3] = [(&name, Type::TEXT), (&hash, Type::BYTEA), (&prefix, Type::TEXT)];
+            let new = NewKey::make(Kind::Live, false)?;
+            let mut params: Vec<Param> = vec![(&name, Type::TEXT)];
+            params.extend(new.params());
             let rows = database.rows(CREATE, &params).await?;
             let row = rows.first().context("a statement without a row")?;
-            output.item(&NewTenant { tenant: row.try_into()?, key })
+            output.item(&NewTenant { tenant: row.try_into()?, key: new.key })
         }
         Command::Create { name, no_key: true } => {
             let sql = "insert into tinychat.tenants (name) values ($1) returning *";

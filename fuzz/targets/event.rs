@@ -6,7 +6,7 @@ use shared::http::Request;
 
 fuzz_target!(|event: &[u8]| {
     if let Ok(request) = Request::from_event(event) {
-        let _ = request.key();
+        let _ = request.credential();
         let _ = request.conversation();
         let _ = request.message();
         let _ = request.query();

@@ -1,9 +1,9 @@
 -- Whether the caller may ask anything at all: for a request whose input is wrong.
-create function tinychat_api.admit(p_key_hash bytea)
+create function tinychat_api.admit(p_credential jsonb)
 returns table (verdict text, tenant_id uuid)
 language plpgsql stable
 as $$
 begin
-    return query select t.verdict, t.id from tinychat.tenant(p_key_hash) t;
+    return query select t.verdict, t.id from tinychat.tenant(p_credential) t;
 end
 $$;

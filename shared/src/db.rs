@@ -1,6 +1,6 @@
 //! Postgres: the pool, and the one way to call a route's function.
 
-use crate::auth::KeyHash;
+use crate::auth::Credential;
 use crate::error::Cause;
 use crate::route_function::{RouteFunction, SCHEMA};
 use crate::{Error, Result, config, error, telemetry, tls};
@@ -178,27 +178,32 @@ impl Route {
 
     /// Calls the route's function. Its first row says in `verdict` whether the work was done. A list without an item is a
     /// row of nulls: see [`crate::model::list`].
-    pub async fn rows(&self, key: &KeyHash, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
-        self.call(&self.function, key, arguments).await
+    pub async fn rows(&self, credential: &Credential, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
+        self.call(&self.function, credential, arguments).await
     }
 
     /// Like [`Route::rows`], for functions that return one row.
-    pub async fn row(&self, key: &KeyHash, arguments: &[Argument<'_>]) -> Result<Row> {
-        let mut rows = self.rows(key, arguments).await?;
+    pub async fn row(&self, credential: &Credential, arguments: &[Argument<'_>]) -> Result<Row> {
+        let mut rows = self.rows(credential, arguments).await?;
         Ok(rows.swap_remove(0))
     }
 
-    /// Returns the parsed input; or what is wrong with it, but only to a caller whose key is good: a bad body with a bad
-    /// key is a 401, never a 400.
-    pub async fn admit<T>(&self, key: &KeyHash, input: Result<T>) -> Result<T> {
+    /// Returns the parsed input; or what is wrong with it, but only to a caller whose credential is good: a bad body
+    /// with a bad key is a 401, never a 400.
+    pub async fn admit<T>(&self, credential: &Credential, input: Result<T>) -> Result<T> {
         if input.is_err() {
-            self.call(&self.admit, key, &[]).await?;
+            self.call(&self.admit, credential, &[]).await?;
         }
         input
     }
 
-    async fn call(&self, function: &str, key: &KeyHash, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
-        let arguments = || iter::once(("key_hash", key as _)).chain(arguments.iter().copied());
+    async fn call(
+        &self,
+        function: &str,
+        credential: &Credential,
+        arguments: &[Argument<'_>],
+    ) -> Result<Vec<Row>> {
+        let arguments = || iter::once(("credential", credential as _)).chain(arguments.iter().copied());
         let names: Vec<_> = arguments().zip(1..).map(|((name, _), n)| format!("p_{name} => ${n}")).collect();
         let params: Vec<_> = arguments().map(|(_, value): Argument| value.param()).collect();
         let sql = format!("select * from {SCHEMA}.{function}({})", names.join(", "));

@@ -17,6 +17,15 @@ pub enum Error {
     /// The key is malformed, unknown or revoked.
     #[error("invalid api key")]
     InvalidKey,
+    /// The user token is malformed, forged, revoked, or dated in a way that no token may be.
+    #[error("invalid user token")]
+    InvalidToken,
+    /// The user token is genuine, and its time is over.
+    #[error("user token expired")]
+    TokenExpired,
+    /// The tenant requires user tokens, and the caller has sent a publishable key.
+    #[error("user token required")]
+    TokenRequired,
     /// The tenant is past its plan's limit.
     #[error("tenant is overage")]
     TenantOverage,
@@ -35,6 +44,15 @@ pub enum Error {
     /// `reply_to` names no message of the conversation.
     #[error("reply_to is not a message in this conversation")]
     ReplyNotFound,
+    /// The user token is another user's than the sender's.
+    #[error("sender_id is not the caller")]
+    SenderNotCaller,
+    /// The user token is another user's than the one that is asked about.
+    #[error("user_id is not the caller")]
+    UserNotCaller,
+    /// A user token's user isn't among the participants of a conversation to be created.
+    #[error("caller must be a participant")]
+    CallerNotParticipant,
     /// Someone else's message.
     #[error("only the sender may change this message")]
     NotTheSender,
@@ -63,8 +81,17 @@ impl Error {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::InvalidInput(_) | Self::ReplyNotFound => StatusCode::BAD_REQUEST,
-            Self::MissingKey | Self::InvalidKey => StatusCode::UNAUTHORIZED,
-            Self::TenantOverage | Self::TenantSuspended | Self::NotTheSender => StatusCode::FORBIDDEN,
+            Self::MissingKey
+            | Self::InvalidKey
+            | Self::InvalidToken
+            | Self::TokenExpired
+            | Self::TokenRequired => StatusCode::UNAUTHORIZED,
+            Self::TenantOverage
+            | Self::TenantSuspended
+            | Self::SenderNotCaller
+            | Self::UserNotCaller
+            | Self::CallerNotParticipant
+            | Self::NotTheSender => StatusCode::FORBIDDEN,
             Self::ConversationNotFound | Self::MessageNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMime(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -98,11 +125,17 @@ pub fn verdict(text: &str) -> Result<()> {
     Err(match text {
         "ok" => return Ok(()),
         "invalid_api_key" => Error::InvalidKey,
+        "invalid_user_token" => Error::InvalidToken,
+        "user_token_expired" => Error::TokenExpired,
+        "user_token_required" => Error::TokenRequired,
         "tenant_overage" => Error::TenantOverage,
         "tenant_suspended" => Error::TenantSuspended,
         "conversation_not_found" => Error::ConversationNotFound,
         "message_not_found" => Error::MessageNotFound,
         "reply_not_found" => Error::ReplyNotFound,
+        "sender_not_caller" => Error::SenderNotCaller,
+        "user_not_caller" => Error::UserNotCaller,
+        "caller_not_participant" => Error::CallerNotParticipant,
         "not_the_sender" => Error::NotTheSender,
         unknown => Error::Database(format!("unknown verdict {unknown:?}").into()),
     })

@@ -1,7 +1,9 @@
 //! Input, parsed: what a handler holds has been checked, and what couldn't be is a 400 that names the field.
 
+use crate::auth::{Credential, CredentialKind};
 use crate::{Error, Result};
 use postgres_types::{Json, ToSql};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -39,6 +41,15 @@ impl<'a> Fields<'a> {
         match self.take(name) {
             Some(value) if value != "" && value != Value::Array(Vec::new()) => T::parse(name, value),
             _ => Err(Error::invalid(format!("{name} is required"))),
+        }
+    }
+
+    /// The user that the request acts as. A user token names its user, so that the field may be missing beside one; whether
+    /// they agree is for the route's function to see.
+    pub fn user(&mut self, name: &'static str, credential: &Credential) -> Result<Option<Name>> {
+        match credential.kind() {
+            CredentialKind::Token => self.optional_text(name),
+            CredentialKind::Publishable | CredentialKind::Secret => self.required(name).map(Some),
         }
     }
 
@@ -254,11 +265,12 @@ impl Field for MediaUrl {
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $first:ident = $first_text:literal $(, $variant:ident = $text:literal)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         pub enum $name {
             #[doc = $first_text]
+            #[serde(rename = $first_text)]
             $first,
-            $(#[doc = $text] $variant,)*
+            $(#[doc = $text] #[serde(rename = $text)] $variant,)*
         }
 
         impl $name {

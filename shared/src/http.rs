@@ -1,6 +1,6 @@
 //! HTTP in and out: the request as a handler sees it, its answer or error as JSON, and the loop that serves them.
 
-use crate::auth::KeyHash;
+use crate::auth::Credential;
 use crate::db::Chain;
 use crate::fields::Fields;
 use crate::model::{ConversationId, MessageId};
@@ -80,10 +80,12 @@ impl Request {
         }
     }
 
-    /// The hash of the key in the `x-tinychat-api-key` header.
-    pub fn key(&self) -> Result<KeyHash> {
-        let key = self.headers.api_key.as_deref().filter(|key| !key.is_empty());
-        KeyHash::of(key.ok_or(Error::MissingKey)?)
+    /// The credential in the `x-tinychat-api-key` header.
+    pub fn credential(&self) -> Result<Credential> {
+        let text = self.headers.api_key.as_deref().filter(|text| !text.is_empty());
+        let credential = Credential::parse(text.ok_or(Error::MissingKey)?)?;
+        telemetry::record_credential(credential.kind());
+        Ok(credential)
     }
 
     /// `{id}` of the path.
@@ -208,7 +210,7 @@ mod tests {
         let key = |headers| {
             let mut event = event();
             event["headers"] = headers;
-            request(&event).key().map_err(|error| error.to_string())
+            request(&event).credential().map_err(|error| error.to_string())
         };
         assert_eq!(key(json!({})).unwrap_err(), "missing x-tinychat-api-key header");
         assert_eq!(

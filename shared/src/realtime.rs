@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, Invalid
 use serde::Serialize;
 use serde_json::json;
 use std::time::Duration;
+use tokio_postgres::Row;
 
 /// What a conversation's id is joined to for its channel's name; clients get it from `GET /v1/config`.
 pub const CHANNEL_PREFIX: &str = "conv:";
@@ -37,30 +38,32 @@ impl Realtime {
         Ok(Self { http, url, private: config::realtime_private()? })
     }
 
-    /// Broadcasts a message that is new, edited or deleted.
-    pub fn message(&self, tenant: TenantId, envelope: &MessageEnvelope) {
+    /// Broadcasts a message that is new, edited or deleted. `row` is what the route's function answered.
+    pub fn message(&self, row: &Row, envelope: &MessageEnvelope) -> Result<()> {
         let message = &envelope.message.message;
-        self.broadcast(tenant, message.conversation_id, Some(message.id), "message", envelope);
+        self.broadcast(row, message.conversation_id, Some(message.id), "message", envelope)
     }
 
-    /// Broadcasts that someone is typing.
-    pub fn typing(&self, tenant: TenantId, conversation: ConversationId, sender: &str, name: Option<&str>) {
+    /// Broadcasts that the `sender_id` of the row is typing.
+    pub fn typing(&self, row: &Row, conversation: ConversationId, name: Option<&str>) -> Result<()> {
+        let sender: &str = row.try_get("sender_id")?;
         let payload = json!({ "senderId": sender, "senderName": name });
-        self.broadcast(tenant, conversation, None, "typing", payload);
+        self.broadcast(row, conversation, None, "typing", payload)
     }
 
     fn broadcast(
         &self,
-        tenant: TenantId,
+        row: &Row,
         conversation: ConversationId,
         message: Option<MessageId>,
         event: &'static str,
         payload: impl Serialize,
-    ) {
+    ) -> Result<()> {
+        let tenant: TenantId = row.try_get("tenant_id")?;
         let topic = format!("{CHANNEL_PREFIX}{conversation}");
-        let body = json!({
-            "messages": [{ "topic": topic, "event": event, "payload": payload, "private": self.private }]
-        });
+        let message_to = |private: &bool| json!({ "topic": topic, "event": event, "payload": payload, "private": private });
+        let messages: Vec<_> = self.channels(row.try_get("tokens")?).iter().map(message_to).collect();
+        let body = json!({ "messages": messages });
         let (http, url) = (self.http.clone(), self.url.clone());
         after_response::spawn(async move {
             let attempt = async || http.post(&url).json(&body).send().await?.error_for_status();
@@ -74,6 +77,18 @@ impl Realtime {
                 tracing::error!(%tenant, %conversation, message, event, error = %Chain(&error), "broadcast lost");
             }
         });
+        Ok(())
+    }
+
+    /// The kinds of channel, private or not, that a broadcast goes to, by the tenant's use of user tokens. While both kinds of
+    /// app are about, those with tokens listen on the private channel and those without on the public one.
+    fn channels(&self, tokens: &str) -> &'static [bool] {
+        match tokens {
+            _ if self.private => &[true],
+            "required" => &[true],
+            "accepted" => &[false, true],
+            _ => &[false],
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! The numbers worth a dashboard are in the same lines, in CloudWatch's embedded metric format, so they cost no call.
 
+use crate::auth::CredentialKind;
 use crate::config;
 use crate::model::{TenantId, Timestamp};
 use serde::Serialize;
@@ -24,10 +25,12 @@ pub fn init() {
 }
 
 /// What has been learnt of the request that is being served. An environment serves one at a time.
-static CURRENT: Mutex<Current> = Mutex::new(Current { tenant: None, database: Duration::ZERO, cold: true });
+static CURRENT: Mutex<Current> =
+    Mutex::new(Current { tenant: None, credential: None, database: Duration::ZERO, cold: true });
 
 struct Current {
     tenant: Option<TenantId>,
+    credential: Option<CredentialKind>,
     database: Duration,
     /// Nothing has been served before it.
     cold: bool,
@@ -40,6 +43,11 @@ fn current() -> MutexGuard<'static, Current> {
 /// Whose request it is.
 pub(crate) fn tenant(tenant: TenantId) {
     current().tenant = Some(tenant);
+}
+
+/// Records the kind of its credential.
+pub(crate) fn record_credential(kind: CredentialKind) {
+    current().credential = Some(kind);
 }
 
 /// It has waited so long for Postgres, once more.
@@ -68,6 +76,8 @@ struct Line<'a> {
     stack: &'a str,
     function: &'a str,
     tenant: Option<TenantId>,
+    /// The form of the request's credential, genuine or not: `publishable`, `secret` or `token`.
+    credential: Option<&'static str>,
     status: u16,
     duration: f64,
     database: f64,
@@ -84,8 +94,8 @@ const METRICS: [(&str, &str); 4] =
 
 /// Writes the line of a request, and begins the next.
 pub(crate) fn answered(request: &Answered) {
-    let Current { tenant, database, cold } =
-        std::mem::replace(&mut *current(), Current { tenant: None, database: Duration::ZERO, cold: false });
+    let next = Current { tenant: None, credential: None, database: Duration::ZERO, cold: false };
+    let Current { tenant, credential, database, cold } = std::mem::replace(&mut *current(), next);
     let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     write(&Line {
         timestamp: SystemTime::now().into(),
@@ -94,6 +104,7 @@ pub(crate) fn answered(request: &Answered) {
         stack: &WHERE.stack,
         function: &WHERE.function,
         tenant,
+        credential: credential.map(CredentialKind::as_str),
         status: request.status,
         duration: milliseconds(request.duration),
         database: milliseconds(database),

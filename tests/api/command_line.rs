@@ -15,7 +15,10 @@ async fn status_of(chat: &Chat, key: &Value) -> u16 {
 async fn a_new_tenant_is_served_with_its_new_key() {
     let chat = Chat::new().await;
     let mut tenant = json("tenants create Acme").await;
-    assert_keys(&tenant, &["id", "name", "status", "message_limit", "keys", "created_at", "key"]);
+    assert_keys(
+        &tenant,
+        &["id", "name", "status", "message_limit", "tokens_required", "keys", "created_at", "key"],
+    );
     let first = tenant["key"].take();
     assert_eq!(status_of(&chat, &first).await, 200);
     let id = tenant["id"].as_str().unwrap();
@@ -30,7 +33,10 @@ async fn a_new_tenant_is_served_with_its_new_key() {
     assert!(json("tenants list").await.as_array().unwrap().contains(&shown));
 
     let without = json("tenants create Acme --no-key").await;
-    assert_keys(&without, &["id", "name", "status", "message_limit", "keys", "created_at"]);
+    assert_keys(
+        &without,
+        &["id", "name", "status", "message_limit", "tokens_required", "keys", "created_at"],
+    );
     assert_eq!(without["keys"], 0);
 }
 

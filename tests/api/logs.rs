@@ -39,6 +39,7 @@ async fn every_request_has_a_line_with_its_numbers() {
         "stack",
         "function",
         "tenant",
+        "credential",
         "status",
         "duration",
         "database",

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 const FUNCTION: &str = "get-config";
 
 /// What the next release changes in get-config.sql: as long as before, so that it can be changed in the built binaries.
-const OLD_SQL: &str = "t.name from tinychat.tenant(p_key_hash)";
-const NEW_SQL: &str = "'next' from tinychat.tenant(p_key_hash)";
+const OLD_SQL: &str = "a.name, a.caller, a.staff, a.tokens from";
+const NEW_SQL: &str = "'next', a.caller, a.staff, a.tokens from";
 
 /// A release: its `tinychat`, and its binary of the route.
 struct Release {

@@ -1,8 +1,10 @@
 -- Creates a conversation, or finds the one that has this external_ref. Without an external_ref it is always a new one,
 -- unless this request's own first try has created it. A caller who loses the race for an external_ref waits in the insert
 -- until the winner has committed; the statement after it sees the winner's row.
+--
+-- With a user token it creates none without the caller, and finds none that the caller has no part in.
 create function tinychat_api.create_conversation(
-    p_key_hash bytea,
+    p_credential jsonb,
     p_id uuid, -- for a new row
     p_kind text,
     p_external_ref text,
@@ -17,18 +19,22 @@ as $$
 declare
     tenant record;
     conversation uuid := p_id;
+    may_create boolean;
 begin
-    select * into tenant from tinychat.tenant(p_key_hash);
+    select * into tenant from tinychat.tenant(p_credential);
     if tenant.verdict <> 'ok' then
         verdict := tenant.verdict;
         return next;
         return;
     end if;
 
-    insert into tinychat.conversations as c (id, tenant_id, kind, external_ref, participants)
-    values (p_id, tenant.id, p_kind, p_external_ref, p_participants)
-    on conflict do nothing;
-    if found then
+    may_create := tenant.caller is null or tenant.caller = any (p_participants);
+    if may_create then
+        insert into tinychat.conversations as c (id, tenant_id, kind, external_ref, participants)
+        values (p_id, tenant.id, p_kind, p_external_ref, p_participants)
+        on conflict do nothing;
+    end if;
+    if may_create and found then
         insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at)
         select c.id, u.user_id, c.tenant_id, c.kind, c.created_at
         from tinychat.conversations c
@@ -38,11 +44,26 @@ begin
         select c.id into conversation
         from tinychat.conversations c
         where c.tenant_id = tenant.id and c.kind = p_kind and c.external_ref = p_external_ref;
+    elsif not may_create then
+        conversation := null;
+    end if;
+
+    verdict := case
+        when conversation is null then 'caller_not_participant'
+        when tenant.caller is null or tenant.staff then 'ok'
+        when exists (
+            select from tinychat.participants p where p.conversation_id = conversation and p.user_id = tenant.caller
+        ) then 'ok'
+        else 'conversation_not_found'
+    end;
+    if verdict <> 'ok' then
+        return next;
+        return;
     end if;
 
     return query
         select
-            tenant.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at
+            verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at
         from tinychat.conversations c
         left join lateral tinychat.preview(c.id) latest on true
         where c.id = conversation and c.tenant_id = tenant.id;

@@ -37,11 +37,11 @@ struct Answer {
 }
 
 async fn create_conversation(route: &Route, request: Request) -> Result<Answer> {
-    let key = request.key()?;
-    let input = route.admit(&key, Input::parse(&request)).await?;
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request)).await?;
     let row = route
         .row(
-            &key,
+            &credential,
             &[
                 ("id", &ConversationId::random()),
                 ("kind", &input.kind.as_str()),

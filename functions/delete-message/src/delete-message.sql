@@ -1,24 +1,26 @@
 -- Marks a message as deleted.
 create function tinychat_api.delete_message(
-    p_key_hash bytea,
+    p_credential jsonb,
     p_conversation_id uuid,
     p_id uuid,
-    p_sender_id text,
+    p_sender_id text, -- null: the caller
     p_deletion_id uuid, -- by which this request knows its own work
     p_event_id uuid
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
-    deleted_at timestamptz, deleted_now boolean, deliveries json
+    deleted_at timestamptz, deleted_now boolean, tokens text, deliveries json
 )
 language plpgsql
 as $$
 declare
+    conversation record;
     message tinychat.messages;
 begin
-    select c.verdict, c.tenant_id into verdict, tenant_id
-    from tinychat.conversation(p_key_hash, p_conversation_id) c;
+    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
+    tenant_id := conversation.tenant_id;
+    verdict := conversation.verdict;
     if verdict = 'ok' then
         -- Locked, so that of two that delete at once the second sees what the first did.
         select * into message
@@ -27,7 +29,8 @@ begin
         for no key update;
         verdict := case
             when not found then 'message_not_found'
-            when message.sender_id <> p_sender_id then 'not_the_sender'
+            when p_sender_id <> conversation.caller then 'sender_not_caller'
+            when message.sender_id <> coalesce(p_sender_id, conversation.caller) then 'not_the_sender'
             else 'ok'
         end;
     end if;
@@ -47,7 +50,7 @@ begin
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
-        message.deleted_at, deleted_now,
+        message.deleted_at, deleted_now, conversation.tokens,
         case when deleted_now then
             tinychat.record_event(tenant_id, p_event_id, 'message.deleted', message.conversation_id, message.id)
         end;

@@ -1,5 +1,6 @@
 //! DELETE /v1/conversations/{id}/messages/{msgId}: hides a message and broadcasts that it is gone.
 
+use shared::auth::Credential;
 use shared::db::Route;
 use shared::fields::Name;
 use shared::http::{Request, serve};
@@ -16,21 +17,21 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    sender_id: Name,
+    sender_id: Option<Name>,
 }
 
 impl Input {
-    fn parse(request: &Request) -> Result<Self> {
-        Ok(Self { sender_id: request.json()?.required("sender_id")? })
+    fn parse(request: &Request, credential: &Credential) -> Result<Self> {
+        Ok(Self { sender_id: request.json()?.user("sender_id", credential)? })
     }
 }
 
 async fn delete_message(route: &Route, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
-    let key = request.key()?;
-    let input = route.admit(&key, Input::parse(&request)).await?;
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let row = route
         .row(
-            &key,
+            &credential,
             &[
                 ("conversation_id", &request.conversation()),
                 ("id", &request.message()),
@@ -43,7 +44,7 @@ async fn delete_message(route: &Route, realtime: &Realtime, request: Request) ->
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
     // Deleting again gets the same answer, and nobody needs to hear of it twice.
     if row.try_get("deleted_now")? {
-        realtime.message(row.try_get("tenant_id")?, &answer);
+        realtime.message(&row, &answer)?;
     }
     webhook::deliver(&route.db, row.try_get("deliveries")?);
     Ok(answer)

@@ -1,19 +1,26 @@
 -- Replaces a message's text.
 create function tinychat_api.edit_message(
-    p_key_hash bytea, p_conversation_id uuid, p_id uuid, p_sender_id text, p_body text, p_event_id uuid
+    p_credential jsonb,
+    p_conversation_id uuid,
+    p_id uuid,
+    p_sender_id text, -- null: the caller
+    p_body text,
+    p_event_id uuid
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
-    deleted_at timestamptz, deliveries json
+    deleted_at timestamptz, tokens text, deliveries json
 )
 language plpgsql
 as $$
 declare
+    conversation record;
     message tinychat.messages;
 begin
-    select c.verdict, c.tenant_id into verdict, tenant_id
-    from tinychat.conversation(p_key_hash, p_conversation_id) c;
+    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
+    tenant_id := conversation.tenant_id;
+    verdict := conversation.verdict;
     if verdict = 'ok' then
         -- Locked, so that what the verdict was made of can't change before the update.
         select * into message
@@ -22,7 +29,8 @@ begin
         for no key update;
         verdict := case
             when not found then 'message_not_found'
-            when message.sender_id <> p_sender_id then 'not_the_sender'
+            when p_sender_id <> conversation.caller then 'sender_not_caller'
+            when message.sender_id <> coalesce(p_sender_id, conversation.caller) then 'not_the_sender'
             else 'ok'
         end;
     end if;
@@ -39,7 +47,7 @@ begin
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
-        message.deleted_at,
+        message.deleted_at, conversation.tokens,
         tinychat.record_event(tenant_id, p_event_id, 'message.updated', message.conversation_id, message.id);
 end
 $$;

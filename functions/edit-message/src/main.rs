@@ -1,5 +1,6 @@
 //! PATCH /v1/conversations/{id}/messages/{msgId}: replaces a message's text and broadcasts it.
 
+use shared::auth::Credential;
 use shared::db::Route;
 use shared::fields::{MessageBody, Name};
 use shared::http::{Request, serve};
@@ -16,23 +17,23 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    sender_id: Name,
+    sender_id: Option<Name>,
     body: MessageBody,
 }
 
 impl Input {
-    fn parse(request: &Request) -> Result<Self> {
+    fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
-        Ok(Self { sender_id: body.required("sender_id")?, body: body.required("body")? })
+        Ok(Self { sender_id: body.user("sender_id", credential)?, body: body.required("body")? })
     }
 }
 
 async fn edit_message(route: &Route, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
-    let key = request.key()?;
-    let input = route.admit(&key, Input::parse(&request)).await?;
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let row = route
         .row(
-            &key,
+            &credential,
             &[
                 ("conversation_id", &request.conversation()),
                 ("id", &request.message()),
@@ -43,7 +44,7 @@ async fn edit_message(route: &Route, realtime: &Realtime, request: Request) -> R
         )
         .await?;
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
-    realtime.message(row.try_get("tenant_id")?, &answer);
+    realtime.message(&row, &answer)?;
     webhook::deliver(&route.db, row.try_get("deliveries")?);
     Ok(answer)
 }

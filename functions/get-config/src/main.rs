@@ -43,7 +43,7 @@ struct Realtime {
 }
 
 async fn get_config<'a>(route: &Route, realtime: &'a Realtime, request: Request) -> Result<Answer<'a>> {
-    let row = route.row(&request.key()?, &[]).await?;
+    let row = route.row(&request.credential()?, &[]).await?;
     let tenant = Tenant { id: row.try_get("tenant_id")?, name: row.try_get("name")? };
     Ok(Answer { tenant, realtime })
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use shared::auth::Credential;
 use shared::db::Route;
 use shared::fields::{Kind, Name};
 use shared::http::{Request, serve};
@@ -16,14 +17,14 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    user_id: Name,
+    user_id: Option<Name>,
     kind: Option<Kind>,
 }
 
 impl Input {
-    fn parse(request: &Request) -> Result<Self> {
+    fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut query = request.query();
-        Ok(Self { user_id: query.required("user_id")?, kind: query.optional("kind")? })
+        Ok(Self { user_id: query.user("user_id", credential)?, kind: query.optional("kind")? })
     }
 }
 
@@ -33,13 +34,13 @@ struct Answer {
 }
 
 async fn list_conversations(route: &Route, request: Request) -> Result<Answer> {
-    let key = request.key()?;
-    let input = route.admit(&key, Input::parse(&request)).await?;
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let kinds: Vec<&str> = Kind::ALL
         .iter()
         .filter(|kind| input.kind.is_none_or(|wanted| wanted == **kind))
         .map(|kind| kind.as_str())
         .collect();
-    let rows = route.rows(&key, &[("user_id", &input.user_id), ("kinds", &kinds)]).await?;
+    let rows = route.rows(&credential, &[("user_id", &input.user_id), ("kinds", &kinds)]).await?;
     Ok(Answer { conversations: list::<Conversation>(&rows)? })
 }

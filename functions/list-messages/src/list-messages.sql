@@ -1,6 +1,6 @@
 -- A page of history, newest message first, or the verdict alone.
 create function tinychat_api.list_messages(
-    p_key_hash bytea, p_conversation_id uuid, p_before timestamptz, p_limit bigint
+    p_credential jsonb, p_conversation_id uuid, p_before timestamptz, p_limit bigint
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, body text, message_type text,
@@ -11,7 +11,7 @@ as $$
 declare
     conversation record;
 begin
-    select * into conversation from tinychat.conversation(p_key_hash, p_conversation_id);
+    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
     if conversation.verdict = 'ok' then
         return query
             select

@@ -47,11 +47,11 @@ struct Answer {
 }
 
 async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
-    let key = request.key()?;
-    let input = route.admit(&key, Input::parse(&request)).await?;
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request)).await?;
     let rows = route
         .rows(
-            &key,
+            &credential,
             &[
                 ("conversation_id", &request.conversation()),
                 ("before", &input.before),

@@ -1,5 +1,6 @@
 //! POST /v1/conversations/{id}/messages: stores a message and broadcasts it.
 
+use shared::auth::Credential;
 use shared::db::Route;
 use shared::fields::{MediaUrl, MessageBody, MessageType, Name, Text};
 use shared::http::{Request, serve};
@@ -16,7 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    sender_id: Name,
+    sender_id: Option<Name>,
     body: Option<MessageBody>,
     message_type: MessageType,
     media_url: Option<MediaUrl>,
@@ -26,10 +27,10 @@ struct Input {
 }
 
 impl Input {
-    fn parse(request: &Request) -> Result<Self> {
+    fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
         let input = Self {
-            sender_id: body.required("sender_id")?,
+            sender_id: body.user("sender_id", credential)?,
             body: body.optional_text("body")?,
             message_type: body.optional("message_type")?.unwrap_or(MessageType::Text),
             media_url: body.optional_text("media_url")?,
@@ -46,12 +47,12 @@ impl Input {
 }
 
 async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
-    let key = request.key()?;
-    let input = route.admit(&key, Input::parse(&request)).await?;
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let id = MessageId::now();
     let row = route
         .row(
-            &key,
+            &credential,
             &[
                 ("conversation_id", &request.conversation()),
                 ("id", &id),
@@ -69,7 +70,7 @@ async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> R
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
     // Another id is an earlier message with the same client_message_id, which was broadcast when it was sent.
     if answer.message.message.id == id {
-        realtime.message(row.try_get("tenant_id")?, &answer);
+        realtime.message(&row, &answer)?;
     }
     webhook::deliver(&route.db, row.try_get("deliveries")?);
     Ok(answer)

@@ -1,9 +1,9 @@
 -- Stores a message, or finds it where it was sent before.
 create function tinychat_api.send_message(
-    p_key_hash bytea,
+    p_credential jsonb,
     p_conversation_id uuid,
     p_id uuid, -- of the new message
-    p_sender_id text,
+    p_sender_id text, -- null: the caller
     p_receiver_id text,
     p_body text,
     p_message_type text,
@@ -15,16 +15,23 @@ create function tinychat_api.send_message(
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
-    deleted_at timestamptz, deliveries json
+    deleted_at timestamptz, tokens text, deliveries json
 )
 language plpgsql
 as $$
 declare
+    conversation record;
+    sender text;
     clock timestamptz;
     message tinychat.messages;
 begin
-    select c.verdict, c.tenant_id into verdict, tenant_id
-    from tinychat.conversation(p_key_hash, p_conversation_id) c;
+    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
+    tenant_id := conversation.tenant_id;
+    sender := coalesce(p_sender_id, conversation.caller);
+    verdict := case
+        when conversation.verdict = 'ok' and sender <> conversation.caller then 'sender_not_caller'
+        else conversation.verdict
+    end;
     if verdict <> 'ok' then
         return next;
         return;
@@ -46,7 +53,7 @@ begin
         select * into message
         from tinychat.messages m
         where m.conversation_id = p_conversation_id
-            and m.sender_id = p_sender_id
+            and m.sender_id = sender
             and m.client_message_id = p_client_message_id;
     end if;
 
@@ -62,7 +69,7 @@ begin
             (conversation_id, id, sender_id, receiver_id, body, message_type, media_url, reply_to, client_message_id,
             created_at)
         values (
-            p_conversation_id, p_id, p_sender_id, p_receiver_id, p_body, p_message_type, p_media_url, p_reply_to,
+            p_conversation_id, p_id, sender, p_receiver_id, p_body, p_message_type, p_media_url, p_reply_to,
             p_client_message_id, greatest(tinychat.now_ms(), clock + interval '1 ms')
         )
         returning * into message;
@@ -73,7 +80,7 @@ begin
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
-        message.deleted_at,
+        message.deleted_at, conversation.tokens,
         -- Another id is an earlier message's, whose event was written then.
         case when message.id = p_id then
             tinychat.record_event(tenant_id, p_event_id, 'message.created', message.conversation_id, message.id)

@@ -1,7 +1,8 @@
 //! POST /v1/conversations/{id}/typing: tells who listens that someone is typing. Nothing is stored.
 
 use serde_json::{Value, json};
-use shared::db::Route;
+use shared::auth::Credential;
+use shared::db::{Argument, Route};
 use shared::fields::Name;
 use shared::http::{Request, serve};
 use shared::realtime::Realtime;
@@ -16,22 +17,26 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    sender_id: Name,
+    sender_id: Option<Name>,
     sender_name: Option<Name>,
 }
 
 impl Input {
-    fn parse(request: &Request) -> Result<Self> {
+    fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
-        Ok(Self { sender_id: body.required("sender_id")?, sender_name: body.optional_text("sender_name")? })
+        Ok(Self {
+            sender_id: body.user("sender_id", credential)?,
+            sender_name: body.optional_text("sender_name")?,
+        })
     }
 }
 
 async fn send_typing(route: &Route, realtime: &Realtime, request: Request) -> Result<Value> {
-    let key = request.key()?;
-    let input = route.admit(&key, Input::parse(&request)).await?;
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let conversation = request.conversation();
-    let row = route.row(&key, &[("conversation_id", &conversation)]).await?;
-    realtime.typing(row.try_get("tenant_id")?, conversation, &input.sender_id, input.sender_name.as_deref());
+    let arguments: [Argument; 2] = [("conversation_id", &conversation), ("sender_id", &input.sender_id)];
+    let row = route.row(&credential, &arguments).await?;
+    realtime.typing(&row, conversation, input.sender_name.as_deref())?;
     Ok(json!({ "ok": true }))
 }

@@ -1,9 +1,17 @@
--- Whether the caller may type here.
-create function tinychat_api.send_typing(p_key_hash bytea, p_conversation_id uuid)
-returns table (verdict text, tenant_id uuid)
+-- Whether the caller may type here, and as whom.
+create function tinychat_api.send_typing(
+    p_credential jsonb,
+    p_conversation_id uuid,
+    p_sender_id text -- null: the caller
+)
+returns table (verdict text, tenant_id uuid, sender_id text, tokens text)
 language plpgsql stable
 as $$
 begin
-    return query select c.verdict, c.tenant_id from tinychat.conversation(p_key_hash, p_conversation_id) c;
+    return query
+        select
+            case when c.verdict = 'ok' and p_sender_id <> c.caller then 'sender_not_caller' else c.verdict end,
+            c.tenant_id, coalesce(p_sender_id, c.caller), c.tokens
+        from tinychat.conversation(p_credential, p_conversation_id) c;
 end
 $$;

@@ -29,10 +29,10 @@ struct Answer {
 }
 
 async fn upload_image(route: &Route, storage: &Storage, request: Request) -> Result<Answer> {
-    let key = request.key()?;
-    let Input { image, content } = route.admit(&key, Input::parse(&request).await).await?;
+    let credential = request.credential()?;
+    let Input { image, content } = route.admit(&credential, Input::parse(&request).await).await?;
     let conversation = request.conversation();
-    let row = route.row(&key, &[("conversation_id", &conversation)]).await?;
+    let row = route.row(&credential, &[("conversation_id", &conversation)]).await?;
     let tenant: TenantId = row.try_get("tenant_id")?;
     let path = format!("{tenant}/{conversation}/{}.{}", Uuid::new_v4(), image.extension());
     let upload = match content {

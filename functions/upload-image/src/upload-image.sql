@@ -1,9 +1,9 @@
 -- Whether the caller may upload here.
-create function tinychat_api.upload_image(p_key_hash bytea, p_conversation_id uuid)
+create function tinychat_api.upload_image(p_credential jsonb, p_conversation_id uuid)
 returns table (verdict text, tenant_id uuid)
 language plpgsql stable
 as $$
 begin
-    return query select c.verdict, c.tenant_id from tinychat.conversation(p_key_hash, p_conversation_id) c;
+    return query select c.verdict, c.tenant_id from tinychat.conversation(p_credential, p_conversation_id) c;
 end
 $$;

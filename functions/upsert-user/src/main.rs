@@ -1,6 +1,7 @@
 //! POST /v1/users: makes a user known, or brings what is known of one up to date.
 
 use serde::Serialize;
+use shared::auth::Credential;
 use shared::db::Route;
 use shared::fields::{Name, Object, Role, TextList};
 use shared::http::{Request, serve};
@@ -15,7 +16,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    user_id: Name,
+    user_id: Option<Name>,
     name: Option<Name>,
     email: Option<Name>,
     role: Option<Role>,
@@ -24,10 +25,10 @@ struct Input {
 }
 
 impl Input {
-    fn parse(request: &Request) -> Result<Self> {
+    fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
         Ok(Self {
-            user_id: body.required("user_id")?,
+            user_id: body.user("user_id", credential)?,
             name: body.optional_text("name")?,
             email: body.optional_text("email")?,
             role: body.optional("role")?,
@@ -43,11 +44,11 @@ struct Answer {
 }
 
 async fn upsert_user(route: &Route, request: Request) -> Result<Answer> {
-    let key = request.key()?;
-    let input = route.admit(&key, Input::parse(&request)).await?;
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let row = route
         .row(
-            &key,
+            &credential,
             &[
                 ("id", &UserId::random()),
                 ("user_id", &input.user_id),

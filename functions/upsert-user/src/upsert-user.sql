@@ -1,9 +1,9 @@
 -- Makes a user known, or brings what is known up to date. A null wasn't given: it keeps what is stored, or takes its
--- default in a new row.
+-- default in a new row. With a user token the role is the token's.
 create function tinychat_api.upsert_user(
-    p_key_hash bytea,
+    p_credential jsonb,
     p_id uuid, -- for a new row
-    p_user_id text,
+    p_user_id text, -- null: the caller
     p_name text,
     p_email text,
     p_role text,
@@ -18,30 +18,35 @@ language plpgsql
 as $$
 declare
     tenant record;
+    given_role text;
 begin
-    select * into tenant from tinychat.tenant(p_key_hash);
-    if tenant.verdict <> 'ok' then
-        verdict := tenant.verdict;
+    select * into tenant from tinychat.tenant(p_credential);
+    verdict := case
+        when tenant.verdict = 'ok' and p_user_id <> tenant.caller then 'user_not_caller'
+        else tenant.verdict
+    end;
+    if verdict <> 'ok' then
         return next;
         return;
     end if;
 
+    given_role := case when tenant.caller is null then p_role else tenant.role end;
     return query
         insert into tinychat.users as stored
             (id, tenant_id, user_id, name, email, role, fcm_tokens, notification_prefs, last_seen_at)
         values (
-            p_id, tenant.id, p_user_id, p_name, p_email, coalesce(p_role, 'customer'), coalesce(p_fcm_tokens, '{}'),
-            coalesce(p_notification_prefs, '{}'), tinychat.now_ms()
+            p_id, tenant.id, coalesce(p_user_id, tenant.caller), p_name, p_email, coalesce(given_role, 'customer'),
+            coalesce(p_fcm_tokens, '{}'), coalesce(p_notification_prefs, '{}'), tinychat.now_ms()
         )
         on conflict on constraint users_tenant_id_user_id_key do update set
             name = coalesce(p_name, stored.name),
             email = coalesce(p_email, stored.email),
-            role = coalesce(p_role, stored.role),
+            role = coalesce(given_role, stored.role),
             fcm_tokens = coalesce(p_fcm_tokens, stored.fcm_tokens),
             notification_prefs = coalesce(p_notification_prefs, stored.notification_prefs),
             last_seen_at = excluded.last_seen_at
         returning
-            tenant.verdict, stored.id, stored.tenant_id, stored.user_id, stored.name, stored.email, stored.role,
+            verdict, stored.id, stored.tenant_id, stored.user_id, stored.name, stored.email, stored.role,
             stored.fcm_tokens, stored.notification_prefs, stored.last_seen_at;
 end
 $$;

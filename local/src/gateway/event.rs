@@ -219,7 +219,7 @@ mod tests {
             prop_assert_eq!(read.conversation().to_string(), id.clone());
             prop_assert_eq!(read.message().to_string(), id);
             prop_assert_eq!(&*read.query().required::<shared::fields::Name>("word").unwrap(), word);
-            prop_assert!(read.key().is_ok());
+            prop_assert!(read.credential().is_ok());
         }
     }
 }
