@@ -9,6 +9,7 @@ CARGO_CYCLONEDX := 0.5.9
 CHECK_JSONSCHEMA := 0.39.0
 SCHEMATHESIS := 4.32.5
 ZIZMOR := 1.32.0
+NODE := 24.19.0
 
 # What `make build` builds for: arm64 or x86_64.
 ARCHITECTURE := arm64
@@ -22,6 +23,9 @@ MINUTES := 20
 
 TOOLS := .tools/venv/bin
 export SAM_CLI_TELEMETRY := 0
+
+# Node.js of setup-nodejs, which is there only where the machine's own is missing or too old.
+export PATH := $(CURDIR)/.tools/node/bin:$(PATH)
 
 # A local cloud of its own, on free ports, for as long as the command after it takes.
 LOCAL := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local --
@@ -37,14 +41,15 @@ CLIENT := clients/javascript
 CLIENT_CLOUD := $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
 
 .PHONY: help dev test contract browser client bench fuzz soak lint build deploy logs invoke sam-test ship package sbom clean \
-	setup setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-client setup-pages setup-browser \
-	setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
+	setup setup-rust setup-postgres setup-pgbouncer setup-nodejs setup-node setup-contract setup-bench setup-client setup-pages \
+	setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
 
 help: ## Lists these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
 
-dev: setup-rust setup-postgres setup-pages ## Starts the local cloud, its demo and API reference; Ctrl-C stops it
-	PAGES=1 cargo run --bin local
+dev: setup-rust setup-postgres ## Starts the local cloud, its demo and API reference; Ctrl-C stops it
+	@$(MAKE) -s setup-pages || echo "Without Node.js there are no pages: the API starts without its demo and reference."
+	PAGES=$$(test -e demo/node_modules/.package-lock.json && echo 1 || echo 0) cargo run --bin local
 
 test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in each of their ways
 	cargo test --workspace --lib --bins
@@ -157,7 +162,7 @@ sam-test: setup-postgres ## Tests the built functions in Lambda's own environmen
 
 clean: ## Removes what was built, installed and stored here
 	cargo clean
-	rm -rf .aws-sam .local .tools fuzz/artifacts fuzz/corpus fuzz/target
+	rm -rf .aws-sam .local /var/lib/tinychat/$(subst /,-,$(CURDIR:/%=%))-.local* .tools fuzz/artifacts fuzz/corpus fuzz/target
 	rm -rf bench/node/node_modules demo/node_modules tests/*/node_modules $(CLIENT)/node_modules $(CLIENT)/dist
 
 setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-client setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor ## Installs, or names, what is missing
@@ -190,10 +195,12 @@ $(CLIENT)/dist/index.js: $(CLIENT)/node_modules/.package-lock.json $(wildcard $(
 setup-browser: tests/browser/node_modules/.package-lock.json
 	@command -v chromium >/dev/null || scripts/install-packages chromium
 
+# Debian has older ones. PyPI's wheel has Node.js' own binaries in it.
+setup-nodejs:
+	@node -e 'process.exitCode = +(parseInt(process.versions.node) < 20)' 2>/dev/null || scripts/install-node $(NODE)
+
 # npm writes this file last.
-%/node_modules/.package-lock.json: %/package-lock.json
-	@node -e 'process.exitCode = +(parseInt(process.versions.node) < 20)' \
-		|| { echo "Node.js 20 or newer is missing: see https://nodejs.org" >&2; exit 1; }
+%/node_modules/.package-lock.json: %/package-lock.json | setup-nodejs
 	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	@touch $@
 

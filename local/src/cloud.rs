@@ -45,6 +45,10 @@ impl Cloud {
         // What may be missing or taken comes before the build, which may take minutes.
         let api = bind(config.host, config.api_port, "API_PORT")?;
         let supabase = bind(config.host, config.supabase_port, "SUPABASE_PORT")?;
+        if config.servers_dir != config.data_dir && config.database_url.is_none() {
+            let (data, servers) = (config.data_dir.display(), config.servers_dir.display());
+            tell(&format!("Postgres may not enter {data}, so its files are in {servers}"));
+        }
         tell("Starting Postgres");
         let database = Database::start(config).await?;
         if !config.no_build {

@@ -1,8 +1,10 @@
 //! What the environment asks of the local cloud: addresses, folders and switches. All have defaults.
 
+use crate::process::unprivileged_user;
 use anyhow::{Context, bail};
 use std::env;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -21,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) postgres_port: u16,
     /// Where all data, logs and the written settings live; absolute.
     pub(crate) data_dir: PathBuf,
+    /// Where Postgres and its pooler have their files: below `data_dir`, unless the user that they run as can't go there.
+    pub(crate) servers_dir: PathBuf,
     /// Cargo's target folder.
     pub(crate) target: PathBuf,
     /// Which of its profiles the functions are taken from: release or dev.
@@ -52,12 +56,14 @@ impl Config {
             Ok("dev" | "") | Err(_) => false,
             Ok(other) => bail!("PROFILE is dev or release, not {other}"),
         };
+        let data_dir = std::path::absolute(variable("DATA_DIR", project().join(".local"))?)?;
         let config = Self {
             host: variable("HOST", IpAddr::V4(Ipv4Addr::LOCALHOST))?,
             api_port: variable("API_PORT", 3000)?,
             supabase_port: variable("SUPABASE_PORT", 54321)?,
             postgres_port: variable("POSTGRES_PORT", 54322)?,
-            data_dir: std::path::absolute(variable("DATA_DIR", project().join(".local"))?)?,
+            servers_dir: servers_dir(&data_dir),
+            data_dir,
             target: target_folder()?,
             release,
             database_url: env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()),
@@ -90,6 +96,25 @@ impl Config {
     pub(crate) fn reachable_host(&self) -> IpAddr {
         if self.host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { self.host }
     }
+}
+
+/// Root's home is closed to others, and servers don't run as root: theirs is a folder of its own then.
+fn servers_dir(data_dir: &Path) -> PathBuf {
+    match unprivileged_user() {
+        Some(user) if !may_enter(data_dir, user.uid.as_raw()) => {
+            let name = data_dir.to_string_lossy().trim_matches('/').replace('/', "-");
+            Path::new("/var/lib/tinychat").join(name)
+        }
+        _ => data_dir.to_owned(),
+    }
+}
+
+/// Whether a user that is in no group of interest may enter a folder, or will when it is there.
+fn may_enter(folder: &Path, user: u32) -> bool {
+    folder.ancestors().filter_map(|folder| folder.metadata().ok()).all(|folder| {
+        let bit = if folder.uid() == user { 0o100 } else { 0o001 };
+        folder.mode() & bit != 0
+    })
 }
 
 /// Binds a port of this run. `name` is the variable that sets it.
@@ -128,5 +153,25 @@ where
     match env::var(name) {
         Ok(text) if !text.is_empty() => text.parse().with_context(|| format!("{name}={text}")),
         _ => Ok(default),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_folder_below_a_closed_one_cant_be_entered_by_others() {
+        let home = env::temp_dir().join(format!("tinychat-{}", std::process::id()));
+        std::fs::create_dir(&home).unwrap();
+        let (owner, folder) = (home.metadata().unwrap().uid(), home.join("tinychat/.local"));
+        for (mode, others) in [(0o700, false), (0o711, true)] {
+            set_permissions(&home, Permissions::from_mode(mode)).unwrap();
+            assert!(may_enter(&folder, owner));
+            assert_eq!(may_enter(&folder, owner + 1), others, "{mode:o}");
+        }
+        std::fs::remove_dir(&home).unwrap();
     }
 }

@@ -37,8 +37,11 @@ impl Database {
                 pooler: None,
             });
         }
-        let tls =
-            if config.database_tls { Some(Certificates::make(&config.data_dir.join("tls"))?) } else { None };
+        let tls = if config.database_tls {
+            Some(Certificates::make(&config.servers_dir.join("tls"))?)
+        } else {
+            None
+        };
         let cluster = Cluster::start(config, tls.as_ref()).await?;
         prepare_database(cluster.url()).await?;
         let log_in = format!("alter role {FUNCTIONS_ROLE} login");

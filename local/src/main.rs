@@ -85,7 +85,7 @@ fn greet(cloud: &Cloud, config: &Config) {
 
     curl {api}/v1/config -H 'x-tinychat-api-key: {key}'
 
-  After a change, `cargo build -p send-message` (or another function): the next request runs it.
+  After a change, `cargo build --bin send-message` (or another function): the next request runs it.
 ",
         api = settings.api_url,
         supabase = settings.supabase_url,

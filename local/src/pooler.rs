@@ -33,7 +33,7 @@ impl Pooler {
             bail!("POOLER=1 needs pgbouncer: `apt-get install pgbouncer` (Debian, Ubuntu)");
         };
         let port = free_port(config.host, 0, "")?;
-        let file = config.data_dir.join("pgbouncer.ini");
+        let file = config.servers_dir.join("pgbouncer.ini");
         std::fs::write(&file, settings(config, port, postgres_port, tls)?)?;
         let log = std::fs::File::create(config.data_dir.join("logs/pgbouncer.log"))?;
         let service = Service::start(move || {

@@ -38,7 +38,9 @@ impl Cluster {
     /// Makes the cluster if there is none yet, takes it over from a run that was killed, and starts it.
     pub(crate) async fn start(config: &Config, tls: Option<&Certificates>) -> anyhow::Result<Self> {
         let binaries = find_binaries().await?;
-        let data = config.data_dir.join("postgres");
+        let folder = &config.servers_dir;
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let data = folder.join("postgres");
         if data.join("PG_VERSION").exists() {
             stop_leftover(&binaries, &data).await?;
         } else {
@@ -139,9 +141,7 @@ async fn initialize(binaries: &Path, data: &Path) -> anyhow::Result<()> {
     let mut initdb = unprivileged_command(&binaries.join("initdb"), Signal::SIGKILL);
     initdb.arg("-D").arg(&unfinished).current_dir(&unfinished);
     initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
-    run(initdb).await.with_context(|| {
-        format!("initdb in {}: can the user that it runs as reach this folder?", data.display())
-    })?;
+    run(initdb).await.with_context(|| format!("initdb in {}", data.display()))?;
     Ok(std::fs::rename(&unfinished, data)?)
 }
 
