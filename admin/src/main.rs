@@ -105,4 +105,43 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
+
+    /// The lines of shell code in a page that call this program, as words, with an id for each variable.
+    fn calls(page: &str) -> Vec<Vec<String>> {
+        let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("tinychat "));
+        let words = |line: &str| -> Vec<String> {
+            let line = line.split(" #").next().unwrap().replace("$KEY", "pk_live_01234567");
+            let line = ["$TENANT", "$ENDPOINT"]
+                .iter()
+                .fold(line, |line, name| line.replace(name, "11111111-2222-4333-8444-555555555555"));
+            // Quotes are around whole words.
+            let parts = line.split('"').enumerate();
+            parts
+                .flat_map(|(n, part)| if n % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+                .map(str::to_owned)
+                .collect()
+        };
+        lines.map(words).collect()
+    }
+
+    #[test]
+    fn the_pages_call_commands_that_there_are_and_the_tour_calls_all() {
+        let pages = [
+            include_str!("../../README.md"),
+            include_str!("../../docs/OPERATIONS.md"),
+            include_str!("../../docs/WEBHOOKS.md"),
+        ];
+        let tour = calls(include_str!("../../docs/COMMANDS.md"));
+        for call in pages.into_iter().flat_map(calls).chain(tour.clone()) {
+            if let Err(error) = Cli::try_parse_from(&call) {
+                panic!("{}: {error}", call.join(" "));
+            }
+        }
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let called = tour.iter().any(|call| call[1] == name);
+            assert!(called || ["completions", "help"].contains(&name), "{name} isn't in docs/COMMANDS.md");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::env;
 /// The value of a setting that must be there; its absence ends the function's start-up.
 pub fn required(name: &'static str) -> Result<String, lambda_http::Error> {
     optional(name)
-        .ok_or_else(|| format!("set {name}: it is missing or empty (see README.md, Configuration)").into())
+        .ok_or_else(|| format!("set {name}: it is missing or empty (see docs/CONFIGURATION.md)").into())
 }
 
 /// The value of a setting that may be left out; an empty one counts as left out, because a template's parameter

@@ -1,5 +1,5 @@
-//! What describes the routes more than once agrees: template.yaml, the functions' folders, events/, the README's tables, the
-//! API's description.
+//! What describes the routes more than once agrees: template.yaml, the functions' folders, events/, the README's table of
+//! routes, docs/CONFIGURATION.md, the API's description.
 
 use super::Template;
 use crate::config::project;
@@ -64,9 +64,8 @@ fn the_readmes_table_of_routes_is_the_templates() {
 }
 
 #[test]
-fn the_readme_explains_every_variable_that_the_template_sets() {
-    let readme = readme();
-    let (_, configuration) = readme.split_once("\n## Configuration\n").unwrap();
+fn the_configuration_explains_every_variable_that_the_template_sets() {
+    let configuration = fs::read_to_string(project().join("docs/CONFIGURATION.md")).unwrap();
     let variables: BTreeSet<_> =
         template().functions.into_iter().flat_map(|function| function.variables.into_keys()).collect();
     for variable in variables {
