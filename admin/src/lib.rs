@@ -1,11 +1,15 @@
 //! The database's schema, brought up to date: for the command line and for the local cloud.
 
+mod index;
 mod route_functions;
 
 use anyhow::Context;
 use include_dir::{Dir, include_dir};
+use index::Index;
 use shared::db::Param;
 use shared::route_function::RouteFunction;
+use std::time::Duration;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Transaction};
 
@@ -18,14 +22,44 @@ const HISTORY: &str = "
         version text primary key, statements text[], name text
     )";
 
+/// How long a migration waits for a table, because everyone else waits behind it; and how often it tries again, after a pause.
+const LOCK_TIMEOUT: &str = "set local lock_timeout = '500ms'";
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Applies the migrations in supabase/migrations that the database lacks, creates the route functions that it lacks and
-/// removes those that are out of use, all in one transaction, and returns what it did. Runs that overlap take turns.
+/// removes those that are out of use, and returns what it did. All is one transaction, but for indexes of large tables: each
+/// is built between two. Runs that overlap take turns.
 pub async fn migrate(client: &mut Client) -> anyhow::Result<Vec<String>> {
+    let mut done = Vec::new();
+    let mut tries = 1..TRIES;
+    loop {
+        match advance(client, &mut done).await {
+            Ok(None) => return Ok(done),
+            Ok(Some(index)) => index.build(client).await?,
+            Err(error) if is_locked_out(&error) && tries.next().is_some() => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Does what can be done in one transaction, and returns the index that is to be built after it.
+async fn advance(client: &mut Client, done: &mut Vec<String>) -> anyhow::Result<Option<Index>> {
     let transaction = begin(client).await?;
-    let mut done = apply(&transaction).await?;
-    done.extend(route_functions::install(&transaction, &route_functions::of_this_release()).await?);
+    transaction.batch_execute(LOCK_TIMEOUT).await?;
+    let (mut new, index) = apply(&transaction).await?;
+    if index.is_none() {
+        new.extend(route_functions::install(&transaction, &route_functions::of_this_release()).await?);
+    }
     transaction.commit().await?;
-    Ok(done)
+    done.append(&mut new);
+    Ok(index)
+}
+
+/// Whether somebody has held a lock for too long, or two waited for each other.
+fn is_locked_out(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
+    [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].iter().any(|wanted| code == Some(wanted))
 }
 
 /// Creates the route functions that these .sql files define and the migrated database lacks, as [`migrate`] does.
@@ -43,7 +77,8 @@ async fn begin(client: &mut Client) -> anyhow::Result<Transaction<'_>> {
     Ok(transaction)
 }
 
-async fn apply(transaction: &Transaction<'_>) -> anyhow::Result<Vec<String>> {
+/// Applies migrations up to an index that isn't built yet.
+async fn apply(transaction: &Transaction<'_>) -> anyhow::Result<(Vec<String>, Option<Index>)> {
     transaction.batch_execute(HISTORY).await?;
     let mut applied = Vec::new();
     for file in sorted_files() {
@@ -51,15 +86,23 @@ async fn apply(transaction: &Transaction<'_>) -> anyhow::Result<Vec<String>> {
             file.path().file_stem().and_then(|stem| stem.to_str()).context("a migration without a name")?;
         let (version, name) = stem.split_once('_').context("migrations are named <timestamp>_<name>.sql")?;
         let sql = file.contents_utf8().context("a migration that is not UTF-8")?;
-        let history = "insert into supabase_migrations.schema_migrations (version, statements, name)
-            values ($1, array[$2], $3) on conflict do nothing";
-        let row: [Param; 3] = [(&version, Type::TEXT), (&sql, Type::TEXT), (&name, Type::TEXT)];
-        if transaction.execute_typed(history, &row).await? == 1 {
-            transaction.batch_execute(sql).await.with_context(|| format!("migration {stem}"))?;
-            applied.push(format!("applied {stem}"));
+        let known = "select from supabase_migrations.schema_migrations where version = $1";
+        if !transaction.query_typed(known, &[(&version, Type::TEXT)]).await?.is_empty() {
+            continue;
         }
+        if let Some(index) = Index::parse(sql)
+            && !index.is_valid(transaction).await?
+        {
+            return Ok((applied, Some(index)));
+        }
+        transaction.batch_execute(sql).await.with_context(|| format!("migration {stem}"))?;
+        let history = "insert into supabase_migrations.schema_migrations (version, statements, name)
+            values ($1, array[$2], $3)";
+        let row: [Param; 3] = [(&version, Type::TEXT), (&sql, Type::TEXT), (&name, Type::TEXT)];
+        transaction.execute_typed(history, &row).await?;
+        applied.push(format!("applied {stem}"));
     }
-    Ok(applied)
+    Ok((applied, None))
 }
 
 /// The names of the migrations and route functions that the database lacks.
