@@ -58,8 +58,7 @@ impl Index {
                 State::Absent => client.batch_execute(&self.sql).await,
             };
             match done {
-                // Two runs began at once.
-                Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+                Err(error) if met_another_run(&error) => tokio::time::sleep(PAUSE).await,
                 done => done.with_context(|| self.name.clone())?,
             }
         }
@@ -77,6 +76,13 @@ impl Index {
             (false, false) => State::Invalid,
         })
     }
+}
+
+/// Whether two runs that began at once got in each other's way. "tuple concurrently updated" is an internal error.
+fn met_another_run(error: &tokio_postgres::Error) -> bool {
+    [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED, SqlState::INTERNAL_ERROR]
+        .iter()
+        .any(|code| error.code() == Some(code))
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ impl Route {
     }
 
     /// Calls the route's function. Its first row says in `verdict` whether the work was done. A list without an item is a
-    /// row of nulls: see [`crate::model::list`].
+    /// row of nulls: see [`crate::model::List`].
     pub async fn rows(&self, credential: &Credential, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
         self.call(&self.function, credential, arguments).await
     }

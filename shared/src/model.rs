@@ -160,6 +160,7 @@ pub struct Message {
     pub media_url: Option<String>,
     pub reply_to: Option<MessageId>,
     pub created_at: Timestamp,
+    pub updated_at: Timestamp,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
 }
@@ -181,6 +182,7 @@ impl TryFrom<&Row> for Message {
             media_url: unless_deleted("media_url")?,
             reply_to: row.try_get("reply_to")?,
             created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
             edited_at: row.try_get("edited_at")?,
             deleted_at,
         })
@@ -223,6 +225,7 @@ pub struct Conversation {
     pub participants: Vec<String>,
     pub last_message: Option<String>,
     pub last_at: Option<Timestamp>,
+    pub updated_at: Timestamp,
 }
 
 impl TryFrom<&Row> for Conversation {
@@ -237,6 +240,7 @@ impl TryFrom<&Row> for Conversation {
             participants: row.try_get("participants")?,
             last_message: row.try_get("last_message")?,
             last_at: row.try_get("last_at")?,
+            updated_at: row.try_get("updated_at")?,
         })
     }
 }
@@ -278,26 +282,36 @@ impl TryFrom<&Row> for User {
 /// The most bytes that the objects of a list may come to: an answer of Lambda may have 6 MB.
 const MAX_LIST: usize = 5_000_000;
 
-/// The rows of a list as JSON: the first of them, as many as an answer may hold. A statement answers at least one row, for
-/// its verdict; where it found nothing, that row's `id` is null.
-pub fn list<'a, T>(rows: &'a [Row]) -> Result<Vec<Box<RawValue>>>
-where
-    T: TryFrom<&'a Row, Error = Error> + Serialize,
-{
-    let mut list = Vec::new();
-    let mut room = MAX_LIST;
-    for row in rows {
-        if row.try_get::<_, Option<Uuid>>("id")?.is_none() {
-            break;
+/// A list's objects as JSON.
+pub struct List {
+    /// As many as were asked for, or as an answer may hold.
+    pub items: Vec<Box<RawValue>>,
+    /// Whether there are rows beyond them.
+    pub more: bool,
+}
+
+impl List {
+    /// Reads at most `limit` rows. A statement answers at least one row, for its verdict; where it found nothing, that row's
+    /// `id` is null.
+    pub fn read<'a, T>(rows: &'a [Row], limit: usize) -> Result<Self>
+    where
+        T: TryFrom<&'a Row, Error = Error> + Serialize,
+    {
+        let mut items = Vec::new();
+        let mut room = MAX_LIST;
+        for row in rows {
+            if row.try_get::<_, Option<Uuid>>("id")?.is_none() {
+                break;
+            }
+            let json = serde_json::value::to_raw_value(&T::try_from(row)?).map_err(|_| Error::Panic)?;
+            match room.checked_sub(json.get().len()) {
+                Some(rest) if items.len() < limit => room = rest,
+                _ => return Ok(Self { items, more: true }),
+            }
+            items.push(json);
         }
-        let json = serde_json::value::to_raw_value(&T::try_from(row)?).map_err(|_| Error::Panic)?;
-        match room.checked_sub(json.get().len()) {
-            Some(rest) => room = rest,
-            None => break,
-        }
-        list.push(json);
+        Ok(Self { items, more: false })
     }
-    Ok(list)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! POST /v1/conversations
 
 use crate::support::checks::{optional_string, refuses_values};
-use crate::support::{Chat, Request, assert_keys};
+use crate::support::{Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -33,7 +33,9 @@ async fn a_new_conversation_is_answered_in_full() {
     let expected = json!({
         "id": conversation["id"], "tenant_id": chat.tenant, "kind": "order", "external_ref": "order_9001",
         "participants": ["ada", "bob"], "last_message": null, "last_at": null,
+        "updated_at": conversation["updated_at"],
     });
+    assert_time(&conversation["updated_at"]);
     assert_eq!(*conversation, expected);
 }
 

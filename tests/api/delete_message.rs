@@ -27,7 +27,12 @@ async fn a_deletion_answers_the_message_without_its_content() {
     let deleted_at = &answer["message"]["deleted_at"];
     assert_time(deleted_at);
     let mut expected = chat.message.clone();
-    for (field, value) in [("body", &Value::Null), ("media_url", &Value::Null), ("deleted_at", deleted_at)] {
+    for (field, value) in [
+        ("body", &Value::Null),
+        ("media_url", &Value::Null),
+        ("deleted_at", deleted_at),
+        ("updated_at", deleted_at),
+    ] {
         expected[field] = value.clone();
     }
     assert_eq!(answer["message"], expected);
@@ -40,7 +45,7 @@ async fn history_hides_the_message_and_the_row_keeps_it_whole() {
     chat.call(request(&chat)).await.ok();
     assert!(chat.history("").await.is_empty());
     let mut after = chat.rows().await["messages"][0].take();
-    for mark in ["deleted_at", "deletion_id"] {
+    for mark in ["deleted_at", "deletion_id", "changed_at"] {
         assert_ne!(after[mark], Value::Null);
         after[mark] = Value::Null;
     }

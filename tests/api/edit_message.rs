@@ -15,16 +15,18 @@ json_route!(request);
 message_route!(request);
 
 #[tokio::test]
-async fn an_edit_changes_body_and_edited_at_and_nothing_else() {
+async fn an_edit_changes_the_body_and_the_times_of_the_edit_and_nothing_else() {
     let chat = Chat::new().await;
     let answer = chat.call(request(&chat)).await.ok();
     assert_keys(&answer, &["message"]);
     let mut expected = chat.message.clone();
     expected["body"] = json!("edited");
-    expected["edited_at"] = answer["message"]["edited_at"].clone();
+    for time in ["edited_at", "updated_at"] {
+        expected[time] = answer["message"]["edited_at"].clone();
+    }
     assert_eq!(answer["message"], expected);
     assert_time(&expected["edited_at"]);
-    assert!(expected["edited_at"].as_str() >= expected["created_at"].as_str());
+    assert!(expected["edited_at"].as_str() > expected["created_at"].as_str());
     expected.as_object_mut().unwrap().remove("receiver_id");
     assert_eq!(chat.history("").await, [expected]);
 }

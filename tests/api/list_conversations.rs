@@ -26,6 +26,7 @@ async fn a_conversation_is_listed_in_full_for_each_participant_and_no_one_else()
         let expected = json!({
             "id": chat.conversation, "tenant_id": chat.tenant, "kind": "direct", "external_ref": null,
             "participants": ["ada", "bob"], "last_message": "hello", "last_at": chat.message["created_at"],
+            "updated_at": chat.message["created_at"],
         });
         assert_eq!(chat.conversations_of(user).await, [expected]);
     }
@@ -60,7 +61,7 @@ async fn a_conversation_without_messages_has_no_preview_and_no_time() {
     let conversation = &chat.conversations_of("carl").await[0];
     assert_keys(
         conversation,
-        &["id", "tenant_id", "kind", "external_ref", "participants", "last_message", "last_at"],
+        &["id", "tenant_id", "kind", "external_ref", "participants", "last_message", "last_at", "updated_at"],
     );
     assert_eq!((&conversation["last_message"], &conversation["last_at"]), (&Value::Null, &Value::Null));
 }

@@ -47,6 +47,7 @@ async fn a_message_is_shown_in_full() {
             "media_url",
             "reply_to",
             "created_at",
+            "updated_at",
             "edited_at",
             "deleted_at",
         ],
@@ -55,7 +56,7 @@ async fn a_message_is_shown_in_full() {
     let expected = json!({
         "id": chat.message["id"], "conversation_id": chat.conversation, "sender_id": "ada", "body": "hello",
         "message_type": "text", "media_url": null, "reply_to": null, "created_at": chat.message["created_at"],
-        "edited_at": null, "deleted_at": null,
+        "updated_at": chat.message["created_at"], "edited_at": null, "deleted_at": null,
     });
     assert_eq!(history, [expected]);
 }

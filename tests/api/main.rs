@@ -24,6 +24,7 @@ mod upsert_user;
 
 mod abuse;
 mod broken_dependencies;
+mod changes;
 mod command_line;
 mod cors;
 mod doctor;
@@ -33,6 +34,7 @@ mod hostile_events;
 mod isolation;
 mod least_rights;
 mod logs;
+mod migrations;
 mod openapi;
 mod private_channels;
 mod quickstart;

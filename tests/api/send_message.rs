@@ -35,7 +35,7 @@ async fn a_message_is_answered_in_full_and_stands_in_the_history() {
     let expected = json!({
         "id": message["id"], "conversation_id": chat.conversation, "sender_id": "ada", "receiver_id": null,
         "body": "Hi, where is my order?", "message_type": "text", "media_url": null, "reply_to": null,
-        "created_at": message["created_at"], "edited_at": null, "deleted_at": null,
+        "created_at": message["created_at"], "updated_at": message["created_at"], "edited_at": null, "deleted_at": null,
     });
     assert_eq!(message, expected);
     message.as_object_mut().unwrap().remove("receiver_id");

@@ -9,24 +9,23 @@ create function tinychat_api.delete_message(
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
-    message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
-    deleted_at timestamptz, deleted_now boolean, tokens text, deliveries json
+    message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
+    edited_at timestamptz, deleted_at timestamptz, deleted_now boolean, tokens text, deliveries json
 )
 language plpgsql
 as $$
 declare
     conversation record;
+    clock timestamptz;
     message tinychat.messages;
 begin
     select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
     tenant_id := conversation.tenant_id;
     verdict := conversation.verdict;
     if verdict = 'ok' then
-        -- Locked, so that of two that delete at once the second sees what the first did.
         select * into message
         from tinychat.messages m
-        where m.conversation_id = p_conversation_id and m.id = p_id
-        for no key update;
+        where m.conversation_id = p_conversation_id and m.id = p_id;
         verdict := case
             when not found then 'message_not_found'
             when p_sender_id <> conversation.caller then 'sender_not_caller'
@@ -40,17 +39,21 @@ begin
     end if;
 
     if message.deleted_at is null then
+        clock := tinychat.tick(p_conversation_id);
         update tinychat.messages m
-        set deleted_at = tinychat.now_ms(), deletion_id = p_deletion_id
-        where m.conversation_id = p_conversation_id and m.id = p_id
-        returning * into message;
+        set deleted_at = clock, deletion_id = p_deletion_id, changed_at = clock
+        where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null;
+        -- Of two that delete at once, the second sees what the first did.
+        select * into message
+        from tinychat.messages m
+        where m.conversation_id = p_conversation_id and m.id = p_id;
     end if;
     deleted_now := message.deletion_id is not distinct from p_deletion_id;
 
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
-        message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
-        message.deleted_at, deleted_now, conversation.tokens,
+        message.message_type, message.media_url, message.reply_to, message.created_at,
+        tinychat.updated_at(message), message.edited_at, message.deleted_at, deleted_now, conversation.tokens,
         case when deleted_now then
             tinychat.record_event(tenant_id, p_event_id, 'message.deleted', message.conversation_id, message.id)
         end;

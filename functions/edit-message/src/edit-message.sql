@@ -9,24 +9,23 @@ create function tinychat_api.edit_message(
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
-    message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
-    deleted_at timestamptz, tokens text, deliveries json
+    message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
+    edited_at timestamptz, deleted_at timestamptz, tokens text, deliveries json
 )
 language plpgsql
 as $$
 declare
     conversation record;
+    clock timestamptz;
     message tinychat.messages;
 begin
     select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
     tenant_id := conversation.tenant_id;
     verdict := conversation.verdict;
     if verdict = 'ok' then
-        -- Locked, so that what the verdict was made of can't change before the update.
         select * into message
         from tinychat.messages m
-        where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null
-        for no key update;
+        where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null;
         verdict := case
             when not found then 'message_not_found'
             when p_sender_id <> conversation.caller then 'sender_not_caller'
@@ -34,20 +33,25 @@ begin
             else 'ok'
         end;
     end if;
+    if verdict = 'ok' then
+        clock := tinychat.tick(p_conversation_id);
+        update tinychat.messages m
+        set body = p_body, edited_at = clock, changed_at = clock
+        where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null
+        returning * into message;
+        if not found then
+            verdict := 'message_not_found'; -- deleted while this edit waited for its turn
+        end if;
+    end if;
     if verdict <> 'ok' then
         return next;
         return;
     end if;
 
-    update tinychat.messages m
-    set body = p_body, edited_at = tinychat.now_ms()
-    where m.conversation_id = p_conversation_id and m.id = p_id
-    returning * into message;
-
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
-        message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
-        message.deleted_at, conversation.tokens,
+        message.message_type, message.media_url, message.reply_to, message.created_at,
+        tinychat.updated_at(message), message.edited_at, message.deleted_at, conversation.tokens,
         tinychat.record_event(tenant_id, p_event_id, 'message.updated', message.conversation_id, message.id);
 end
 $$;

@@ -7,7 +7,7 @@ create function tinychat_api.list_conversations(
 )
 returns table (
     verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], last_message text,
-    last_at timestamptz
+    last_at timestamptz, updated_at timestamptz
 )
 language plpgsql stable
 as $$
@@ -22,7 +22,8 @@ begin
     if verdict = 'ok' then
         return query
             select
-                verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at
+                verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at,
+                tinychat.updated_at(c)
             from (
                 select p.conversation_id, p.active_at
                 from unnest(p_kinds) as wanted (kind)

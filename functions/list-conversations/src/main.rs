@@ -6,7 +6,7 @@ use shared::auth::Credential;
 use shared::db::Route;
 use shared::fields::{Kind, Name};
 use shared::http::{Request, serve};
-use shared::model::{Conversation, list};
+use shared::model::{Conversation, List};
 use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -42,5 +42,5 @@ async fn list_conversations(route: &Route, request: Request) -> Result<Answer> {
         .map(|kind| kind.as_str())
         .collect();
     let rows = route.rows(&credential, &[("user_id", &input.user_id), ("kinds", &kinds)]).await?;
-    Ok(Answer { conversations: list::<Conversation>(&rows)? })
+    Ok(Answer { conversations: List::read::<Conversation>(&rows, 100)?.items })
 }

@@ -1,28 +1,72 @@
--- A page of history, newest message first, or the verdict alone.
+-- A page of history, newest message first; or, with p_since, of changes, oldest change first; or the verdict alone.
 create function tinychat_api.list_messages(
-    p_credential jsonb, p_conversation_id uuid, p_before timestamptz, p_limit bigint
+    p_credential jsonb, p_conversation_id uuid, p_before timestamptz, p_since timestamptz, p_limit bigint
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, body text, message_type text,
-    media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz, deleted_at timestamptz
+    media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz, edited_at timestamptz,
+    deleted_at timestamptz
 )
 language plpgsql stable
 as $$
 declare
     conversation record;
+    horizon timestamptz;
 begin
     select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
     if conversation.verdict = 'ok' then
-        return query
-            select
-                conversation.verdict, conversation.tenant_id, m.id, m.conversation_id, m.sender_id, m.body, m.message_type,
-                m.media_url, m.reply_to, m.created_at, m.edited_at, m.deleted_at
-            from tinychat.messages m
-            where m.conversation_id = conversation.id
-                and m.deleted_at is null
-                and m.created_at < coalesce(p_before, 'infinity')
-            order by m.created_at desc
-            limit p_limit;
+        if p_since is null then
+            return query
+                select
+                    conversation.verdict, conversation.tenant_id, m.id, m.conversation_id, m.sender_id, m.body,
+                    m.message_type, m.media_url, m.reply_to, m.created_at, tinychat.updated_at(m), m.edited_at, m.deleted_at
+                from tinychat.messages m
+                where m.conversation_id = conversation.id
+                    and m.deleted_at is null
+                    and m.created_at < coalesce(p_before, 'infinity')
+                order by m.created_at desc
+                limit p_limit;
+        else
+            -- Two short index scans, merged: of edits and deletions, and of messages that are as they were sent. Where the
+            -- first fills the page, the second needn't look beyond it: it would have to pass over all that was edited there.
+            select max(change.changed_at) into horizon
+            from (
+                select m.changed_at
+                from tinychat.messages m
+                where m.conversation_id = conversation.id and m.changed_at > p_since
+                order by m.changed_at
+                limit p_limit
+            ) change
+            having count(*) = p_limit;
+            return query
+                select
+                    conversation.verdict, conversation.tenant_id, m.id, m.conversation_id, m.sender_id, m.body,
+                    m.message_type, m.media_url, m.reply_to, m.created_at, coalesce(m.changed_at, m.created_at),
+                    m.edited_at, m.deleted_at
+                from (
+                    (
+                        select m.*
+                        from tinychat.messages m
+                        where m.conversation_id = conversation.id and m.changed_at > p_since
+                        order by m.changed_at
+                        limit p_limit
+                    )
+                    union all
+                    (
+                        select m.*
+                        from tinychat.messages m
+                        where m.conversation_id = conversation.id
+                            and m.deleted_at is null
+                            and m.changed_at is null
+                            and m.created_at > p_since
+                            and m.created_at < coalesce(horizon, 'infinity')
+                        order by m.created_at
+                        limit p_limit
+                    )
+                ) m
+                order by coalesce(m.changed_at, m.created_at)
+                limit p_limit;
+        end if;
         if found then
             return;
         end if;

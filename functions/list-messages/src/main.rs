@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use shared::db::Route;
 use shared::fields::Field;
 use shared::http::{Request, serve};
-use shared::model::{Message, Timestamp, list};
+use shared::model::{List, Message, Timestamp};
 use shared::{Error, Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,25 +18,34 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 struct Input {
     before: Option<Timestamp>,
+    since: Option<Timestamp>,
     limit: Limit,
 }
 
 impl Input {
     fn parse(request: &Request) -> Result<Self> {
         let mut query = request.query();
-        Ok(Self { before: query.optional("before")?, limit: query.optional("limit")?.unwrap_or(Limit(50)) })
+        let input = Self {
+            before: query.optional("before")?,
+            since: query.optional("since")?,
+            limit: query.optional("limit")?.unwrap_or(Limit(50)),
+        };
+        if input.before.is_some() && input.since.is_some() {
+            return Err(Error::invalid("before and since must not be used together"));
+        }
+        Ok(input)
     }
 }
 
 /// How many messages a page may hold: a whole number from 1, of which anything above 200 is 200.
-struct Limit(i64);
+struct Limit(u8);
 
 impl Field for Limit {
     fn parse(name: &str, value: Value) -> Result<Self> {
         let digits = value.as_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         match digits.map(|text| text.trim_start_matches('0')) {
             None | Some("") => Err(Error::invalid(format!("{name} must be a whole number of at least 1"))),
-            Some(number) => Ok(Self(number.parse().map_or(200, |number: i64| number.min(200)))),
+            Some(number) => Ok(Self(number.parse().map_or(200, |number: u8| number.min(200)))),
         }
     }
 }
@@ -44,22 +53,30 @@ impl Field for Limit {
 #[derive(Serialize)]
 struct Answer {
     messages: Vec<Box<RawValue>>,
+    /// Whether there are more changes. A page of history doesn't tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more: Option<bool>,
 }
 
 async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request)).await?;
+    let Limit(limit) = input.limit;
     let rows = route
         .rows(
             &credential,
             &[
                 ("conversation_id", &request.conversation()),
                 ("before", &input.before),
-                ("limit", &input.limit.0),
+                ("since", &input.since),
+                ("limit", &(i64::from(limit) + i64::from(input.since.is_some()))),
             ],
         )
         .await?;
-    let mut messages = list::<Message>(&rows)?;
+    let List { items: mut messages, more } = List::read::<Message>(&rows, limit.into())?;
+    if input.since.is_some() {
+        return Ok(Answer { messages, more: Some(more) });
+    }
     messages.reverse(); // the oldest first, now that a page that would be too long has lost its oldest
-    Ok(Answer { messages })
+    Ok(Answer { messages, more: None })
 }

@@ -14,8 +14,8 @@ create function tinychat_api.send_message(
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
-    message_type text, media_url text, reply_to uuid, created_at timestamptz, edited_at timestamptz,
-    deleted_at timestamptz, tokens text, deliveries json
+    message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
+    edited_at timestamptz, deleted_at timestamptz, tokens text, deliveries json
 )
 language plpgsql
 as $$
@@ -37,9 +37,10 @@ begin
         return;
     end if;
 
-    -- Senders take turns here: the row's lock and the clock in it make times unique and order them as they commit.
+    -- Senders take turns here, as edits and deletions do: the row's lock and the clock in it make times unique and order them
+    -- as they commit.
     -- What the statements after this one see includes all that was sent before.
-    select c.last_at into clock
+    select tinychat.updated_at(c) into clock
     from tinychat.conversations c
     where c.id = p_conversation_id
     for no key update;
@@ -79,8 +80,8 @@ begin
 
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
-        message.message_type, message.media_url, message.reply_to, message.created_at, message.edited_at,
-        message.deleted_at, conversation.tokens,
+        message.message_type, message.media_url, message.reply_to, message.created_at,
+        tinychat.updated_at(message), message.edited_at, message.deleted_at, conversation.tokens,
         -- Another id is an earlier message's, whose event was written then.
         case when message.id = p_id then
             tinychat.record_event(tenant_id, p_event_id, 'message.created', message.conversation_id, message.id)

@@ -3,9 +3,13 @@
 use super::command_line::run_with;
 use super::{Chat, setting};
 use reqwest::Url;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls};
 use uuid::Uuid;
+
+/// Roles belong to all databases of a server, which refuses to change one for two at once.
+static MIGRATING: Mutex<()> = Mutex::const_new(());
 
 /// A migrated database.
 pub struct Database {
@@ -26,7 +30,9 @@ impl Database {
         let (client, connection) = tokio_postgres::connect(url.as_str(), NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
         client.batch_execute(sql).await.unwrap();
+        let turn = MIGRATING.lock().await;
         let (code, _, errors) = run_with("migrate", &[("DATABASE_URL", url.as_str())]).await;
+        drop(turn);
         assert_eq!(code, 0, "{errors}");
         Self { url: url.into(), client, name, connection }
     }
