@@ -9,6 +9,7 @@
 
 pub mod after_response;
 pub mod auth;
+mod breaker;
 pub mod config;
 pub mod db;
 pub mod error;

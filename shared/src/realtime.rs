@@ -1,28 +1,48 @@
 //! Supabase Realtime: broadcasts on a conversation's channel, over HTTP and after the response.
 //!
-//! A broadcast is best effort. It is tried twice; one that is lost all the same is logged, and clients catch up from
-//! history.
+//! A broadcast is best effort. One that is lost is logged and counted, and clients catch up from history. A Realtime that is
+//! slow must not take environments away from requests, so time is short, and a [`Breaker`] spares even that.
 
+use crate::breaker::Breaker;
 use crate::db::Chain;
 use crate::model::{ConversationId, MessageEnvelope, MessageId, TenantId};
-use crate::{Result, after_response, config, tls};
+use crate::{Result, after_response, config, telemetry, tls};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use serde::Serialize;
-use serde_json::json;
-use std::time::Duration;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 
 /// What a conversation's id is joined to for its channel's name; clients get it from `GET /v1/config`.
 pub const CHANNEL_PREFIX: &str = "conv:";
 
-/// How long one try may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a broadcast may take, a second try included.
+const TIMEOUT: Duration = Duration::from_millis(750);
 
 /// Sends broadcasts.
 pub struct Realtime {
+    api: Arc<Api>,
+    private: bool,
+}
+
+/// Realtime's HTTP API.
+struct Api {
     http: reqwest::Client,
     url: String,
-    private: bool,
+    breaker: Breaker,
+}
+
+/// Why a broadcast was lost.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("no answer in {TIMEOUT:?}")]
+    TimedOut,
+    #[error("not sent, because Realtime hasn't answered for a while")]
+    NotSent,
+    #[error(transparent)]
+    Failed(#[from] reqwest::Error),
 }
 
 impl Realtime {
@@ -32,10 +52,10 @@ impl Realtime {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::public()?)
             .default_headers(credentials(&key).map_err(|_| "mend SUPABASE_SERVICE_ROLE_KEY: it is no key")?)
-            .timeout(TIMEOUT)
             .build()?;
         let url = format!("{}/realtime/v1/api/broadcast", config::supabase_url()?);
-        Ok(Self { http, url, private: config::realtime_private()? })
+        let api = Arc::new(Api { http, url, breaker: Breaker::default() });
+        Ok(Self { api, private: config::realtime_private()? })
     }
 
     /// Broadcasts a message that is new, edited or deleted. `row` is what the route's function answered.
@@ -64,17 +84,12 @@ impl Realtime {
         let message_to = |private: &bool| json!({ "topic": topic, "event": event, "payload": payload, "private": private });
         let messages: Vec<_> = self.channels(row.try_get("tokens")?).iter().map(message_to).collect();
         let body = json!({ "messages": messages });
-        let (http, url) = (self.http.clone(), self.url.clone());
+        let api = self.api.clone();
         after_response::spawn(async move {
-            let attempt = async || http.post(&url).json(&body).send().await?.error_for_status();
-            let mut outcome = attempt().await;
-            // A connection that died while the environment was frozen is gone now: the second try has a fresh one.
-            if outcome.as_ref().is_err_and(worth_repeating) {
-                outcome = attempt().await;
-            }
-            if let Err(error) = outcome {
-                let message = message.map(tracing::field::display);
-                tracing::error!(%tenant, %conversation, message, event, error = %Chain(&error), "broadcast lost");
+            if let Err(error) = api.post(&body).await {
+                let message_id = message.map(tracing::field::display);
+                tracing::error!(%tenant, %conversation, message_id, event, error = %Chain(&error), "broadcast lost");
+                telemetry::broadcast_lost();
             }
         });
         Ok(())
@@ -89,6 +104,26 @@ impl Realtime {
             "accepted" => &[false, true],
             _ => &[false],
         }
+    }
+}
+
+impl Api {
+    async fn post(&self, body: &Value) -> Result<(), Lost> {
+        if !self.breaker.allows(SystemTime::now()) {
+            return Err(Lost::NotSent);
+        }
+        let attempt = async || self.http.post(&self.url).json(body).send().await?.error_for_status();
+        let attempts = async {
+            match attempt().await {
+                // A connection that died while the environment was frozen is gone now: the second try has a fresh one.
+                Err(error) if worth_repeating(&error) => attempt().await,
+                outcome => outcome,
+            }
+        };
+        let outcome = timeout(TIMEOUT, attempts).await;
+        self.breaker.record(outcome.is_err(), SystemTime::now());
+        outcome.map_err(|_| Lost::TimedOut)??;
+        Ok(())
     }
 }
 

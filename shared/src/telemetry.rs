@@ -115,6 +115,14 @@ pub(crate) fn answered(request: &Answered) {
     });
 }
 
+/// Counts a broadcast that was lost, for the alarm in template.yaml.
+pub(crate) fn broadcast_lost() {
+    if WHERE.metrics {
+        let metrics = embedded(&["stack"], &[("broadcasts_lost", "Count")]);
+        write(&json!({ "stack": WHERE.stack, "broadcasts_lost": 1, "_aws": metrics }));
+    }
+}
+
 /// The member `_aws` of a line, from which CloudWatch reads metrics: the names of the members that hold the dimensions, and
 /// those of the metrics, each with its unit. It is null where `METRICS` is `false`, because each metric costs money every month.
 pub fn embedded(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {

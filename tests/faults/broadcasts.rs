@@ -1,16 +1,18 @@
 //! Broadcasts through a Realtime that is slow, down, or out of its mind: no caller notices.
 
-use crate::cloud::{Log, during, listen, until, until_frozen};
+use crate::cloud::{Log, during, kill, listen, until, until_frozen};
 use crate::support::lambda::event_of;
 use crate::support::{Channel, Chat, Function, Request, setting};
+use futures_util::future::join_all;
 use reqwest::Url;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 /// How long the slow Realtime takes, in milliseconds.
-const DELAY: u64 = 500;
+const DELAY: u64 = 300;
 
 /// By how much a slow Realtime may change the median of an answer's time.
 const TOLERANCE: Duration = Duration::from_millis(5);
@@ -144,10 +146,73 @@ async fn a_broken_realtime_changes_no_answer_and_what_is_lost_is_logged() {
 }
 
 #[tokio::test]
+async fn a_realtime_that_hangs_keeps_no_function_busy_and_is_found_again() {
+    const SENDS: usize = 12;
+    let chat = Chat::new().await;
+    let mut channel = listen(&chat).await;
+    let mut process = Function::start("send-message", &[("STACK", "s")]).await;
+    let request = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
+    let event = event_of("send-message", &chat, &request);
+    process.call(event.clone()).await; // which waits for the start, too
+    channel.next("message").await;
+    let mut times = Vec::new();
+    during(json!({ "realtime": { "hang": true } }), async {
+        process.call(event.clone()).await;
+        for _ in 0..SENDS {
+            let began = Instant::now();
+            assert_eq!(process.call(event.clone()).await.0, 200);
+            times.push(began.elapsed()); // with what followed the answer before
+            let line: Value = serde_json::from_str(&process.log_line("broadcasts_lost\":1").await).unwrap();
+            let metrics = &line["_aws"]["CloudWatchMetrics"][0];
+            assert_eq!((&line["stack"], &metrics["Namespace"]), (&json!("s"), &json!("TinyChat")));
+            assert_eq!(metrics["Dimensions"], json!([["stack"]]));
+            assert_eq!(metrics["Metrics"], json!([{ "Name": "broadcasts_lost", "Unit": "Count" }]));
+        }
+    })
+    .await;
+    println!("a function with a Realtime that hangs: {times:?}");
+    assert!(times.iter().all(|time| *time < Duration::from_millis(1_200)), "{times:?}");
+    assert!(median(times.clone()) < Duration::from_millis(300), "{times:?}");
+    sleep(Duration::from_secs(3)).await;
+    for _ in 0..3 {
+        let (_, sent) = process.call(event.clone()).await;
+        assert_eq!(channel.next("message").await, sent);
+    }
+}
+
+#[tokio::test]
+async fn a_realtime_that_hangs_takes_no_environments_from_others() {
+    let chat = Chat::new().await;
+    let healthy = median(sends_at_a_steady_rate(&chat).await);
+    until_frozen().await;
+    let hang = json!({ "realtime": { "hang": true } });
+    let sick = median(during(hang, sends_at_a_steady_rate(&chat)).await);
+    kill("send-message"); // which leaves Realtime alone for some seconds more
+    println!("20 sends a second: {healthy:?}, and {sick:?} with a Realtime that hangs");
+    assert!(sick < healthy * 3 / 2 + TOLERANCE, "{healthy:?} grows to {sick:?}");
+}
+
+/// The times of 20 sends a second for eight seconds, whether or not those before have been answered.
+async fn sends_at_a_steady_rate(chat: &Chat) -> Vec<Duration> {
+    let start = Instant::now();
+    let send = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
+    join_all((0..160).map(|number| {
+        let send = send.clone();
+        async move {
+            let due = start + Duration::from_millis(50) * number;
+            tokio::time::sleep_until(due.into()).await;
+            chat.call(send).await.ok();
+            due.elapsed()
+        }
+    }))
+    .await
+}
+
+#[tokio::test]
 async fn a_broadcast_whose_first_try_fails_is_not_lost() {
     let busy = "HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     let broken = "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-    for first_answer in [Some(""), Some(busy), Some(broken), None] {
+    for first_answer in ["", busy, broken] {
         let chat = Chat::new().await;
         let mut channel = listen(&chat).await;
         let url = fails_once(first_answer).await;
@@ -160,19 +225,17 @@ async fn a_broadcast_whose_first_try_fails_is_not_lost() {
     }
 }
 
-/// The address of a Supabase whose first connection ends with this answer, or, without one, never ends.
-async fn fails_once(first_answer: Option<&'static str>) -> String {
+/// The address of a Supabase whose first connection ends with this answer.
+async fn fails_once(first_answer: &'static str) -> String {
     let supabase = Url::parse(&setting("SUPABASE_URL")).unwrap();
     let supabase = (supabase.host_str().unwrap().to_owned(), supabase.port().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut first, _) = listener.accept().await.unwrap();
-        if let Some(answer) = first_answer {
-            first.read_u8().await.unwrap();
-            first.write_all(answer.as_bytes()).await.unwrap();
-        }
-        let _open = first_answer.is_none().then_some(first);
+        first.read_u8().await.unwrap();
+        first.write_all(first_answer.as_bytes()).await.unwrap();
+        drop(first);
         while let Ok((mut function, _)) = listener.accept().await {
             let supabase = supabase.clone();
             tokio::spawn(async move {
