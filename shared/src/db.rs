@@ -24,6 +24,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long a request waits for Postgres in all. Far longer than any lock wait of ours.
 const TIMEOUT: Duration = Duration::from_millis(2_800);
 
+/// When Postgres ends a statement of the functions' role by itself: its `statement_timeout` in supabase/migrations.
+const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// By how much Postgres gives up earlier than the request that waits for it.
+const MARGIN: Duration = Duration::from_millis(100);
+
 /// The pauses before a statement's second and third try. Its connection may have died while the environment was frozen,
 /// or it lost a race, be it for a unique key or as the victim of a deadlock: that is the second try. A pooler whose
 /// database went away tells the first caller so even if it is back, and only then looks: that is the third. Statements
@@ -62,8 +68,13 @@ impl Db {
 
     /// Runs a statement that no caller's key is behind.
     pub async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        self.run_within(TIMEOUT, sql, params).await
+    }
+
+    /// The same for a statement that may take more or less time than a request has.
+    pub async fn run_within(&self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let start = Instant::now();
-        let result = self.attempts(sql, params, start + TIMEOUT).await;
+        let result = self.attempts(sql, params, start + limit).await;
         telemetry::database(start.elapsed());
         result
     }
@@ -88,11 +99,25 @@ impl Db {
             Ok(Err(error)) => return Err(Failure { cause: error.into(), may_pass: true }),
             Err(elapsed) => return Err(Failure { cause: elapsed.into(), may_pass: false }),
         };
-        match timeout_at(deadline, client.query_typed(sql, params)).await {
+        // Postgres ends the statement before its time is up here, so that nothing is committed after a caller was told of
+        // a failure. The role's own timeout does so for a statement that begins at once; any other needs one of its own.
+        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
+        let usual = (STATEMENT_TIMEOUT..=TIMEOUT).contains(&left);
+        let rows = async {
+            if usual {
+                return client.query_typed(sql, params).await;
+            }
+            let timeout = left.as_millis().max(1); // 0 would be no timeout
+            client.batch_execute(&format!("begin; set local statement_timeout = {timeout}")).await?;
+            let rows = client.query_typed(sql, params).await?;
+            client.batch_execute("commit").await?;
+            Ok(rows)
+        };
+        match timeout_at(deadline, rows).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {
                 let died = connection_died(&error);
-                if died {
+                if died || !usual {
                     drop(Object::take(client));
                 }
                 let may_pass = died || lost_a_race(&error);
@@ -158,7 +183,7 @@ impl Route {
 
     async fn start(&self) -> Result<(), lambda_http::Error> {
         let needed = [&self.function, &self.admit].map(String::as_str).to_vec();
-        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let deadline = Instant::now() + TIMEOUT;
         match self.db.attempt(START, &[needed.param()], deadline).await {
             Ok(missing) => match missing.first() {
                 Some(row) => {

@@ -41,11 +41,12 @@ async fn a_deletion_answers_the_message_without_its_content() {
 #[tokio::test]
 async fn history_hides_the_message_and_the_row_keeps_it_whole() {
     let chat = Chat::new().await;
-    let before = chat.rows().await["messages"][0].take();
+    let mut before = chat.rows().await["messages"][0].take();
+    assert_ne!(before["backend"].take(), Value::Null);
     chat.call(request(&chat)).await.ok();
     assert!(chat.history("").await.is_empty());
     let mut after = chat.rows().await["messages"][0].take();
-    for mark in ["deleted_at", "deletion_id", "changed_at"] {
+    for mark in ["deleted_at", "deletion_id", "changed_at", "backend"] {
         assert_ne!(after[mark], Value::Null);
         after[mark] = Value::Null;
     }

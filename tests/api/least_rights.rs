@@ -51,7 +51,7 @@ async fn can_do_no_more_than_its_statements_do(role: &Client) {
 #[tokio::test]
 async fn what_nobody_awaits_any_more_ends() {
     let row = role().await.query_one("show statement_timeout", &[]).await.unwrap();
-    assert_eq!(row.get::<_, &str>(0), "5s");
+    assert_eq!(row.get::<_, &str>(0), "2500ms");
 }
 
 #[tokio::test]

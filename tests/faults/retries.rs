@@ -85,8 +85,8 @@ async fn a_delete_is_broadcast_once() {
         let request = Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }));
         let deleted = warm.cut(cut, &chat, &request).await;
         assert_eq!(channel.next("message").await, deleted, "{cut:?}");
-        let again = warm.cut(cut, &chat, &request).await;
-        assert_eq!(again, deleted);
+        let again = warm.process.call(event_of(warm.function, &chat, &request)).await;
+        assert_eq!(again, (200, deleted));
         channel.is_silent().await;
     }
 }

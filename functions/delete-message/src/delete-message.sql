@@ -10,7 +10,7 @@ create function tinychat_api.delete_message(
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
-    edited_at timestamptz, deleted_at timestamptz, deleted_now boolean, tokens text, deliveries json
+    edited_at timestamptz, deleted_at timestamptz, untold boolean, tokens text, deliveries json
 )
 language plpgsql
 as $$
@@ -18,6 +18,7 @@ declare
     conversation record;
     clock timestamptz;
     message tinychat.messages;
+    deleted_now boolean;
 begin
     select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
     tenant_id := conversation.tenant_id;
@@ -41,7 +42,7 @@ begin
     if message.deleted_at is null then
         clock := tinychat.tick(p_conversation_id);
         update tinychat.messages m
-        set deleted_at = clock, deletion_id = p_deletion_id, changed_at = clock
+        set deleted_at = clock, deletion_id = p_deletion_id, changed_at = clock, backend = pg_backend_pid()
         where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null;
         -- Of two that delete at once, the second sees what the first did.
         select * into message
@@ -49,11 +50,16 @@ begin
         where m.conversation_id = p_conversation_id and m.id = p_id;
     end if;
     deleted_now := message.deletion_id is not distinct from p_deletion_id;
+    untold := deleted_now or tinychat.untold(message.backend, message.deleted_at);
+    if untold and message.backend <> pg_backend_pid() then
+        update tinychat.messages m set backend = pg_backend_pid()
+        where m.conversation_id = p_conversation_id and m.id = p_id;
+    end if;
 
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at,
-        tinychat.updated_at(message), message.edited_at, message.deleted_at, deleted_now, conversation.tokens,
+        tinychat.updated_at(message), message.edited_at, message.deleted_at, untold, conversation.tokens,
         case when deleted_now then
             tinychat.record_event(tenant_id, p_event_id, 'message.deleted', message.conversation_id, message.id)
         end;

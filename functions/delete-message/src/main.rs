@@ -43,7 +43,7 @@ async fn delete_message(route: &Route, realtime: &Realtime, request: Request) ->
         .await?;
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
     // Deleting again gets the same answer, and nobody needs to hear of it twice.
-    if row.try_get("deleted_now")? {
+    if row.try_get("untold")? {
         realtime.message(&row, &answer)?;
     }
     webhook::deliver(&route.db, row.try_get("deliveries")?);

@@ -49,13 +49,12 @@ impl Input {
 async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> Result<MessageEnvelope> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
-    let id = MessageId::now();
     let row = route
         .row(
             &credential,
             &[
                 ("conversation_id", &request.conversation()),
-                ("id", &id),
+                ("id", &MessageId::now()),
                 ("sender_id", &input.sender_id),
                 ("receiver_id", &input.receiver_id),
                 ("body", &input.body),
@@ -68,8 +67,8 @@ async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> R
         )
         .await?;
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
-    // Another id is an earlier message with the same client_message_id, which was broadcast when it was sent.
-    if answer.message.message.id == id {
+    // An earlier message with the same client_message_id was broadcast when it was sent.
+    if row.try_get("untold")? {
         realtime.message(&row, &answer)?;
     }
     webhook::deliver(&route.db, row.try_get("deliveries")?);

@@ -15,7 +15,8 @@ create function tinychat_api.send_message(
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
-    edited_at timestamptz, deleted_at timestamptz, tokens text, deliveries json
+    edited_at timestamptz, deleted_at timestamptz, untold boolean, tokens text,
+    deliveries json
 )
 language plpgsql
 as $$
@@ -58,7 +59,8 @@ begin
             and m.client_message_id = p_client_message_id;
     end if;
 
-    if not found then
+    untold := not found or message.id = p_id or tinychat.untold(message.backend, message.created_at);
+    if message.id is null then
         if p_reply_to is not null and not exists (
             select from tinychat.messages m where m.conversation_id = p_conversation_id and m.id = p_reply_to
         ) then
@@ -68,20 +70,23 @@ begin
         end if;
         insert into tinychat.messages as m
             (conversation_id, id, sender_id, receiver_id, body, message_type, media_url, reply_to, client_message_id,
-            created_at)
+            backend, created_at)
         values (
             p_conversation_id, p_id, sender, p_receiver_id, p_body, p_message_type, p_media_url, p_reply_to,
-            p_client_message_id, greatest(tinychat.now_ms(), clock + interval '1 ms')
+            p_client_message_id, pg_backend_pid(), greatest(tinychat.now_ms(), clock + interval '1 ms')
         )
         returning * into message;
         update tinychat.conversations c set last_at = message.created_at where c.id = p_conversation_id;
         update tinychat.participants p set active_at = message.created_at where p.conversation_id = p_conversation_id;
+    elsif untold then
+        update tinychat.messages m set backend = pg_backend_pid()
+        where m.conversation_id = p_conversation_id and m.id = message.id;
     end if;
 
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at,
-        tinychat.updated_at(message), message.edited_at, message.deleted_at, conversation.tokens,
+        tinychat.updated_at(message), message.edited_at, message.deleted_at, untold, conversation.tokens,
         -- Another id is an earlier message's, whose event was written then.
         case when message.id = p_id then
             tinychat.record_event(tenant_id, p_event_id, 'message.created', message.conversation_id, message.id)

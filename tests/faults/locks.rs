@@ -1,0 +1,136 @@
+//! Rows that somebody else has locked: what was answered 500 isn't done later, and whoever asks again is heard.
+
+use crate::cloud::{listen, superuser};
+use crate::support::lambda::event_of;
+use crate::support::{Channel, Chat, Function, Request};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::Client;
+
+/// Longer than a request waits.
+const HELD: Duration = Duration::from_millis(3_600);
+
+/// How long a statement may take to begin or end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A change that can be asked for twice, and the row that it has to lock.
+struct Change {
+    function: &'static str,
+    request: Request,
+    row: &'static str,
+}
+
+fn changes(chat: &Chat) -> [Change; 2] {
+    let message = json!({ "sender_id": "ada", "body": "late", "client_message_id": "c1" });
+    [
+        Change {
+            function: "send-message",
+            request: Request::post(chat.path("messages"), &message),
+            row: "select from tinychat.conversations where id = $1::text::uuid for update",
+        },
+        Change {
+            function: "delete-message",
+            request: Request::delete(chat.message_path(), &json!({ "sender_id": "ada" })),
+            row: "select from tinychat.messages where conversation_id = $1::text::uuid for update",
+        },
+    ]
+}
+
+/// A transaction that has locked a row of the chat.
+async fn lock(chat: &Chat, row: &str) -> Client {
+    let client = superuser().await;
+    client.batch_execute("begin").await.unwrap();
+    client.query(row, &[&chat.conversation]).await.unwrap();
+    client
+}
+
+/// Waits until so many of the functions' statements wait for a lock.
+async fn until_waiting(count: i64) {
+    let waiting = "select count(*) from pg_stat_activity
+        where wait_event_type = 'Lock' and usename = 'tinychat_functions'";
+    let (client, deadline) = (superuser().await, Instant::now() + PATIENCE);
+    while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) != count {
+        assert!(Instant::now() < deadline, "{count} statements don't wait");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Asserts that a repeat is answered well and heard, and a further one not heard again.
+async fn is_heard_when_repeated(chat: &Chat, channel: &mut Channel, change: &Change) {
+    let repeated = chat.call(change.request.clone()).await.ok();
+    assert_eq!(channel.next("message").await, repeated, "{}", change.function);
+    assert_eq!(chat.call(change.request.clone()).await.ok(), repeated);
+    channel.is_silent().await;
+}
+
+#[tokio::test]
+async fn what_was_answered_500_is_not_done_later_and_its_repeat_is_heard() {
+    for (function, ends) in [("send-message", false), ("send-message", true), ("delete-message", false)] {
+        let chat = Chat::new().await;
+        let mut channel = listen(&chat).await;
+        let change = changes(&chat).into_iter().find(|change| change.function == function).unwrap();
+        let before = chat.rows().await;
+        let locked = lock(&chat, change.row).await;
+        let (released, began) = (sleep(HELD), Instant::now());
+        let refused = async {
+            chat.call(change.request.clone()).await.error(500, "database unavailable");
+            assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        };
+        // A connection that ends is followed by a second try, which has less time.
+        let ended = async {
+            if ends {
+                sleep(Duration::from_millis(1_200)).await;
+                let end = "select pg_terminate_backend(pid) from pg_stat_activity
+                    where wait_event_type = 'Lock' and usename = 'tinychat_functions'";
+                assert_eq!(superuser().await.query(end, &[]).await.unwrap().len(), 1);
+            }
+        };
+        tokio::join!(refused, ended, released);
+        locked.batch_execute("rollback").await.unwrap();
+        until_waiting(0).await;
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(chat.rows().await, before, "{function} was done after its answer");
+        channel.is_silent().await;
+        is_heard_when_repeated(&chat, &mut channel, &change).await;
+    }
+}
+
+#[tokio::test]
+async fn the_repeat_of_a_change_whose_function_died_before_it_told_anyone_is_heard() {
+    for number in 0..2 {
+        let chat = Chat::new().await;
+        let mut channel = listen(&chat).await;
+        let change = changes(&chat).into_iter().nth(number).unwrap();
+        let mut process = Function::start(change.function, &[]).await;
+        let locked = lock(&chat, change.row).await;
+        let event = event_of(change.function, &chat, &change.request);
+        tokio::select! {
+            outcome = process.call(event) => panic!("{outcome:?}"),
+            () = until_waiting(1) => drop(process),
+        }
+        let before = chat.rows().await;
+        locked.batch_execute("rollback").await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while chat.rows().await == before {
+            assert!(Instant::now() < deadline, "{} wasn't done", change.function);
+            sleep(Duration::from_millis(20)).await;
+        }
+        channel.is_silent().await;
+        is_heard_when_repeated(&chat, &mut channel, &change).await;
+    }
+}
+
+#[tokio::test]
+async fn repeats_at_the_same_time_are_heard_once() {
+    let chat = Chat::new().await;
+    let mut channel = listen(&chat).await;
+    for change in changes(&chat) {
+        let calls = (0..10).map(|_| chat.call(change.request.clone()));
+        let answers = futures_util::future::join_all(calls).await;
+        let answers: Vec<Value> = answers.iter().map(|answer| answer.ok()).collect();
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+        assert_eq!(channel.next("message").await, answers[0]);
+        channel.is_silent().await;
+    }
+}
