@@ -54,6 +54,32 @@ async fn a_new_month_begins_at_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_is_counted_once_however_often_usage_is_checked() {
+    let chat = Chat::new().await;
+    limit(&chat, "4").await;
+    let age = "update tinychat.messages
+        set id = tinychat.message_id_at(greatest(date_trunc('month', now(), 'UTC'), now() - interval '10 minutes'))
+        where conversation_id = $1::text::uuid";
+    chat.db.execute(age, &[&chat.conversation]).await.unwrap();
+    for body in ["2", "3"] {
+        check().await;
+        chat.send("ada", body).await;
+        check().await;
+        assert_eq!(status(&chat).await, "active", "{body}");
+    }
+    chat.send("ada", "4").await;
+    check().await;
+    assert_eq!(status(&chat).await, "overage");
+    // What was counted of another month is of no account.
+    let last_month =
+        "update tinychat.usage set month = month - interval '1 month', messages = 100 where tenant_id = $1";
+    assert_eq!(chat.db.execute(last_month, &[&chat.tenant]).await.unwrap(), 1);
+    limit(&chat, "5").await;
+    check().await;
+    assert_eq!(status(&chat).await, "active");
+}
+
+#[tokio::test]
 async fn a_suspended_tenant_stays_so_whatever_it_has_used() {
     let chat = Chat::new().await;
     for messages in ["1", "100"] {

@@ -21,4 +21,5 @@ mod outages;
 mod releases;
 mod retries;
 mod round_trips;
+mod usage;
 mod webhooks;

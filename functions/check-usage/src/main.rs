@@ -4,26 +4,49 @@ use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::Value;
 use shared::db::{Chain, Db};
 use shared::model::TenantId;
-use shared::{Error, Result, telemetry};
+use shared::{Result, telemetry};
+use std::time::Duration;
+use tokio_postgres::types::Type;
 
-const STATEMENT: &str = include_str!("check-usage.sql");
+const TENANTS: &str = "
+    select id from tinychat.tenants where message_limit is not null and status <> 'suspended' order by id";
+
+const STEP: &str = include_str!("check-usage.sql");
+
+/// How long a step may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let db = Db::connect().await?;
     // A failure is an error of the invocation: it shows in Lambda's metrics, and the next one makes up for it.
-    run(service_fn(|_: LambdaEvent<Value>| async {
-        let failed = |error: &Error| tracing::error!(error = %Chain(error), "usage not checked");
-        Ok::<_, lambda_runtime::Error>(check_usage(&db).await.inspect_err(failed)?)
-    }))
-    .await
+    run(service_fn(|_: LambdaEvent<Value>| async { Ok::<_, lambda_runtime::Error>(check_all(&db).await?) }))
+        .await
 }
 
-async fn check_usage(db: &Db) -> Result<()> {
-    for row in db.run(STATEMENT, &[]).await? {
-        let (tenant, status): (TenantId, String) = (row.try_get("id")?, row.try_get("status")?);
-        tracing::info!(%tenant, status, "tenant changed by its usage");
+/// Checks one tenant after the other. One that can't be checked is no reason to leave out the others.
+async fn check_all(db: &Db) -> Result<()> {
+    let mut outcome = Ok(());
+    for row in db.run(TENANTS, &[]).await? {
+        let tenant: TenantId = row.try_get("id")?;
+        if let Err(error) = check(db, tenant).await {
+            tracing::error!(%tenant, error = %Chain(&error), "usage not checked");
+            outcome = Err(error);
+        }
     }
-    Ok(())
+    outcome
+}
+
+async fn check(db: &Db, tenant: TenantId) -> Result<()> {
+    loop {
+        let rows = db.run_within(LIMIT, STEP, &[(&tenant, Type::UUID)]).await?;
+        let Some(row) = rows.first() else { return Ok(()) }; // its limit was lifted meanwhile
+        if let Some(status) = row.try_get::<_, Option<String>>("status")? {
+            tracing::info!(%tenant, status, "tenant changed by its usage");
+        }
+        if row.try_get("done")? {
+            return Ok(());
+        }
+    }
 }

@@ -1,0 +1,41 @@
+//! Plan limits where a tenant can't be counted.
+
+use crate::cloud::superuser;
+use crate::support::lambda::event;
+use crate::support::{Chat, Function};
+
+impl Chat {
+    async fn limit(&self, messages: i64) {
+        let limit = "update tinychat.tenants set message_limit = $2 where id = $1";
+        self.db.execute(limit, &[&self.tenant, &messages]).await.unwrap();
+    }
+
+    async fn status(&self) -> String {
+        let status = "select status from tinychat.tenants where id = $1";
+        self.db.query_one(status, &[&self.tenant]).await.unwrap().get(0)
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_cannot_be_checked_keeps_no_other_from_being_checked() {
+    let mut chats = [Chat::new().await, Chat::new().await, Chat::new().await];
+    chats.sort_by_key(|chat| chat.tenant);
+    for chat in &chats {
+        chat.limit(1).await;
+    }
+    let [blocked, others @ ..] = &chats;
+    let client = superuser().await;
+    client.batch_execute("begin").await.unwrap();
+    let lock = "select from tinychat.tenants where id = $1 for update";
+    client.query(lock, &[&blocked.tenant]).await.unwrap();
+    let mut function = Function::start("check-usage", &[]).await;
+    function.invoke(event("check-usage")).await.expect_err("a tenant that couldn't be checked");
+    function.log_line(&blocked.tenant.to_string()).await;
+    assert_eq!(blocked.status().await, "active");
+    for other in others {
+        assert_eq!(other.status().await, "overage");
+    }
+    client.batch_execute("rollback").await.unwrap();
+    function.invoke(event("check-usage")).await.unwrap();
+    assert_eq!(blocked.status().await, "overage");
+}
