@@ -3,8 +3,10 @@
 mod database;
 mod doctor;
 mod keys;
+mod listen;
 mod output;
 mod role;
+mod seed;
 mod tenants;
 mod usage;
 mod webhooks;
@@ -48,6 +50,8 @@ enum Command {
     /// Registers webhook endpoints, shows and replays what was sent there
     #[command(subcommand)]
     Webhooks(webhooks::Command),
+    /// Makes a tenant with people, conversations and messages in it, and shows its key
+    Seed(seed::Seed),
     /// Makes and drops database roles for functions to log in as, to change a password without an outage
     #[command(subcommand)]
     Role(role::Command),
@@ -78,7 +82,9 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Tenants(command) => tenants::run(command, &Database::connect().await?, output).await,
         Command::Keys(command) => keys::run(command, &Database::connect().await?, output).await,
         Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
+        Command::Webhooks(webhooks::Command::Listen(listen)) => listen::run(listen, output).await,
         Command::Webhooks(command) => webhooks::run(command, &Database::connect().await?, output).await,
+        Command::Seed(seed) => seed::run(seed, output).await,
         Command::Role(command) => role::run(command, &mut Database::connect().await?, output).await,
         Command::Doctor(doctor) => doctor::run(doctor, output).await,
         Command::Completions { shell } => {

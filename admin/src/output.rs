@@ -15,7 +15,7 @@ use tabled::settings::{Color, Style, Width};
 const WIDTH: usize = 120;
 
 /// How narrow a column of text may become before a table gives way to a block for each of its rows.
-const NARROWEST: usize = 16;
+const NARROWEST: usize = 12;
 
 /// Why a command can't be carried out although everything works.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,7 @@ impl Failure {
 }
 
 /// Where results go: standard output.
+#[derive(Clone)]
 pub struct Output {
     /// JSON is wanted.
     pub json: bool,
@@ -92,6 +93,13 @@ impl Output {
         }
     }
 
+    /// The same for programs: JSON in one line.
+    pub fn json_line(&self, value: &impl Serialize) {
+        if let (true, Ok(text)) = (self.json, serde_json::to_string(value)) {
+            let _nobody_looks = writeln!(io::stdout(), "{text}");
+        }
+    }
+
     fn print(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         write(&if self.json { json(value)? } else { text() })
     }
@@ -122,9 +130,9 @@ impl Output {
                 .max()
                 .unwrap_or_default()
         };
-        let has_words =
-            |column: &usize| rows.iter().any(|row| row.get(*column).is_some_and(|text| text.contains(' ')));
-        let mut of_words: Vec<_> = (0..names.len()).filter(has_words).collect();
+        let of_words =
+            |column: &usize| rows.iter().filter_map(|row| row.get(*column)).any(|text| has_words(text));
+        let mut of_words: Vec<_> = (0..names.len()).filter(of_words).collect();
         of_words.sort_by_key(|column| Reverse(width(column)));
         for column in of_words {
             let excess = table.total_width().saturating_sub(WIDTH);
@@ -144,12 +152,17 @@ impl Output {
         }
         let mut table = builder.build();
         table.with(Style::psql().remove_horizontals());
+        let name = names.iter().map(|name| get_text_width(name)).max().unwrap_or_default();
+        let room = WIDTH.saturating_sub(name + " ".len() + " | ".len()).max(NARROWEST);
         for (line, (name, value)) in names.iter().zip(row).enumerate() {
             if let Some(colour) = self.colour_of(name, value) {
                 table.modify((line, 1), colour);
             }
+            if has_words(value) {
+                table.modify((line, 1), Width::wrap(room).keep_words(true));
+            }
         }
-        table.to_string()
+        table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
 
     /// The colour of a field's value.
@@ -164,6 +177,10 @@ impl Output {
             _ => None,
         }
     }
+}
+
+fn has_words(text: &str) -> bool {
+    text.contains(char::is_whitespace)
 }
 
 fn texts(fields: &[Cow<str>]) -> Vec<String> {

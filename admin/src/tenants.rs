@@ -61,8 +61,9 @@ struct Tenant {
     id: Uuid,
     name: String,
     status: String,
-    #[tabled(display("tabled::derive::display::option", "-"))]
+    #[tabled(rename = "limit", display("tabled::derive::display::option", "-"))]
     message_limit: Option<i64>,
+    #[tabled(rename = "tokens")]
     tokens_required: bool,
     keys: i64,
     created_at: Timestamp,
@@ -115,12 +116,8 @@ const CREATE: &str = "
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
         Command::Create { name, no_key: false } => {
-            let new = NewKey::make(Kind::Live, false)?;
-            let mut params: Vec<Param> = vec![(&name, Type::TEXT)];
-            params.extend(new.params());
-            let rows = database.rows(CREATE, &params).await?;
-            let row = rows.first().context("a statement without a row")?;
-            output.item(&NewTenant { tenant: row.try_into()?, key: new.key })
+            let (tenant, key) = insert(database, &name).await?;
+            output.item(&NewTenant { tenant, key })
         }
         Command::Create { name, no_key: true } => {
             let sql = "insert into tinychat.tenants (name) values ($1) returning *";
@@ -142,6 +139,21 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
         Command::Suspend { tenant } => set_status(database, tenant, "suspended", output).await,
         Command::Activate { tenant } => set_status(database, tenant, "active", output).await,
     }
+}
+
+/// Creates a tenant, and gives its id and first key.
+pub async fn create(database: &Database, name: &str) -> anyhow::Result<(Uuid, String)> {
+    let (tenant, key) = insert(database, name).await?;
+    Ok((tenant.id, key))
+}
+
+async fn insert(database: &Database, name: &str) -> anyhow::Result<(Tenant, String)> {
+    let new = NewKey::make(Kind::Live, false)?;
+    let mut params: Vec<Param> = vec![(&name, Type::TEXT)];
+    params.extend(new.params());
+    let rows = database.rows(CREATE, &params).await?;
+    let row = rows.first().context("a statement without a row")?;
+    Ok((row.try_into()?, new.key))
 }
 
 async fn set_status(database: &Database, tenant: Uuid, status: &str, output: &Output) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `tinychat webhooks`: where a tenant's events go, and how they fare there.
 
 use crate::database::{Database, id};
+use crate::listen::Listen;
 use crate::output::{Failure, Output};
 use anyhow::{anyhow, bail};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
@@ -55,6 +56,8 @@ pub enum Command {
     },
     /// Sends an endpoint an event of type `test`, from here, and shows what it answers
     Test(Endpoint),
+    /// Receives events here, verifies them with the secret in `WEBHOOK_SECRET` or from standard input, and prints a line each
+    Listen(Listen),
     /// Makes a signing secret that takes the other's place, and shows it, this once
     Rotate {
         #[command(flatten)]
@@ -276,6 +279,7 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             }
             output.list(&endpoints)
         }
+        Command::Listen(_) => Ok(()), // main's, for it needs no database
         Command::Test(of) => test(database, &of, output).await,
         Command::Rotate { of, overlap } => {
             let secret = new_secret();

@@ -230,3 +230,36 @@ async fn states_are_coloured_on_a_terminal_unless_no_color_is_set() {
         assert_eq!(shown.contains("\u{1b}[32mactive\u{1b}[39m"), coloured, "{name}={value}: {shown:?}");
     }
 }
+
+#[tokio::test]
+async fn a_seeded_tenant_has_life_in_it() {
+    let chat = Chat::without_messages().await;
+    let seeded = json("seed --name Lively --messages 60").await;
+    let counts = ["users", "conversations", "messages", "images", "edited", "deleted"];
+    assert_keys(&seeded, &[&["tenant", "key"], &counts[..]].concat());
+    assert_eq!((&seeded["messages"], &seeded["conversations"]), (&60.into(), &5.into()));
+    let key = seeded["key"].as_str().unwrap();
+    let mut found = [0; 4];
+    let list = chat.call(Request::get("/v1/conversations?user_id=ada").with_key(key)).await.ok();
+    assert_eq!(list["conversations"].as_array().unwrap().len(), 2);
+    let sql = "select m.message_type, m.media_url, m.edited_at is not null, m.deleted_at is not null
+        from tinychat.messages m join tinychat.conversations c on c.id = m.conversation_id
+        where c.tenant_id::text = $1";
+    for row in chat.db.query(sql, &[&seeded["tenant"].as_str().unwrap()]).await.unwrap() {
+        let (kind, image): (String, Option<String>) = (row.get(0), row.get(1));
+        let image = image.filter(|_| kind == "image");
+        if let Some(image) = &image {
+            assert_eq!(reqwest::get(image).await.unwrap().status(), 200);
+        }
+        let is = [true, image.is_some(), row.get(2), row.get(3)];
+        found.iter_mut().zip(is).for_each(|(count, is)| *count += i32::from(is));
+    }
+    assert!(found.iter().all(|count| *count > 0), "{found:?}");
+    let said =
+        ["messages", "images", "edited", "deleted"].map(|name| i32::try_from(seeded[name].as_i64().unwrap()));
+    assert_eq!(said, found.map(Ok));
+
+    let (code, _, error) = run_with("seed", &[("API_URL", "")]).await;
+    assert_eq!(code, 2);
+    assert!(error.contains("API_URL must be"), "{error}");
+}

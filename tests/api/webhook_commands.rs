@@ -1,10 +1,14 @@
 //! `tinychat webhooks`, and what it does to deliveries.
 
 use crate::support::command_line::{json, run};
+use crate::support::lambda::binary;
 use crate::support::{Chat, Receiver, Reply, assert_keys};
 use serde_json::Value;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
 use uuid::Uuid;
 
 fn is_delivered(delivery: &Value) -> bool {
@@ -190,4 +194,43 @@ async fn an_address_that_events_may_not_go_to_is_refused() {
         assert!(error.starts_with("error: refused: ") && !error.contains("secret"), "{error}");
     }
     assert!(chat.endpoints().await.is_empty());
+}
+
+#[tokio::test]
+async fn listen_verifies_what_arrives_and_prints_a_line_each() {
+    let chat = Chat::without_messages().await;
+    let (id, secret) = create(&chat, "http://127.0.0.1:1/").await;
+    for by_environment in [true, false] {
+        let mut command = Command::new(binary("tinychat"));
+        command.args(["webhooks", "listen"]).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        if by_environment {
+            command.env("WEBHOOK_SECRET", &secret);
+        }
+        let mut listen = command.spawn().unwrap();
+        if !by_environment {
+            let line = format!("{secret}\n");
+            listen.stdin.take().unwrap().write_all(line.as_bytes()).await.unwrap();
+        }
+        let mut lines = BufReader::new(listen.stdout.take().unwrap()).lines();
+        let first = lines.next_line().await.unwrap().unwrap();
+        let url = first.split(' ').find_map(|word| word.strip_suffix(',')).unwrap();
+        json(&format!("webhooks set {} {id} --url {url}", chat.tenant)).await;
+        json(&format!("webhooks test {} {id}", chat.tenant)).await;
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert!(line.starts_with("✓ test  ") && line.contains("signature good"), "{line}");
+        chat.send("ada", "hi\u{1b}[2J there").await;
+        chat.make_due().await;
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert!(line.starts_with("✓ message.created  "), "{line}");
+        assert!(line.ends_with(r"ada: hi\u{1b}[2J there"), "{line}");
+
+        let forged = reqwest::Client::new().post(url).body("{}").send().await.unwrap();
+        assert_eq!(forged.status(), 401);
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert!(line.starts_with("✗ no event  no webhook-id  signature "), "{line}");
+    }
+    let without = Command::new(binary("tinychat")).args(["webhooks", "listen"]).stdin(Stdio::null()).output();
+    let without = without.await.unwrap();
+    assert_eq!(without.status.code(), Some(2));
+    assert!(String::from_utf8(without.stderr).unwrap().contains("WEBHOOK_SECRET"));
 }
