@@ -39,8 +39,9 @@ pub async fn run(listen: Listen, output: &Output) -> anyhow::Result<()> {
     let webhook = Webhook::new(&secret).map_err(|_| Failure::WrongUse(wrong.to_owned()))?;
     let listener = TcpListener::bind((listen.host, listen.port)).await?;
     output.line("yes", &format!("listening on http://{}/, Ctrl-C ends it", listener.local_addr()?));
-    let app =
-        Router::new().fallback(any(receive)).with_state(Arc::new(Receiver { webhook, output: output.clone() }));
+    let app = Router::new()
+        .fallback(any(receive))
+        .with_state(Arc::new(Receiver { webhook, output: output.clone() }));
     Ok(axum::serve(listener, app).await?)
 }
 
