@@ -185,7 +185,7 @@ setup-bench: bench/node/node_modules/.package-lock.json
 
 setup-contract: tests/contract/node_modules/.package-lock.json
 
-setup-pages: demo/node_modules/.package-lock.json
+setup-pages: demo/node_modules/.package-lock.json setup-client
 
 setup-client: $(CLIENT)/dist/index.js
 

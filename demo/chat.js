@@ -4,49 +4,54 @@ import { Composer } from "./composer.js";
 import { List, h } from "./dom.js";
 import { icon, iconButton } from "./icons.js";
 import { reachable } from "./keyboard.js";
-import { areGrouped, messageItem, pendingItem } from "./message.js";
+import { areGrouped, messageItem, pendingItem, showReaders } from "./message.js";
 import { Reading } from "./reading.js";
 import { count, day, dayName, gist, title, typingText } from "./words.js";
 
 export class Chat {
-  #client;
+  #person;
   #shown = null;
   /** The newest message that was there when the reader was last at the end. */
   #seen = "";
   /** The newest message that has been shown: what is newer moves in. */
   #newest = "";
+  /** Addresses of the images that are being sent, by message. */
+  #previews = new Map();
 
-  constructor(client) {
-    this.#client = client;
-    const { person } = client;
+  constructor(person) {
+    this.#person = person;
+    const { id, name } = person.facts;
     this.title = h("h3", { dir: "auto" });
     this.subtitle = h("p", { dir: "auto" });
+    this.elsewhere = h("span", { className: "unread", role: "img", hidden: true });
     this.earlier = h("button", { type: "button", className: "earlier", onclick: () => this.#showEarlier() }, "Show earlier messages");
     this.list = new List(h("ol", { className: "messages" }));
     this.empty = h("div", { className: "empty" });
-    const hint = h("p", { className: "unseen", id: `${person.id}-keys` }, "Arrow keys go from message to message.");
-    this.scroller = h("div", { className: "scroller", role: "log", "aria-label": `Messages, as ${person.name} sees them`, "aria-describedby": hint.id, tabIndex: 0 },
+    const hint = h("p", { className: "unseen", id: `${id}-keys` }, "Arrow keys go from message to message.");
+    this.scroller = h("div", { className: "scroller", role: "log", "aria-label": `Messages, as ${name} sees them`, "aria-describedby": hint.id, tabIndex: 0 },
       this.earlier, this.empty, this.list.element);
     this.reading = new Reading(this.scroller, this.list.element, () => this.#renderPill());
     this.pill = h("button", { type: "button", className: "pill", hidden: true, onclick: () => this.#toEnd() });
     this.typing = h("p", { className: "typing", role: "status" });
-    this.composer = new Composer(client, () => this.reading.toEnd());
+    this.composer = new Composer(person, () => this.reading.toEnd());
     this.element = h("div", { className: "chat" },
       h("div", { className: "bar" },
-        iconButton("back", "Back to the inbox", () => client.leave()),
+        iconButton("back", "Back to the inbox", () => person.leave()),
+        this.elsewhere,
         h("div", {}, this.title, this.subtitle)),
       h("div", { className: "stage" }, hint, this.scroller, this.pill),
       this.typing,
       this.composer.element);
     this.composer.acceptDrops(this.element);
     reachable(this.scroller, () => this.composer.input.focus());
+    document.addEventListener("visibilitychange", () => this.#markRead());
   }
 
   /** Shows the conversation that was just opened. */
   open() {
-    this.#shown = this.#client.open;
+    this.#shown = this.#person.conversation;
     this.list.show([]);
-    this.composer.open(this.#shown);
+    this.composer.open(this.#shown.id);
     this.reading.toEnd();
     this.#seen = this.#newest = "";
   }
@@ -56,29 +61,39 @@ export class Chat {
   }
 
   render() {
-    if (this.#shown !== this.#client.open) this.open();
-    const { conversation, thread, person, names } = this.#client;
-    const others = conversation?.participants.filter((id) => id !== person.user_id).map((id) => names.get(id) ?? id).join(", ") ?? "";
-    this.title.textContent = conversation ? title(conversation, others) : "";
-    this.subtitle.textContent = `${conversation?.kind ?? ""} with ${others}`;
+    if (this.#shown !== this.#person.conversation) this.open();
+    const { conversation, names, facts, chat } = this.#person;
+    const others = conversation.participants.filter((id) => id !== facts.user_id).map((id) => names.get(id) ?? id).join(", ");
+    this.title.textContent = title(conversation, others);
+    this.subtitle.textContent = `${conversation.kind ?? ""} with ${others}`;
+    const unread = chat.unread_count - conversation.unread_count;
+    this.elsewhere.hidden = unread === 0;
+    this.elsewhere.textContent = unread;
+    this.elsewhere.ariaLabel = `${count(unread, "unread message")} in other conversations`;
     this.reading.during(() => {
-      this.earlier.hidden = !thread.loaded || thread.complete;
+      this.earlier.hidden = !conversation.hasEarlier;
       this.list.show(this.#entries());
       this.#group();
-      for (const pending of thread.pending) {
-        const bar = this.list.get(pending.key)?.querySelector("progress");
-        if (bar) bar.value = pending.progress;
-      }
+      this.#renderProgress();
       this.#renderEmpty();
     });
-    const typists = [...thread.typing.values()].map(({ name }) => name.split(" ")[0]);
-    const text = typingText(typists);
+    const text = typingText(conversation.typing.map(({ name }) => name.split(" ")[0]));
     if (this.typing.textContent !== text) this.typing.replaceChildren(...(text ? [text, h("span", { className: "dots", ariaHidden: "true" }, h("i"), h("i"), h("i"))] : []));
     this.#renderPill();
   }
 
+  /** What the server has; and what it doesn't have yet. */
+  get #messages() {
+    return this.#person.conversation.messages.filter(({ state }) => !state);
+  }
+  get #pending() {
+    return this.#person.conversation.messages.filter(({ state }) => state);
+  }
+
   #entries() {
-    const { thread, messages, person } = this.#client;
+    const { conversation, facts: me, names } = this.#person;
+    const messages = this.#messages;
+    const byId = new Map(messages.map((message) => [message.id, message]));
     const replies = new Map();
     for (const { reply_to } of messages) if (reply_to) replies.set(reply_to, (replies.get(reply_to) ?? 0) + 1);
     const entries = [];
@@ -87,10 +102,10 @@ export class Chat {
       if (day(messages[index - 1]?.created_at) !== date) {
         entries.push([`day ${date}`, "", () => h("li", { className: "day" }, h("span", {}, dayName(message.created_at)))]);
       }
-      const parent = thread.messages.get(message.reply_to);
+      const parent = byId.get(message.reply_to);
       const facts = {
-        mine: message.sender_id === person.user_id,
-        name: this.#client.names.get(message.sender_id) ?? message.sender_id,
+        mine: message.sender_id === me.user_id,
+        name: names.get(message.sender_id) ?? message.sender_id,
         replies: replies.get(message.id) ?? 0,
         quote: message.reply_to && (parent ? gist(parent) : "A message that isn't here"),
       };
@@ -98,51 +113,78 @@ export class Chat {
       const isNew = !facts.mine && this.#newest && message.created_at > this.#newest;
       entries.push([message.id, signature, () => messageItem(message, { ...facts, isNew }, this.#acts(message))]);
     });
-    for (const pending of thread.pending) {
-      const make = () => pendingItem(pending, person.user_id, () => this.#client.sendAgain(pending), () => this.#client.discard(pending));
-      entries.push([pending.key, String(pending.failed), make]);
+    for (const message of this.#pending) {
+      const { id, state, file } = message;
+      if (file && !this.#previews.has(id)) this.#previews.set(id, URL.createObjectURL(file));
+      const acts = { again: () => conversation.retry(id), discard: () => conversation.discard(id) };
+      entries.push([id, state, () => pendingItem(message, this.#previews.get(id), acts)]);
     }
     this.#newest = messages.at(-1)?.created_at ?? "";
     return entries;
   }
 
   #group() {
-    const { messages } = this.#client;
+    const { conversation, facts } = this.#person;
+    const messages = this.#messages;
     messages.forEach((message, index) => {
-      const { classList } = this.list.get(message.id);
-      classList.toggle("first", !areGrouped(messages[index - 1], message));
-      classList.toggle("last", !areGrouped(message, messages[index + 1]));
+      const item = this.list.get(message.id);
+      item.classList.toggle("first", !areGrouped(messages[index - 1], message));
+      item.classList.toggle("last", !areGrouped(message, messages[index + 1]));
+      if (message.sender_id === facts.user_id) showReaders(item, conversation.readers(message).map((id) => this.#person.names.get(id) ?? id));
     });
   }
 
+  #renderProgress() {
+    const pending = new Map(this.#pending.map((message) => [message.id, message]));
+    for (const [id, { progress }] of pending) {
+      const bar = this.list.get(id)?.querySelector("progress");
+      if (bar) bar.value = progress;
+    }
+    for (const [id, url] of this.#previews) {
+      if (pending.has(id)) continue;
+      URL.revokeObjectURL(url);
+      this.#previews.delete(id);
+    }
+  }
+
   #acts(message) {
+    const { conversation } = this.#person;
     return {
       reply: () => this.composer.reply(message),
       edit: () => this.composer.edit(message),
-      delete: () => this.#client.delete(message),
+      delete: () => this.#person.trying(() => conversation.delete(message.id)),
       jump: () => this.#jump(message.reply_to),
-      jumpToReply: () => this.#jump(this.#client.messages.findLast(({ reply_to }) => reply_to === message.id)?.id),
+      jumpToReply: () => this.#jump(this.#messages.findLast(({ reply_to }) => reply_to === message.id)?.id),
     };
   }
 
   #renderEmpty() {
-    const { thread, messages } = this.#client;
-    this.empty.hidden = messages.length + thread.pending.length > 0;
+    const { conversation } = this.#person;
+    this.empty.hidden = conversation.messages.length > 0;
     if (this.empty.hidden) return;
-    const words = thread.loaded ? [icon("direct"), h("b", {}, "No messages yet"), h("span", {}, "Write the first one.")] : [h("span", {}, "Loading…")];
+    const words = conversation.isLoaded ? [icon("direct"), h("b", {}, "No messages yet"), h("span", {}, "Write the first one.")] : [h("span", {}, "Loading…")];
     this.empty.replaceChildren(...words);
   }
 
   #renderPill() {
-    const { messages, person } = this.#client;
+    if (!this.#person.conversation) return;
+    const messages = this.#messages;
     if (this.reading.following) this.#seen = messages.at(-1)?.created_at ?? "";
-    const news = messages.filter(({ created_at, sender_id }) => created_at > this.#seen && sender_id !== person.user_id).length;
+    this.#markRead();
+    const news = messages.filter(({ created_at, sender_id }) => created_at > this.#seen && sender_id !== this.#person.facts.user_id).length;
     const label = news ? count(news, "new message") : "To the newest message";
     this.pill.hidden = this.reading.following;
     this.pill.classList.toggle("news", news > 0);
     if (this.pill.ariaLabel === label) return;
     this.pill.ariaLabel = label;
     this.pill.replaceChildren(...(news ? [label] : []), icon("down"));
+  }
+
+  /** Whoever is at the end of a conversation that is on screen has read it. */
+  #markRead() {
+    const { conversation, chat } = this.#person;
+    if (!conversation?.isLoaded || !this.reading.following || document.hidden || chat.connection === "offline") return;
+    conversation.markRead().catch(() => {}); // the next message tries again
   }
 
   #toEnd() {
@@ -153,7 +195,7 @@ export class Chat {
 
   async #showEarlier() {
     const first = this.list.element.querySelector(".message");
-    await this.#client.loadEarlier();
+    await this.#person.trying(() => this.#person.conversation.loadEarlier());
     // The button goes with the last page.
     if (this.earlier.hidden) this.list.get(first?.dataset.id)?.focus({ preventScroll: true });
   }

@@ -11,22 +11,22 @@ const TALLEST = 140;
 const emptyDraft = () => ({ text: "", replyTo: null, editing: null, instead: "", file: null, preview: null, refused: "", busy: false });
 
 export class Composer {
-  #client;
+  #person;
   #drafts = new Map();
   #draft = emptyDraft();
   #sent;
 
   /** `sent` is called when a message goes out. */
-  constructor(client, sent) {
-    this.#client = client;
+  constructor(person, sent) {
+    this.#person = person;
     this.#sent = sent;
     this.about = h("div", { className: "about", hidden: true });
     this.input = h("textarea", {
-      name: "body", rows: 1, maxLength: 10000, placeholder: "Message", dir: "auto", ariaLabel: `Message from ${client.person.name}`,
+      name: "body", rows: 1, maxLength: 10000, placeholder: "Message", dir: "auto", ariaLabel: `Message from ${person.facts.name}`,
       oninput: () => {
         this.#draft.text = this.input.value;
         this.#grow();
-        if (this.input.value && !this.#draft.editing) this.#client.typing();
+        if (this.input.value && !this.#draft.editing) this.#person.conversation.type();
       },
       onkeydown: (event) => {
         if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -143,7 +143,8 @@ export class Composer {
     if (editing) {
       draft.busy = true;
       this.#show();
-      const done = await this.#client.edit(editing, body);
+      const { conversation } = this.#person;
+      const done = await this.#person.trying(() => conversation.edit(editing.id, body));
       draft.busy = false;
       if (done && draft.editing === editing) Object.assign(draft, { editing: null, text: draft.instead, instead: "" });
       if (draft === this.#draft) this.#show();
@@ -153,7 +154,7 @@ export class Composer {
     Object.assign(draft, emptyDraft());
     this.#show();
     this.#sent();
-    this.#client.send({ body, file, replyTo: replyTo?.id });
+    this.#person.conversation.send({ body, ...(file && { file }), ...(replyTo && { reply_to: replyTo.id }) });
   }
 
   #show() {
@@ -162,7 +163,7 @@ export class Composer {
     this.input.readOnly = busy;
     const about = [];
     if (editing) about.push(h("span", { dir: "auto" }, h("b", {}, "Editing"), " ", gist(editing)));
-    if (replyTo) about.push(h("span", { dir: "auto" }, h("b", {}, `Replying to ${this.#client.names.get(replyTo.sender_id) ?? replyTo.sender_id}`), " ", gist(replyTo)));
+    if (replyTo) about.push(h("span", { dir: "auto" }, h("b", {}, `Replying to ${this.#person.names.get(replyTo.sender_id) ?? replyTo.sender_id}`), " ", gist(replyTo)));
     if (file) about.push(h("img", { src: preview, alt: "Preview" }), h("span", {}, h("b", {}, file.name), " ", size(file)));
     if (refused) about.push(h("span", { className: "bad", role: "alert" }, refused));
     this.about.hidden = about.length === 0;

@@ -14,6 +14,7 @@ const PATHS = {
   down: "M6 10l6 6 6-6",
   clock: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M12 8v4l3 2",
   tick: "M5 13l4 4L19 7",
+  ticks: "M2 13l4 4L16 7M11 16l1 1L22 7",
   order: "M4 8l8-4 8 4v8l-8 4-8-4zM4 8l8 4 8-4M12 12v8",
   support: "M5 14v-2a7 7 0 0 1 14 0v2M5 14h3v5H6a1 1 0 0 1-1-1zM19 14h-3v5h2a1 1 0 0 0 1-1z",
   direct: "M4 5h16v11H10l-5 4v-4H4z",

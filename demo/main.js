@@ -1,10 +1,9 @@
 // Two people, the log, and on a narrow screen the tabs to switch between them. `?only=ada` shows one person, for two
 // windows side by side.
 
-import { Api } from "./api.js";
-import { Client } from "./client.js";
 import { h } from "./dom.js";
 import { Log } from "./log.js";
+import { Person } from "./person.js";
 import { View } from "./view.js";
 
 /** The demo tenant's key, which supabase/seed.sql makes. */
@@ -25,19 +24,15 @@ const names = new Map([...PEOPLE.map(({ user_id, name }) => [user_id, name]), ["
 const log = new Log();
 const only = new URLSearchParams(location.search).get("only");
 const chosen = PEOPLE.filter(({ id }) => id === only);
-const people = chosen.length ? chosen : PEOPLE;
-const clients = people.map((person) => {
-  const ownLog = log.of(person);
-  return new Client(person, new Api(KEY, ownLog), ownLog, names);
-});
-const views = clients.map((client) => new View(client, CONVERSATIONS[0].participants));
+const people = (chosen.length ? chosen : PEOPLE).map((facts) => new Person(facts, KEY, log.of(facts), names));
+const views = people.map((person) => new View(person, CONVERSATIONS[0].participants));
 
 const main = document.querySelector("main");
 main.append(...views.map(({ element }) => element), log.element);
 main.classList.toggle("one", people.length === 1);
 
 // On a narrow screen only one of the three is shown.
-const parts = [...people.map(({ id, name }) => [id, name.split(" ")[0]]), ["log", "Log"]];
+const parts = [...people.map(({ facts: { id, name } }) => [id, name.split(" ")[0]]), ["log", "Log"]];
 const tabs = parts.map(([id, name]) =>
   h("button", { type: "button", onclick: () => showPart(id) }, name),
 );
@@ -49,11 +44,11 @@ document.querySelector(".tabs").append(...tabs);
 showPart(parts[0][0]);
 
 try {
-  for (const conversation of CONVERSATIONS) await clients[0].api.createConversation(conversation);
-  for (const client of clients) {
-    await client.start();
-    const order = client.conversations.find(({ external_ref }) => external_ref === "order_9001");
-    if (order) await client.enter(order.id);
+  for (const conversation of CONVERSATIONS) await people[0].chat.startConversation(conversation);
+  for (const person of people) {
+    await person.chat.connect();
+    const order = person.chat.conversations.find(({ external_ref }) => external_ref === "order_9001");
+    if (order) await person.enter(order.id);
   }
 } catch (error) {
   main.prepend(h("p", { className: "notice", role: "alert" }, `The demo can't start: ${error.message}.`));

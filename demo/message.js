@@ -36,7 +36,17 @@ export function messageItem(message, { mine, name, quote, replies, isNew }, acts
       replies > 0 && h("button", { type: "button", className: "quiet", onclick: acts.jumpToReply, ...stop }, count(replies, "reply", "replies")),
       message.edited_at && h("span", {}, "edited"),
       h("time", { dateTime: message.created_at }, clock(message.created_at)),
-      mine && h("span", { className: "state" }, icon("tick"), h("span", { className: "unseen" }, "Sent"))));
+      mine && h("span", { className: "state" })));
+}
+
+/** Shows on one's own message whether it was only sent, or who has seen it. */
+export function showReaders(item, names) {
+  const text = names.length ? `Seen by ${names.join(", ")}` : "Sent";
+  const state = item.querySelector(".state");
+  if (state.title === text) return;
+  state.title = text;
+  state.classList.toggle("seen", names.length > 0);
+  state.replaceChildren(icon(names.length ? "ticks" : "tick"), h("span", { className: "unseen" }, text));
 }
 
 /** Deleting takes two clicks, for there is no way back. */
@@ -56,19 +66,19 @@ function deleteButton(about, remove, properties) {
   return button;
 }
 
-/** A message on its way, or one that didn't get through. */
-export function pendingItem(pending, user, again, discard) {
-  const { body, file, preview, failed } = pending;
-  return h("li", { className: `message mine last pending news ${whose(user)}${failed ? " failed" : ""}`, tabIndex: -1 },
+/** A message on its way, or one that didn't get through; `preview` is its image's address. */
+export function pendingItem({ sender_id, body, file, state, error, progress }, preview, acts) {
+  const failed = state === "failed";
+  return h("li", { className: `message mine last pending news ${whose(sender_id)}${failed ? " failed" : ""}`, tabIndex: -1 },
     h("div", { className: "row" },
       h("div", { className: `bubble${preview ? " pictured" : ""}` },
         preview && picture(preview, "The image that is being sent", {}),
         body && h("p", { dir: "auto" }, body),
-        file && !failed && h("progress", { max: 1, value: pending.progress, ariaLabel: "Upload" }))),
+        file && !failed && h("progress", { max: 1, value: progress, ariaLabel: "Upload" }))),
     h("div", { className: "meta" },
-      failed ? h("span", { className: "bad" }, `Not sent: ${failed}`) : h("span", { className: "state" }, icon("clock"), "Sending…"),
-      failed && h("button", { type: "button", onclick: again }, "Try again"),
-      failed && h("button", { type: "button", onclick: discard }, "Discard")));
+      failed ? h("span", { className: "bad" }, `Not sent: ${error.message}`) : h("span", { className: "state" }, icon("clock"), "Sending…"),
+      failed && h("button", { type: "button", onclick: acts.again }, "Try again"),
+      failed && h("button", { type: "button", onclick: acts.discard }, "Discard")));
 }
 
 /** An image that opens in full; its address comes from a stranger, and may only be an http(s) one or our own preview. */

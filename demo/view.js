@@ -8,31 +8,32 @@ import { Inbox } from "./inbox.js";
 const STATES = { live: "Live", connecting: "Connecting…", offline: "Offline" };
 
 export class View {
-  #client;
-  #open = null;
+  #person;
+  #open;
 
   /** `others` are the participants of a conversation that is begun here. */
-  constructor(client, others) {
-    this.#client = client;
-    const { person } = client;
+  constructor(person, others) {
+    this.#person = person;
+    const { id, name, user_id, role } = person.facts;
     this.status = h("button", { type: "button", className: "status", onclick: () => this.#toggleConnection() });
     this.notice = h("p", { className: "notice", role: "alert", hidden: true });
-    this.chat = new Chat(client);
-    this.inbox = new Inbox(client, others, (id) => this.chat.composer.draft(id));
-    this.element = h("section", { className: `person ${person.id}`, id: person.id, "aria-labelledby": `${person.id}-name` },
+    this.chat = new Chat(person);
+    this.inbox = new Inbox(person, others, (id) => this.chat.composer.draft(id));
+    this.element = h("section", { className: `person ${id}`, id, "aria-labelledby": `${id}-name` },
       h("header", {},
-        avatar(person.name, person.user_id),
-        h("div", {}, h("h2", { id: `${person.id}-name` }, person.name), h("p", {}, person.role)),
+        avatar(name, user_id),
+        h("div", {}, h("h2", { id: `${id}-name` }, name), h("p", {}, role)),
         this.status),
       this.notice,
       this.inbox.element,
       this.chat.element);
-    client.addEventListener("change", () => this.#render());
+    person.addEventListener("change", () => this.#render());
     this.#render();
   }
 
   #render() {
-    const { open, connection, notice } = this.#client;
+    const { notice, chat: { connection } } = this.#person;
+    const open = this.#person.conversation?.id;
     const left = this.#open;
     const hadFocus = this.element.contains(document.activeElement);
     this.#open = open;
@@ -42,8 +43,8 @@ export class View {
     this.status.ariaLabel = `${STATES[connection]}. ${this.status.title}`;
     this.notice.hidden = !notice;
     this.notice.textContent = notice;
-    this.inbox.element.hidden = open != null;
-    this.chat.element.hidden = open == null;
+    this.inbox.element.hidden = open !== undefined;
+    this.chat.element.hidden = open === undefined;
     if (open) this.chat.render();
     else this.inbox.render();
     // Who went from one to the other goes on there; who is elsewhere stays elsewhere.
@@ -53,7 +54,8 @@ export class View {
   }
 
   #toggleConnection() {
-    if (this.#client.connection === "offline") this.#client.goOnline();
-    else this.#client.goOffline();
+    const { chat } = this.#person;
+    if (chat.connection === "offline") this.#person.trying(() => chat.connect());
+    else chat.disconnect();
   }
 }

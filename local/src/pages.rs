@@ -13,6 +13,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 const REFERENCE_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src blob:; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// The one script that is in the demo's page and no file: its import map. The browser's console shows its hash after a change.
+const IMPORT_MAP: &str = "'sha256-t+775I6VXEudc56t8+ss3Huw55JqDdKctZl6oQVXj9g='";
+
 /// The routes of the pages. The demo may talk to the API and to Supabase, show images from anywhere, as messages do, and
 /// run nobody's scripts but its own.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(supabase_url: &str) -> Router<S> {
@@ -20,10 +23,13 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(supabase_url: &str) -> Ro
     let folder = || get_service(ServeDir::new(project()));
     let socket_url = supabase_url.replacen("http", "ws", 1);
     let demo_policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: http: https:; \
+        "default-src 'none'; script-src 'self' {IMPORT_MAP}; style-src 'self'; img-src 'self' blob: http: https:; \
          connect-src 'self' {supabase_url} {socket_url}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
-    let demo = Router::new().route("/", file("demo/index.html")).route("/demo/{*path}", folder());
+    let demo = Router::new()
+        .route("/", file("demo/index.html"))
+        .route("/demo/{*path}", folder())
+        .route("/clients/javascript/dist/{*path}", folder());
     let reference =
         Router::new().route("/docs", file("demo/reference.html")).route("/docs/openapi.yaml", folder());
     guarded(demo, &demo_policy).merge(guarded(reference, REFERENCE_POLICY))

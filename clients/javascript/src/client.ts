@@ -210,6 +210,12 @@ export class TinyChat extends Emitter<ClientEvent> {
       next = answer.next ?? null;
     }
     this.#next = next ?? null;
+    // Servers that don't count unread messages have no read cursors either, nor a route for one conversation.
+    const [any] = all.values();
+    for (const route of any ? (["read", "conversation"] as const) : []) {
+      if (any?.unread_count === undefined) this.#missing.add(route);
+      else this.#missing.delete(route);
+    }
     for (const data of all.values()) {
       const conversation = this.conversation(data.id);
       // A message may have come while the list was on its way.

@@ -499,7 +499,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     if (id) {
       const own = this.#outgoing.find(({ pending }) => pending.id === id);
       if (own) this.#finish(own, message);
-    } else if (!message.updated_at && !this.#outgoing.some(({ echo }) => echo === message.id)) {
+    } else if (!this.#outgoing.some(({ echo }) => echo === message.id)) {
       // Nothing but its content tells it; the answer to the request will.
       const own = this.#outgoing.find(({ pending, isSending, echo, url }) => isSending && !echo && pending.body === message.body && (url ?? pending.media_url) === message.media_url);
       if (own) own.echo = message.id;

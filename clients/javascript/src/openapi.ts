@@ -84,6 +84,7 @@ export interface paths {
         /**
          * A page of history
          * @description The newest `limit` messages before the cursor, oldest first, without deleted ones. For the page before, pass the first message's `created_at` as `before`: times are unique within a conversation, so nothing is skipped or repeated. No answer grows past 5 MB, so a page may have fewer messages than `limit`: only an empty page is the end.
+         *     To catch up after an absence, pass the largest `updated_at` that history or an earlier such call has answered as `since`. The answer is each message that was sent, edited or deleted after it, as it is now, the oldest change first; deleted ones have `deleted_at`, and no `body` and `media_url`. While `more` is true, ask again with the last message's `updated_at`. Nothing is missed that way, if `since` comes from answers of this call alone: not from broadcasts, which may overtake each other or be lost, nor from a clock.
          */
         get: operations["listMessages"];
         put?: never;
@@ -500,7 +501,8 @@ export interface components {
          *         "driver_3"
          *       ],
          *       "last_message": "Two minutes away.",
-         *       "last_at": "2026-01-15T10:18:30.000Z"
+         *       "last_at": "2026-01-15T10:18:30.000Z",
+         *       "updated_at": "2026-01-15T10:18:30.000Z"
          *     }
          */
         Conversation: {
@@ -515,12 +517,16 @@ export interface components {
             last_message: string | null;
             /** @description When the last message was sent, deleted or not. */
             last_at: components["schemas"]["OptionalTime"];
+            /** @description The conversation's clock at its last change, be it the creation or a message sent, edited or deleted. */
+            updated_at: components["schemas"]["Time"];
         };
         MessageAnswer: {
             message: components["schemas"]["FullMessage"];
         };
         MessageList: {
             messages: components["schemas"]["Message"][];
+            /** @description With `since` only, whether there are more changes after these. */
+            more?: boolean;
         };
         /**
          * @example {
@@ -532,6 +538,7 @@ export interface components {
          *       "media_url": null,
          *       "reply_to": null,
          *       "created_at": "2026-01-15T10:18:01.412Z",
+         *       "updated_at": "2026-01-15T10:18:01.412Z",
          *       "edited_at": null,
          *       "deleted_at": null
          *     }
@@ -555,6 +562,8 @@ export interface components {
             reply_to: string | null;
             /** @description Unique within the conversation, and later than that of any message before. */
             created_at: components["schemas"]["Time"];
+            /** @description The conversation's clock when the message was sent, edited or deleted last. Unique within the conversation, and later than that of any change before. */
+            updated_at: components["schemas"]["Time"];
             edited_at: components["schemas"]["OptionalTime"];
             deleted_at: components["schemas"]["OptionalTime"];
         };
@@ -570,6 +579,7 @@ export interface components {
          *       "media_url": null,
          *       "reply_to": null,
          *       "created_at": "2026-01-15T10:18:01.412Z",
+         *       "updated_at": "2026-01-15T10:18:01.412Z",
          *       "edited_at": null,
          *       "deleted_at": null
          *     }
@@ -976,6 +986,8 @@ export interface operations {
                  * @example 2026-01-15T10:21:09.114Z
                  */
                 before?: string;
+                /** @description Instead of history, what was sent, edited and deleted after this ISO-8601 time: see above. Not together with `before`. */
+                since?: string;
                 /**
                  * @description How many messages at most. More than 200 means 200.
                  * @example 50

@@ -42,15 +42,15 @@ export interface Member {
 }
 
 /** A conversation as the server describes it. Servers before the additions leave out what is optional. */
-export type ConversationData = Schemas["Conversation"] & {
+export type ConversationData = Omit<Schemas["Conversation"], "updated_at"> & {
   status?: "open" | "closed";
   unread_count?: number;
   updated_at?: string;
   members?: Member[];
 };
 
-/** A message that the server has. */
-export type Message = Schemas["Message"] & {
+/** A message that the server has. Servers before the additions leave out what is optional. */
+export type Message = Omit<Schemas["Message"], "updated_at"> & {
   receiver_id?: string | null;
   updated_at?: string;
   client_message_id?: string | null;

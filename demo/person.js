@@ -1,0 +1,89 @@
+// One person's side: the client, and what is on screen. It knows nothing of how things look; whoever shows it listens to its
+// "change" events.
+
+import { TinyChat } from "@tinychat/client";
+import { loggedFetch, loggedSocket } from "./wire.js";
+
+export class Person extends EventTarget {
+  filter = null;
+  /** The conversation that is on screen. */
+  conversation = null;
+  notice = "";
+  #changes = false;
+
+  /** `facts` are id, user_id, name and role; `names` are those of everybody known, by user_id. */
+  constructor(facts, key, log, names) {
+    super();
+    this.facts = facts;
+    this.names = names;
+    const { user_id, name, role } = facts;
+    this.chat = new TinyChat({
+      url: location.origin,
+      key,
+      user: { user_id, name, role },
+      fetch: loggedFetch(log, key),
+      realtime: { transport: loggedSocket(log) },
+      retries: 2, // to see soon what happens then
+    });
+    for (const event of ["change", "conversations", "connection"]) this.chat.on(event, () => this.#changed());
+    this.chat.on("error", ({ error }) => this.#say(error.message));
+  }
+
+  get inbox() {
+    return this.chat.conversations.filter(({ kind }) => !this.filter || kind === this.filter);
+  }
+
+  show(filter) {
+    this.filter = filter;
+    this.#changed();
+  }
+
+  async begin(kind, reference, participants) {
+    return this.trying(async () => {
+      const conversation = await this.chat.startConversation({ kind, participants, ...(reference && { external_ref: reference }) });
+      await this.enter(conversation.id);
+    });
+  }
+
+  async enter(id) {
+    this.conversation?.unwatch();
+    const conversation = this.chat.conversation(id);
+    this.conversation = conversation;
+    this.#changed();
+    await this.trying(() => conversation.watch());
+  }
+
+  leave() {
+    this.conversation?.unwatch();
+    this.conversation = null;
+    this.#changed();
+  }
+
+  /** Whether it worked; if not, `notice` says why. */
+  async trying(work) {
+    try {
+      await work();
+      this.#say("");
+      return true;
+    } catch (error) {
+      this.#say(error.message);
+      return false;
+    }
+  }
+
+  #say(notice) {
+    if (this.notice === notice) return;
+    this.notice = notice;
+    this.#changed();
+  }
+
+  /** Many changes at once are shown once. */
+  #changed() {
+    if (this.#changes) return;
+    this.#changes = true;
+    queueMicrotask(() => {
+      this.#changes = false;
+      this.dispatchEvent(new Event("change"));
+    });
+  }
+}
