@@ -49,7 +49,7 @@ help: ## Lists these commands
 
 dev: setup-rust setup-postgres ## Starts the local cloud, its demo and API reference; Ctrl-C stops it
 	@$(MAKE) -s setup-pages || echo "Without Node.js there are no pages: the API starts without its demo and reference."
-	PAGES=$$(test -e demo/node_modules/.package-lock.json && echo 1 || echo 0) cargo run --bin local
+	PAGES=$$(test -e $(CLIENT)/dist/index.js && echo 1 || echo 0) cargo run --bin local
 
 test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in each of their ways
 	cargo test --workspace --lib --bins
