@@ -1,20 +1,25 @@
 //! Judges a run by its history, in the spirit of Jepsen: nothing here knows how the history came about.
 
-use crate::history::{Change, Event, History, Naming, Send, Stored};
+use crate::history::{Change, Death, Event, History, Live, Naming, Send, Stored};
+use crate::listener::FUNCTIONS;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 /// What divides a message's own text from what an edit added.
 pub const EDITED: &str = " edited ";
 
+/// How long after its answer a function's death can keep it from telling anyone.
+const AFTER: Duration = Duration::from_millis(1_500);
+
 /// Everything that is wrong. Nothing, if every acknowledged write is there once, as it was last written and in order,
-/// and its event was received or is queued.
+/// its event was received or is queued at each endpoint, and the listener heard of it.
 pub fn check(history: &History, stored: &[Stored], events: &[Event]) -> Vec<String> {
     let mut wrong = history.oddities.clone();
     stored_once(history, stored, &mut wrong);
     changed_as_told(history, stored, &mut wrong);
     in_order(&history.sends, stored, &mut wrong);
     told(history, events, &mut wrong);
+    heard(history, &mut wrong);
     wrong
 }
 
@@ -118,34 +123,76 @@ fn in_order(sends: &[Send], stored: &[Stored], wrong: &mut Vec<String>) {
     }
 }
 
-/// Each acknowledged write has its event, once, which was received or is queued.
+/// The acknowledged changes as a listener hears of them, and when each was last asked for and answered.
+fn acknowledged(history: &History) -> impl Iterator<Item = (Live, [Duration; 2])> {
+    let created = history.sends.iter().filter_map(|send| {
+        let message = send.acknowledged.as_ref()?.id.clone();
+        Some((Live { kind: "message.created", message, text: None }, [send.last, send.ended]))
+    });
+    let changed = history.changes.iter().filter(|change| change.acknowledged).map(|change| {
+        let kind = if change.text.is_some() { "message.updated" } else { "message.deleted" };
+        (
+            Live { kind, message: change.message.clone(), text: change.text.clone() },
+            [change.began, change.ended],
+        )
+    });
+    created.chain(changed)
+}
+
+/// Each acknowledged change was heard, unless its function logged that it was lost, or was killed when it had answered.
+fn heard(history: &History, wrong: &mut Vec<String>) {
+    let mut lost: HashMap<(&str, String), usize> = HashMap::new();
+    for (kind, message) in &history.lost {
+        *lost.entry((kind, message.clone())).or_default() += 1;
+    }
+    for (change, times) in acknowledged(history) {
+        let is_explained = history.deaths.iter().any(|death| death.explains(change.kind, times));
+        if history.heard.contains_key(&change) || is_explained {
+            continue;
+        }
+        let logged = lost.entry((change.kind, change.message.clone())).or_default();
+        match logged.checked_sub(1) {
+            Some(fewer) => *logged = fewer,
+            None => wrong.push(format!("unheard: {} of {} {:?}", change.kind, change.message, change.text)),
+        }
+    }
+}
+
+impl Death {
+    /// Whether it may have kept the function that made a change from telling of it.
+    fn explains(&self, kind: &str, [began, ended]: [Duration; 2]) -> bool {
+        let is_its = |function: &String| FUNCTIONS.contains(&(function.as_str(), kind));
+        self.function.as_ref().is_none_or(is_its) && self.from <= ended + AFTER && began <= self.to
+    }
+}
+
+/// Each acknowledged write has its event at each endpoint, once, which was received or is queued.
 fn told(history: &History, events: &[Event], wrong: &mut Vec<String>) {
-    let mut by_write: HashMap<(&str, &str, Option<&str>), Vec<&Event>> = HashMap::new();
+    let endpoints: HashSet<&str> = events.iter().map(|event| event.endpoint.as_str()).collect();
+    let mut by_write: HashMap<(&str, &str, &str, Option<&str>), Vec<&Event>> = HashMap::new();
     for event in events {
         let text = event.body.as_deref().filter(|_| event.kind == "message.updated");
-        by_write.entry((&event.kind, &event.message, text)).or_default().push(event);
+        by_write.entry((&event.endpoint, &event.kind, &event.message, text)).or_default().push(event);
         if !event.received && !event.queued {
             wrong.push(format!("event lost: {} of {} was recorded as settled", event.kind, event.message));
         }
     }
-    for ((kind, message, _), events) in &by_write {
+    for ((_, kind, message, _), events) in &by_write {
         if events.len() > 1 {
             let ids: Vec<_> = events.iter().map(|event| &event.id).collect();
             wrong.push(format!("event doubled: {kind} of {message} is {ids:?}"));
         }
     }
-    let created = history
-        .sends
-        .iter()
-        .filter_map(|send| Some(("message.created", &send.acknowledged.as_ref()?.id, None)));
-    let changed =
-        history.changes.iter().filter(|change| change.acknowledged).map(|change| match &change.text {
-            Some(text) => ("message.updated", &change.message, Some(text.as_str())),
-            None => ("message.deleted", &change.message, None),
-        });
-    for (kind, message, text) in created.chain(changed) {
-        if !by_write.contains_key(&(kind, message.as_str(), text)) {
-            wrong.push(format!("event missing: {kind} of {message}"));
+    for (change, _) in acknowledged(history) {
+        for endpoint in &endpoints {
+            if !by_write.contains_key(&(
+                *endpoint,
+                change.kind,
+                change.message.as_str(),
+                change.text.as_deref(),
+            )) {
+                wrong.push(format!("event missing: {} of {} at {endpoint}", change.kind, change.message));
+            }
         }
     }
 }
@@ -165,6 +212,7 @@ mod tests {
             token: format!("t{number}"),
             conversation: "c".into(),
             began: ms(number * 10),
+            last: ms(number * 10),
             ended: ms(number * 10 + 5),
             acknowledged: Some(Acknowledged {
                 id: format!("m{number}"),
@@ -176,6 +224,8 @@ mod tests {
         let change = |message: &str, text: Option<&str>| Change {
             message: message.into(),
             text: text.map(Into::into),
+            began: ms(45),
+            ended: ms(50),
             acknowledged: true,
         };
         let changes =
@@ -188,6 +238,7 @@ mod tests {
             deleted: number == 3,
         };
         let event = |kind: &str, message: &str, body: Option<&str>| Event {
+            endpoint: "e1".into(),
             id: format!("{kind} {message} {body:?}"),
             kind: format!("message.{kind}"),
             message: message.into(),
@@ -195,7 +246,7 @@ mod tests {
             received: true,
             queued: false,
         };
-        let events = vec![
+        let mut events = vec![
             event("created", "m1", Some("t1")),
             event("created", "m2", Some("t2")),
             event("created", "m3", Some("t3")),
@@ -203,7 +254,10 @@ mod tests {
             Event { received: false, queued: true, ..event("updated", "m2", Some("t2 edited 2")) },
             event("deleted", "m3", None),
         ];
-        let history = History { sends, changes, ..History::default() };
+        let elsewhere = |event: &Event| Event { endpoint: "e2".into(), ..event.clone() };
+        events.extend(events.iter().map(elsewhere).collect::<Vec<_>>());
+        let mut history = History { sends, changes, ..History::default() };
+        history.heard = acknowledged(&history).map(|(change, _)| (change, 1)).collect();
         (history, vec![stored(1, "t1"), stored(2, "t2 edited 2"), stored(3, "t3")], events)
     }
 
@@ -324,6 +378,69 @@ mod tests {
             let twin = events[0].clone();
             events.push(Event { id: "another".into(), ..twin });
         });
+    }
+
+    #[test]
+    fn an_event_that_is_missing_at_one_endpoint_is_found() {
+        finds("event missing: message.deleted of m3 at e2", |_, _, events| drop(events.pop()));
+    }
+
+    /// The good run, but for one change that nobody heard of, and after something was done to that.
+    fn found_unheard(kind: &str, explain: impl FnOnce(&mut History)) -> Vec<String> {
+        found(|history, _, _| {
+            history.heard.retain(|change, _| change.kind != kind);
+            explain(history);
+        })
+    }
+
+    #[test]
+    fn a_change_that_was_not_heard_is_found() {
+        for kind in ["message.created", "message.updated", "message.deleted"] {
+            let found = found_unheard(kind, |_| {});
+            assert!(found.iter().all(|wrong| wrong.starts_with(&format!("unheard: {kind}"))), "{found:?}");
+            assert!(!found.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_change_that_was_logged_as_lost_need_not_be_heard_and_another_must() {
+        let lose = |times: usize, kind: &'static str, message: &str| {
+            let lost = vec![(kind, message.to_owned()); times];
+            found_unheard("message.updated", |history| history.lost = lost).len()
+        };
+        assert_eq!(lose(2, "message.updated", "m2"), 0);
+        assert_eq!(lose(1, "message.updated", "m2"), 1);
+        assert_eq!(lose(2, "message.updated", "m1"), 2);
+        assert_eq!(lose(2, "message.created", "m2"), 2);
+    }
+
+    #[test]
+    fn a_death_leaves_the_log_to_explain_another_change() {
+        let found = found_unheard("message.updated", |history| {
+            history.lost.push(("message.updated", "m2".to_owned()));
+            (history.changes[1].began, history.changes[1].ended) = (ms(20_000), ms(20_010));
+            history.deaths.push(Death { function: None, from: ms(45), to: ms(50) });
+        });
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_death_explains_what_was_answered_about_then_by_the_function_that_died() {
+        let die = |function: Option<&str>, at: u64| {
+            let death = Death { function: function.map(str::to_owned), from: ms(at), to: ms(at) };
+            found_unheard("message.deleted", |history| {
+                for change in &mut history.changes {
+                    (change.began, change.ended) = (ms(9_900), ms(10_000));
+                }
+                history.deaths.push(death);
+            })
+            .len()
+        };
+        assert_eq!(die(None, 9_950), 0);
+        assert_eq!(die(Some("delete-message"), 11_000), 0);
+        assert_eq!(die(Some("send-message"), 10_000), 1);
+        assert_eq!(die(Some("delete-message"), 12_000), 1);
+        assert_eq!(die(Some("delete-message"), 9_800), 1); // before it was asked for again
     }
 
     #[test]

@@ -106,12 +106,13 @@ impl Client {
         let message =
             json!({ "sender_id": self.name, "body": token, "client_message_id": client_message_id });
         let began = self.recorder.began.elapsed();
-        let acknowledged = loop {
+        let (last, acknowledged) = loop {
+            let last = self.recorder.began.elapsed();
             let answer = self.call("send", Method::POST, &path, &message).await;
             match answer {
-                Some(answer) => break Some(answer),
+                Some(answer) => break (last, Some(answer)),
                 None if again && Instant::now() < until => sleep(Duration::from_millis(100)).await,
-                None => break None,
+                None => break (last, None),
             }
         };
         let acknowledged = acknowledged.map(|mut answer| {
@@ -133,7 +134,8 @@ impl Client {
             }
         }
         let ended = self.recorder.began.elapsed();
-        self.recorder.history.lock().sends.push(Send { token, conversation, began, ended, acknowledged });
+        let send = Send { token, conversation, began, last, ended, acknowledged };
+        self.recorder.history.lock().sends.push(send);
     }
 
     /// Reads two pages, which must fit together.
@@ -171,8 +173,10 @@ impl Client {
         mine.edits += 1;
         let text = format!("{}{EDITED}{}", mine.token, mine.edits);
         let body = json!({ "sender_id": self.name, "body": text });
+        let began = self.recorder.began.elapsed();
         let acknowledged = self.call("edit", Method::PATCH, &mine.path(), &body).await.is_some();
-        let change = Change { message: mine.id.clone(), text: Some(text), acknowledged };
+        let ended = self.recorder.began.elapsed();
+        let change = Change { message: mine.id.clone(), text: Some(text), began, ended, acknowledged };
         self.recorder.history.lock().changes.push(change);
         if acknowledged {
             self.mine.push(mine);
@@ -182,8 +186,11 @@ impl Client {
     async fn delete(&mut self) {
         let Some(mine) = self.pick() else { return };
         let body = json!({ "sender_id": self.name });
+        let began = self.recorder.began.elapsed();
         let acknowledged = self.call("delete", Method::DELETE, &mine.path(), &body).await.is_some();
-        self.recorder.history.lock().changes.push(Change { message: mine.id, text: None, acknowledged });
+        let ended = self.recorder.began.elapsed();
+        let change = Change { message: mine.id, text: None, began, ended, acknowledged };
+        self.recorder.history.lock().changes.push(change);
     }
 
     async fn typing(&self) {

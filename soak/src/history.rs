@@ -1,7 +1,8 @@
-//! What a run has to be judged by: what clients were told, what is stored at the end, and which events went out.
+//! What a run has to be judged by: what clients were told, what is stored at the end, which events went out, and what a
+//! listener heard.
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// What clients have done and been told.
@@ -14,6 +15,30 @@ pub struct History {
     pub oddities: Vec<String>,
     /// The addresses of acknowledged uploads.
     pub uploads: Vec<String>,
+    /// What the listener heard, and how often.
+    pub heard: HashMap<Live, u64>,
+    /// The changes whose broadcast a function logged as lost: the kind, and the message's id.
+    pub lost: Vec<(&'static str, String)>,
+    pub deaths: Vec<Death>,
+}
+
+/// A change as a listener hears of it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Live {
+    /// In webhooks' words, such as `message.created`.
+    pub kind: &'static str,
+    pub message: String,
+    /// The new text of an edit.
+    pub text: Option<String>,
+}
+
+/// A time in which functions may have been killed right after they had answered.
+#[derive(Clone)]
+pub struct Death {
+    /// All of them, if none is named.
+    pub function: Option<String>,
+    pub from: Duration,
+    pub to: Duration,
 }
 
 /// A message that a client has sent, once, or again and again with one `client_message_id`.
@@ -22,8 +47,9 @@ pub struct Send {
     /// The message's text, which no other has.
     pub token: String,
     pub conversation: String,
-    /// When it was sent first, and when it was answered last, since the run began.
+    /// When it was sent first and last, and when it was answered last, since the run began.
     pub began: Duration,
+    pub last: Duration,
     pub ended: Duration,
     /// Without it, it may have been stored or not.
     pub acknowledged: Option<Acknowledged>,
@@ -42,6 +68,9 @@ pub struct Change {
     pub message: String,
     /// The new text; none for a deletion.
     pub text: Option<String>,
+    /// When it was asked for and answered, since the run began.
+    pub began: Duration,
+    pub ended: Duration,
     pub acknowledged: bool,
 }
 
@@ -67,6 +96,7 @@ pub struct Stored {
 /// An event in the outbox.
 #[derive(Clone)]
 pub struct Event {
+    pub endpoint: String,
     pub id: String,
     pub kind: String,
     pub message: String,
@@ -105,6 +135,11 @@ impl Recorder {
 
     pub fn fault(&self, what: &str) {
         *self.faults.lock().entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// Functions, or one of them, were killed from then on until now.
+    pub fn death(&self, function: Option<String>, from: Duration) {
+        self.history.lock().deaths.push(Death { function, from, to: self.began.elapsed() });
     }
 
     pub fn odd(&self, what: String) {

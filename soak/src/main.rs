@@ -1,11 +1,13 @@
 //! A soak: sixteen clients of mixed traffic on the local cloud, while functions, Postgres, Realtime, Storage and the
-//! receiver of webhooks fail under them. At the end a checker judges what was acknowledged by what is there.
+//! receivers of webhooks fail under them. At the end a checker judges what was acknowledged by what is there, and by what a
+//! listener heard.
 //!
 //! `soak` starts a local cloud of its own, runs in it for `MINUTES`, and looks for processes that were left behind.
 
 mod checker;
 mod client;
 mod history;
+mod listener;
 mod nemesis;
 mod processes;
 mod receiver;

@@ -3,6 +3,7 @@
 use crate::history::Recorder;
 use crate::processes::functions;
 use crate::receiver::{Mood, Receiver};
+use crate::world::connect;
 use anyhow::ensure;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -15,6 +16,9 @@ use tokio::time::{Instant, sleep};
 const CALM: std::ops::Range<u64> = 500..3_500;
 const TROUBLE: std::ops::Range<u64> = 200..3_000;
 
+/// How long a row stays locked: longer than a request waits for it.
+const LOCKED: Duration = Duration::from_millis(3_600);
+
 /// The end of a run's faults before its end, so that what was begun can end.
 const QUIET_END: Duration = Duration::from_secs(5);
 
@@ -23,19 +27,21 @@ pub struct Nemesis {
     pub http: reqwest::Client,
     pub supabase_url: String,
     pub recorder: Arc<Recorder>,
-    pub receiver: Arc<Receiver>,
+    pub receivers: Vec<Arc<Receiver>>,
+    pub conversations: Arc<Vec<String>>,
 }
 
 impl Nemesis {
     pub async fn run(&self, until: Instant) -> anyhow::Result<()> {
         while Instant::now() + QUIET_END < until {
             sleep(Duration::from_millis(fastrand::u64(CALM))).await;
-            match fastrand::u8(..10) {
+            match fastrand::u8(..11) {
                 0..3 => self.kill(),
                 3 => self.poison().await?,
                 4 => self.restart().await?,
                 5..7 => self.outage("realtime").await?,
                 7 => self.outage("storage").await?,
+                8 => self.lock().await?,
                 _ => self.annoy().await,
             }
         }
@@ -50,6 +56,7 @@ impl Nemesis {
         for process in victims.into_iter().take(fastrand::usize(1..4)) {
             if kill(Pid::from_raw(process.id), Signal::SIGKILL).is_ok() {
                 self.recorder.fault("kill -9 of a function");
+                self.recorder.death(Some(process.name), self.recorder.began.elapsed());
             }
         }
     }
@@ -57,7 +64,26 @@ impl Nemesis {
     /// Functions die with their answers, before they have told anyone else.
     async fn poison(&self) -> anyhow::Result<()> {
         let fault = json!({ "functions": { "kill_after_answer": true } });
-        self.fault("functions die with their answers", fault).await
+        let from = self.recorder.began.elapsed();
+        let done = self.fault("functions die with their answers", fault).await;
+        self.recorder.death(None, from);
+        done
+    }
+
+    /// Somebody else locks a conversation, or all of its messages.
+    async fn lock(&self) -> anyhow::Result<()> {
+        let (what, rows) = if fastrand::bool() {
+            ("a conversation", "select from tinychat.conversations where id = $1::text::uuid for update")
+        } else {
+            ("messages", "select from tinychat.messages where conversation_id = $1::text::uuid for update")
+        };
+        self.recorder.fault(&format!("{what} locked"));
+        let conversation = fastrand::choice(self.conversations.iter());
+        let client = connect().await?;
+        client.batch_execute("begin").await?;
+        client.query(rows, &[&conversation]).await?;
+        sleep(LOCKED).await;
+        Ok(client.batch_execute("rollback").await?)
     }
 
     async fn restart(&self) -> anyhow::Result<()> {
@@ -75,13 +101,15 @@ impl Nemesis {
         self.fault(&format!("{service}: {fault}"), json!({ service: fault })).await
     }
 
-    /// The receiver of webhooks has a bad time.
+    /// A receiver of webhooks has a bad time.
     async fn annoy(&self) {
-        let mood = if fastrand::bool() { Mood::Failing } else { Mood::Hanging };
-        self.recorder.fault(&format!("the receiver is {mood:?}"));
-        self.receiver.set(mood);
+        let Some(receiver) = fastrand::choice(&self.receivers) else { return };
+        let mood = [Mood::Failing, Mood::Hanging, Mood::Late];
+        let mood = fastrand::choice(mood).unwrap_or_default();
+        self.recorder.fault(&format!("a receiver is {mood:?}"));
+        receiver.set(mood);
         sleep(Duration::from_millis(fastrand::u64(TROUBLE))).await;
-        self.receiver.set(Mood::Well);
+        receiver.set(Mood::Well);
     }
 
     async fn fault(&self, what: &str, fault: Value) -> anyhow::Result<()> {

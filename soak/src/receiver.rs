@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::future::IntoFuture;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,7 +19,12 @@ pub enum Mood {
     Well,
     Failing,
     Hanging,
+    /// It takes an event, and says so after [`LATE`].
+    Late,
 }
+
+/// Later than a function waits after its response, and earlier than deliver-webhooks gives up.
+const LATE: Duration = Duration::from_millis(4_500);
 
 /// The receiver.
 #[derive(Default)]
@@ -58,6 +65,7 @@ async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap) -> S
     match mood {
         Mood::Failing => return StatusCode::INTERNAL_SERVER_ERROR,
         Mood::Hanging => std::future::pending::<()>().await,
+        Mood::Late => sleep(LATE).await,
         Mood::Well => {}
     }
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();

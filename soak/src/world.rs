@@ -3,6 +3,7 @@
 use crate::checker::{check, check_users};
 use crate::client::{Api, Client, times};
 use crate::history::{Event, Recorder, Stored};
+use crate::listener::{self, Listener};
 use crate::nemesis::Nemesis;
 use crate::processes::Memory;
 use crate::receiver::Receiver;
@@ -22,6 +23,9 @@ use uuid::Uuid;
 const CLIENTS: usize = 16;
 const CONVERSATIONS: usize = 8;
 
+/// How many endpoints the tenant has.
+const ENDPOINTS: usize = 3;
+
 /// How long the outbox may take to be empty after the end, in a run as long as this or longer.
 const DRAIN: Duration = Duration::from_secs(100);
 
@@ -32,18 +36,23 @@ pub async fn run() -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
     let recorder = Arc::new(Recorder::new());
-    let (receiver, receiver_url) = Receiver::start().await?;
-    let mut world = World::new(http.clone(), recorder.clone(), receiver.clone())?;
-    world.add_tenant(&receiver_url).await?;
+    let mut world = World::new(http.clone(), recorder.clone())?;
+    world.add_tenant().await?;
     let conversations = Arc::new(world.converse().await?);
+    tokio::spawn(Listener::join(&conversations, recorder.clone()).await?.run());
 
     let until = Instant::now() + length;
     let clients = (0..CLIENTS).map(|number| {
         Client::new(world.api.clone(), recorder.clone(), conversations.clone(), client_name(number))
             .run(until)
     });
-    let nemesis =
-        Nemesis { http, supabase_url: env::var("SUPABASE_URL")?, recorder: recorder.clone(), receiver };
+    let nemesis = Nemesis {
+        http,
+        supabase_url: env::var("SUPABASE_URL")?,
+        recorder: recorder.clone(),
+        receivers: world.receivers.values().cloned().collect(),
+        conversations: conversations.clone(),
+    };
     let mut memory = Memory::default();
     tokio::select! {
         (_, broken) = async { tokio::join!(join_all(clients), nemesis.run(until)) } => broken.context("the faults")?,
@@ -60,26 +69,27 @@ fn client_name(number: usize) -> String {
 struct World {
     api: Arc<Api>,
     recorder: Arc<Recorder>,
-    receiver: Arc<Receiver>,
+    /// By the endpoint's id.
+    receivers: HashMap<String, Arc<Receiver>>,
     tenant: Uuid,
 }
 
+/// A connection of its own, for Postgres restarts.
+pub async fn connect() -> anyhow::Result<tokio_postgres::Client> {
+    let (client, connection) = tokio_postgres::connect(&env::var("DATABASE_URL")?, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
 impl World {
-    fn new(http: reqwest::Client, recorder: Arc<Recorder>, receiver: Arc<Receiver>) -> anyhow::Result<Self> {
+    fn new(http: reqwest::Client, recorder: Arc<Recorder>) -> anyhow::Result<Self> {
         let key = format!("pk_test_{}", Uuid::new_v4().simple());
         let api = Arc::new(Api { http, url: env::var("API_URL")?, key });
-        Ok(Self { api, recorder, receiver, tenant: Uuid::new_v4() })
+        Ok(Self { api, recorder, receivers: HashMap::new(), tenant: Uuid::new_v4() })
     }
 
-    /// A connection of its own, for Postgres restarts.
-    async fn database(&self) -> anyhow::Result<tokio_postgres::Client> {
-        let (client, connection) = tokio_postgres::connect(&env::var("DATABASE_URL")?, NoTls).await?;
-        tokio::spawn(connection);
-        Ok(client)
-    }
-
-    async fn add_tenant(&mut self, receiver_url: &str) -> anyhow::Result<()> {
-        let database = self.database().await?;
+    async fn add_tenant(&mut self) -> anyhow::Result<()> {
+        let database = connect().await?;
         let hash = Sha256::digest(&self.api.key).to_vec();
         database
             .execute("insert into tinychat.tenants (id, name) values ($1, 'Soak')", &[&self.tenant])
@@ -88,8 +98,12 @@ impl World {
         database.execute(key, &[&hash, &self.tenant]).await?;
         let endpoint = "insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret) values
             (gen_random_uuid(), $1, $2, '{message.created,message.updated,message.deleted}',
-            'whsec_' || encode(sha256('soak'), 'base64'))";
-        database.execute(endpoint, &[&self.tenant, &receiver_url]).await?;
+            'whsec_' || encode(sha256('soak'), 'base64')) returning id::text";
+        for _ in 0..ENDPOINTS {
+            let (receiver, url) = Receiver::start().await?;
+            let id = database.query_one(endpoint, &[&self.tenant, &url]).await?.get(0);
+            self.receivers.insert(id, receiver);
+        }
         Ok(())
     }
 
@@ -119,7 +133,7 @@ impl World {
         let query = "select m.id::text, m.conversation_id::text, m.body, tinychat.iso(m.created_at), m.deleted_at is not null
             from tinychat.messages m join tinychat.conversations c on c.id = m.conversation_id
             where c.tenant_id = $1 order by m.created_at";
-        let rows = self.database().await?.query(query, &[&self.tenant]).await?;
+        let rows = connect().await?.query(query, &[&self.tenant]).await?;
         let stored = rows.iter().map(|row| Stored {
             id: row.get(0),
             conversation: row.get(1),
@@ -132,14 +146,15 @@ impl World {
 
     async fn events(&self) -> anyhow::Result<Vec<Event>> {
         let query = "select event_id::text, type, payload::jsonb #>> '{data,message,id}',
-                payload::jsonb #>> '{data,message,body}', outcome is null
+                payload::jsonb #>> '{data,message,body}', outcome is null, endpoint_id::text
             from tinychat.webhook_deliveries d join tinychat.webhook_endpoints w on w.id = d.endpoint_id
             where w.tenant_id = $1";
-        let rows = self.database().await?.query(query, &[&self.tenant]).await?;
+        let rows = connect().await?.query(query, &[&self.tenant]).await?;
         let events = rows.iter().map(|row| {
-            let id: String = row.get(0);
-            let received = self.receiver.has_taken(&id);
+            let (id, endpoint): (String, String) = (row.get(0), row.get(5));
+            let received = self.receivers.get(&endpoint).is_some_and(|receiver| receiver.has_taken(&id));
             Event {
+                endpoint,
                 id,
                 kind: row.get(1),
                 message: row.get(2),
@@ -154,7 +169,7 @@ impl World {
     /// What the users are called.
     async fn names(&self) -> anyhow::Result<HashMap<String, String>> {
         let query = "select user_id, name from tinychat.users where tenant_id = $1";
-        let rows = self.database().await?.query(query, &[&self.tenant]).await?;
+        let rows = connect().await?.query(query, &[&self.tenant]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
@@ -190,6 +205,7 @@ impl World {
             }
         }
         let names = self.names().await?;
+        self.recorder.history.lock().lost = listener::lost()?;
         let mut wrong = check(&self.recorder.history.lock(), &stored, &events);
         wrong.extend(check_users(&self.recorder.history.lock().namings, &names));
         wrong.extend(memory.grown());
@@ -208,7 +224,9 @@ impl World {
         let changes = history.changes.iter().filter(|change| change.acknowledged).count();
         let upserts = history.namings.iter().filter(|naming| naming.acknowledged).count();
         let queued = events.iter().filter(|event| event.queued).count();
-        let (taken, again) = self.receiver.counts();
+        let counts = self.receivers.values().map(|receiver| receiver.counts());
+        let (taken, again) = counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+        let heard_again: u64 = history.heard.values().map(|times| times - 1).sum();
         println!("\n| operation | answered 200 | failed |\n|---|---|---|");
         for (operation, [well, failed]) in self.recorder.counts.lock().iter() {
             println!("| {operation} | {well} | {failed} |");
@@ -223,11 +241,14 @@ impl World {
         }
         println!(
             "\nMessages acknowledged: {acknowledged} of {}; stored: {}. Edits and deletions acknowledged: {changes}. \
-             Upserts acknowledged: {upserts}. Uploads: {uploads}. Events written: {}; taken by the receiver: {taken}, \
-             {again} of them again; still queued: {queued}. Time: {} s.",
+             Upserts acknowledged: {upserts}. Uploads: {uploads}. Events written: {}; taken by the receivers: {taken}, \
+             {again} of them again; still queued: {queued}. Live events heard: {}, {heard_again} of them again; logged \
+             as lost: {}. Time: {} s.",
             history.sends.len(),
             stored.len(),
             events.len(),
+            history.heard.len(),
+            history.lost.len(),
             self.recorder.began.elapsed().as_secs(),
         );
     }
