@@ -229,6 +229,19 @@ async fn private_channels_are_expected_where_the_project_has_them_and_only_there
     }
 }
 
+#[tokio::test]
+async fn a_database_that_keeps_waiting_is_told_within_10_s() {
+    let chat = Chat::without_messages().await;
+    let database = Database::with(&chat, "").await;
+    let lock = "begin; lock table supabase_migrations.schema_migrations in access exclusive mode";
+    database.client.batch_execute(lock).await.unwrap();
+    let start = Instant::now();
+    let outcome = doctor(&[("DATABASE_URL", &database.url)]).await;
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    database.drop(&chat).await;
+    is_blamed(&outcome, "schema", "DATABASE_URL", "within 3 s", &["functions' role", "webhook secrets"]);
+}
+
 /// A host that accepts connections and never says a word.
 async fn silent_port() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -24,7 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The same for those that try a service from end to end, which wait for one other.
 const ROUND_TRIP: Duration = Duration::from_secs(6);
 
-/// The same for what is asked of AWS.
+/// Where most checks lead to, and how long those of the database may take.
+const URL: &str = "SUPABASE_URL";
+const DATABASE: (&str, Duration) = ("DATABASE_URL", PATIENCE);
+
+/// How long a question to AWS may take.
 const AWS: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
@@ -99,24 +103,24 @@ async fn examine(report: &Report<'_>) {
 async fn examine_database(report: &Report<'_>, broken: &[&str]) {
     let connection = async {
         report.needs("database", broken, &["DATABASE_URL", "DATABASE_CA_CERT"])?;
-        report.check("database", PATIENCE, Box::pin(database::connection())).await
+        report.check("database", DATABASE, Box::pin(database::connection())).await
     };
     let Some(database) = connection.await else {
         return report.skip(&["schema", "functions' role", "webhook secrets"], "the database");
     };
-    if report.check("schema", PATIENCE, database::schema(&database)).await.is_none() {
+    if report.check("schema", DATABASE, database::schema(&database)).await.is_none() {
         return report.skip(&["functions' role", "webhook secrets"], "the schema");
     }
     join!(
-        report.check("functions' role", PATIENCE, role::examine(&database)),
-        report.check("webhook secrets", PATIENCE, database::webhook_secrets(&database)),
+        report.check("functions' role", DATABASE, role::examine(&database)),
+        report.check("webhook secrets", DATABASE, database::webhook_secrets(&database)),
     );
 }
 
 async fn examine_project(report: &Report<'_>, broken: &[&str]) {
     let address = async {
         report.needs("supabase", broken, &["SUPABASE_URL"])?;
-        report.check("supabase", PATIENCE, network::project()).await
+        report.check("supabase", (URL, PATIENCE), network::project()).await
     };
     let Some(address) = address.await else {
         return report.skip(&["realtime", "storage"], "supabase");
@@ -124,23 +128,23 @@ async fn examine_project(report: &Report<'_>, broken: &[&str]) {
     let realtime = async {
         let needed = ["SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "REALTIME_PRIVATE"];
         report.needs("realtime", broken, &needed)?;
-        report.check("realtime", ROUND_TRIP, realtime::round_trip(&address)).await
+        report.check("realtime", (URL, ROUND_TRIP), realtime::round_trip(&address)).await
     };
     let storage = async {
         let needed =
             ["STORAGE_BUCKET", "STORAGE_REGION", "STORAGE_ACCESS_KEY_ID", "STORAGE_SECRET_ACCESS_KEY"];
         report.needs("storage", broken, &needed)?;
-        report.check("storage", ROUND_TRIP, Box::pin(storage::round_trip(&address))).await
+        report.check("storage", (URL, ROUND_TRIP), Box::pin(storage::round_trip(&address))).await
     };
     join!(realtime, storage);
 }
 
 impl Report<'_> {
-    /// Carries out a check, and gives what later ones need of it.
+    /// Carries out a check, and gives what later ones need of it. One that takes too long is a fault of where the setting leads.
     async fn check<T>(
         &self,
         check: &'static str,
-        patience: Duration,
+        (setting, patience): (&'static str, Duration),
         examination: impl Future<Output = Result<(String, T), Fault>>,
     ) -> Option<T> {
         let start = Instant::now();
@@ -150,7 +154,14 @@ impl Report<'_> {
                 return Some(value);
             }
             Ok(Err(fault)) => self.blame(check, start, fault),
-            Err(_) => self.add(check, "no", start, format!("no answer within {} s", patience.as_secs())),
+            Err(_) => {
+                let seen = format!("leads to what doesn't answer within {} s", patience.as_secs());
+                self.blame(
+                    check,
+                    start,
+                    Fault::new(setting, seen, "Look at its load and its locks, and try again"),
+                );
+            }
         }
         None
     }
