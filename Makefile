@@ -25,7 +25,7 @@ TOOLS := .tools/venv/bin
 export SAM_CLI_TELEMETRY := 0
 
 # Node.js of setup-nodejs, which is there only where the machine's own is missing or too old.
-export PATH := $(CURDIR)/.tools/node/bin:$(PATH)
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 # A local cloud of its own, on free ports, for as long as the command after it takes.
 LOCAL := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local --
