@@ -14,6 +14,9 @@ pub(crate) const FIRST_ANSWER: f64 = 30.0;
 /// What a request in the largest database may take, as a multiple of one in the smallest.
 pub(crate) const GROWTH: f64 = 1.5;
 
+/// What a send into a conversation that has received many may take, as a multiple of one into another conversation.
+pub(crate) const HOT: f64 = 1.15;
+
 /// How many plans of statements inside server-side functions there may be per request.
 pub(crate) const NESTED_PLANS: f64 = 0.01;
 
@@ -65,6 +68,10 @@ pub(crate) fn missed(measured: &Measured) -> Vec<String> {
     for Plans { route, nested, planning, .. } in &measured.plans {
         at_most(format!("{route}, nested plans per request"), *nested, NESTED_PLANS);
         at_most(format!("{route}, µs of planning"), *planning, PLANNING);
+    }
+    for hot in &measured.hot {
+        let what = format!("send to {} after {} sends, to a fresh conversation", hot.participants, hot.sends);
+        at_most(what, hot.ratio.p50, HOT);
     }
     for scale in &measured.scale {
         at_most(format!("{}, largest to smallest", scale.what), scale.growth, GROWTH);

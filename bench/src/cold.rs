@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::thread;
 use std::time::Duration;
 
-const ROUNDS: usize = 48;
+const ROUNDS: u32 = 48;
 
 /// How long Postgres has, after each round, to end the connections of the processes that were killed.
 const CLEAN_UP: Duration = Duration::from_millis(20);
@@ -84,8 +84,8 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Cold>> {
         let makers = lab.makers(route.name).into_iter();
         all.extend(makers.map(|maker| Starts::new(maker, route.name, event.clone())));
     }
-    for round in 0..ROUNDS {
-        let first = round % all.len();
+    for round in 0..lab.rounds(ROUNDS) {
+        let first = usize::try_from(round)? % all.len();
         let (end, start) = all.split_at_mut(first);
         let mut turns: Vec<_> = start.iter_mut().chain(end).collect();
         for starts in turns.iter_mut().filter(|starts| starts.maker == Maker::Ours) {

@@ -2,10 +2,11 @@
 
 use crate::function::Function;
 use crate::pgbench::{Pgbench, Protocol};
+use crate::settings::Settings;
 use crate::stats::Sample;
 use crate::warm::{REQUESTS, WARM_UP};
 use crate::{database, http};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
@@ -43,6 +44,7 @@ pub(crate) struct Lab {
     pub(crate) binaries: PathBuf,
     pub(crate) pgbench: Pgbench,
     baseline: Option<PathBuf>,
+    most_rounds: u32,
     node: PathBuf,
     /// The superuser's address.
     cluster: String,
@@ -54,28 +56,30 @@ pub(crate) struct Lab {
 
 impl Lab {
     /// Finds everything; `local` has set the addresses.
-    pub(crate) fn open() -> anyhow::Result<Self> {
+    pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
         let variable = |name| env::var(name).with_context(|| format!("{name} is missing: run `make bench`"));
         let cluster = variable("DATABASE_URL")?;
         let program = env::current_exe()?;
         let binaries = program.parent().context("a folder of binaries")?;
         let folder = binaries.parent().context("a target folder")?.join("bench");
         fs::create_dir_all(&folder)?;
-        let baseline = env::var_os("BASELINE").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        if let Some(missing) = baseline.as_ref().filter(|folder| !folder.join("send-message").exists()) {
-            bail!("BASELINE must be a folder of release binaries; {} has no send-message", missing.display());
-        }
         Ok(Self {
             pgbench: Pgbench::find(&folder, &cluster)?,
             folder,
             binaries: binaries.to_owned(),
-            baseline,
+            baseline: settings.baseline.clone(),
+            most_rounds: settings.rounds,
             node: find_node()?,
             cluster,
             role: variable("FUNCTION_DATABASE_URL")?,
             supabase: http::supabase()?,
             tokio: Builder::new_current_thread().enable_all().build()?,
         })
+    }
+
+    /// How many rounds a measurement makes that should make `rounds`.
+    pub(crate) fn rounds(&self, rounds: u32) -> u32 {
+        rounds.min(self.most_rounds)
     }
 
     /// The address of the database `name`, as functions log in.

@@ -1,12 +1,13 @@
 //! Benchmarks of the release binaries on a real Postgres: `make bench` runs them, docs/PERFORMANCE.md explains them.
 //!
-//! Prints the tables and writes target/bench/report.json. `BENCH_ROWS` sets how many messages the largest database
-//! of the scale measurement has; `BASELINE` names a folder of another version's release binaries, to be measured too.
+//! Prints the tables and writes target/bench/report.json. [`Settings`](settings::Settings) has the variables that make a run
+//! shorter or longer.
 
 mod aims;
 mod cold;
 mod database;
 mod function;
+mod hot;
 mod http;
 mod lab;
 mod noise;
@@ -16,47 +17,43 @@ mod report;
 mod routes;
 mod scale;
 mod sends;
+mod settings;
 mod size;
 mod stats;
 mod table;
 mod warm;
 mod webhooks;
 
-use anyhow::Context;
 use lab::Lab;
 use report::{Measured, Report};
+use settings::Settings;
 use std::fs;
 
 fn main() -> anyhow::Result<()> {
-    let rows = match std::env::var("BENCH_ROWS") {
-        Ok(rows) => rows.parse().context("BENCH_ROWS is a number of messages")?,
-        Err(_) => 10_000_000,
-    };
-    let lab = Lab::open()?;
-    let sizes = scale::sizes(rows);
-    eprintln!("bench: making the databases");
+    let settings = Settings::from_env()?;
+    let lab = Lab::open(&settings)?;
+    let sizes = if settings.wants("scale") { scale::sizes(settings.rows) } else { Vec::new() };
+    eprintln!("bench: databases");
     lab.make_database(lab::WARM, lab::WARM_ROWS)?;
     for &rows in &sizes {
         lab.make_database(&scale::database(rows), rows)?;
     }
-    eprintln!("bench: warm requests");
-    let (warm, noise) = warm::measure(&lab)?;
-    eprintln!("bench: plans");
-    let plans = plans::measure(&lab)?;
-    eprintln!("bench: sends per second");
-    let sends = sends::measure(&lab)?;
-    eprintln!("bench: webhooks per second");
-    let webhooks = webhooks::measure(&lab)?;
-    eprintln!("bench: scale");
-    let scale = scale::measure(&lab, &sizes)?;
-    eprintln!("bench: cold starts");
-    let cold = cold::measure(&lab)?;
+    let measured = Measured {
+        warm: settings.measure("warm", || warm::measure(&lab))?,
+        noise: settings.measure("noise", || noise::measure(&lab).map(Some))?,
+        plans: settings.measure("plans", || plans::measure(&lab))?,
+        sends: settings.measure("sends", || sends::measure(&lab))?,
+        hot: settings.measure("hot", || hot::measure(&lab, settings.sends))?,
+        webhooks: settings.measure("webhooks", || webhooks::measure(&lab))?,
+        scale: settings.measure("scale", || scale::measure(&lab, &sizes))?,
+        cold: settings.measure("cold", || cold::measure(&lab))?,
+        size: settings.measure("size", || size::measure(&lab))?,
+    };
     lab.drop_database(lab::WARM)?;
     for &rows in &sizes {
         lab.drop_database(&scale::database(rows))?;
     }
-    let size = size::measure(&lab)?;
-    let report = Report::from(Measured { warm, noise, plans, sends, webhooks, scale, cold, size });
+    let report = Report::from(measured);
     println!("{report}");
     fs::write(lab.folder.join("report.json"), serde_json::to_string_pretty(&report)?)?;
     Ok(())

@@ -38,7 +38,7 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Noise> {
     let mut again = || round(&mut function, std::iter::repeat(event.to_owned()), 200);
     let pgbench = |statement| lab.yardstick(Protocol::Prepared, statement, 0);
     let (mut hello, mut ratios, mut round_trip, mut commit) = (vec![], vec![], vec![], vec![]);
-    for _ in 0..ROUNDS {
+    for _ in 0..lab.rounds(ROUNDS) {
         let (one, other) = (again()?, again()?);
         ratios.push(other.p50 / one.p50);
         hello.extend([one, other]);

@@ -1,7 +1,8 @@
 //! The report: everything measured, the aims that were missed, and all of it as tables.
 
-use crate::aims::{self, FIRST_ANSWER, GROWTH, INIT_RATIO, NESTED_PLANS, PLANNING};
+use crate::aims::{self, FIRST_ANSWER, GROWTH, HOT, INIT_RATIO, NESTED_PLANS, PLANNING};
 use crate::cold::{Cold, HELLO, Other};
+use crate::hot::Hot;
 use crate::noise::Noise;
 use crate::plans::Plans;
 use crate::scale::Scale;
@@ -14,13 +15,14 @@ use crate::webhooks::Webhooks;
 use serde::Serialize;
 use std::fmt;
 
-/// What a run has measured. Times are in microseconds, but for cold starts', which are in milliseconds.
+/// What a run has measured; what `BENCH_ONLY` left out is empty. Times are in microseconds, but for cold starts', which are in milliseconds.
 #[derive(Serialize)]
 pub(crate) struct Measured {
     pub(crate) warm: Vec<Warm>,
-    pub(crate) noise: Noise,
+    pub(crate) noise: Option<Noise>,
     pub(crate) plans: Vec<Plans>,
     pub(crate) sends: Vec<Sends>,
+    pub(crate) hot: Vec<Hot>,
     pub(crate) webhooks: Vec<Webhooks>,
     pub(crate) scale: Vec<Scale>,
     pub(crate) cold: Vec<Cold>,
@@ -72,7 +74,7 @@ impl Measured {
                 cell(warm.aim, 2),
             ]);
         }
-        let Noise { hello, round_trip, commit, .. } = &self.noise;
+        let Some(Noise { hello, round_trip, commit, .. }) = &self.noise else { return table };
         let floors = [("select 1: a round trip", round_trip), ("one row's update: and a commit", commit)];
         let mut row = vec!["hello world".to_owned()];
         row.extend([hello.p50, hello.p99, hello.cpu].map(|figure| cell(Some(figure), 0)));
@@ -119,13 +121,13 @@ impl Measured {
         table
     }
 
-    /// Another maker's functions, if there are any, beside ours.
+    /// Another maker's functions beside ours.
     fn other(
         &self,
         name: &str,
         warm: fn(&Warm) -> Option<&Compared>,
         cold: fn(&Cold) -> Option<&Other>,
-    ) -> Option<Table> {
+    ) -> Table {
         let mut table = Table::new(&[
             name,
             "p50, µs",
@@ -140,7 +142,6 @@ impl Measured {
             "first answer, ms",
             "ours to it",
         ]);
-        let mut any = false;
         for route in &self.warm {
             let Some(Compared { sample, ratio, peak_memory_kib }) = warm(route) else { continue };
             let cold = self.cold.iter().find(|start| start.function == route.route).and_then(cold);
@@ -158,9 +159,8 @@ impl Measured {
                 cell(cold.map(|cold| cold.first_answer), 2),
                 cell(cold.map(|cold| cold.first_answer_ratio), 2),
             ]);
-            any = true;
         }
-        any.then_some(table)
+        table
     }
 
     fn cold(&self) -> Table {
@@ -232,7 +232,36 @@ impl Measured {
         table
     }
 
+    fn hot(&self) -> Table {
+        let mut table = Table::new(&[
+            "participants",
+            "sends before",
+            "p50, µs",
+            "p50 of a fresh one",
+            "ratio",
+            "aim",
+            "Postgres' CPU, µs",
+            "of a fresh one",
+        ]);
+        for Hot { participants, sends, hot, fresh, ratio } in &self.hot {
+            table.row([
+                participants.to_string(),
+                sends.to_string(),
+                cell(Some(hot.p50), 0),
+                cell(Some(fresh.p50), 0),
+                cell(Some(ratio.p50), 2),
+                HOT.to_string(),
+                cell(Some(hot.backend), 0),
+                cell(Some(fresh.backend), 0),
+            ]);
+        }
+        table
+    }
+
     fn webhooks(&self) -> Table {
+        if self.webhooks.is_empty() {
+            return Table::new(&[]);
+        }
         let names: Vec<_> = self.webhooks.iter().map(|webhooks| webhooks.endpoints.to_string()).collect();
         let mut head = vec!["endpoints"];
         head.extend(names.iter().map(String::as_str));
@@ -249,17 +278,18 @@ impl fmt::Display for Report {
         let baseline =
             measured.other("baseline", |warm| warm.baseline.as_ref(), |cold| cold.baseline.as_ref());
         let node = measured.other("Node.js", |warm| warm.node.as_ref(), |cold| cold.node.as_ref());
-        let tables = [Some(measured.warm()), Some(measured.postgres()), baseline, node];
-        let more = [measured.cold(), measured.scale(), measured.sends(), measured.webhooks()];
-        for table in tables.into_iter().flatten().chain(more) {
+        let tables = [measured.warm(), measured.postgres(), baseline, node, measured.cold()];
+        let more = [measured.scale(), measured.sends(), measured.hot(), measured.webhooks()];
+        for table in tables.iter().chain(&more).filter(|table| !table.is_empty()) {
             writeln!(f, "{table}")?;
         }
-        let spread = &measured.noise.spread;
-        writeln!(
-            f,
-            "Noise: hello world's p50 in a round to its p50 in the round before: median {:.2}, {:.2} to {:.2}.\n",
-            spread.median, spread.min, spread.max
-        )?;
+        if let Some(Noise { spread, .. }) = &measured.noise {
+            writeln!(
+                f,
+                "Noise: hello world's p50 in a round to its p50 in the round before: median {:.2}, {:.2} to {:.2}.\n",
+                spread.median, spread.min, spread.max
+            )?;
+        }
         match self.aims_missed.as_slice() {
             [] => write!(f, "All aims met."),
             missed => write!(f, "Aims missed:\n- {}", missed.join("\n- ")),

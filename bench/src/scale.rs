@@ -94,7 +94,7 @@ fn measure_case(lab: &Lab, sizes: &[u64], case: &Case) -> anyhow::Result<Scale> 
         let function = lab.start(Maker::Ours, case.function, &lab.database(&database(messages))?)?;
         functions.push((messages, function, Vec::new(), 0..));
     }
-    for _ in 0..ROUNDS {
+    for _ in 0..lab.rounds(ROUNDS) {
         for (messages, function, p50s, k) in &mut functions {
             let events = k.map(|k| (case.request)(case.event, *messages, k));
             p50s.push(round(function, events, 200)?.p50);

@@ -39,7 +39,7 @@ struct Rates {
 /// Measures each number of processes, in turns.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Sends>> {
     let mut all: Vec<_> = PROCESSES.into_iter().map(|processes| (processes, Rates::default())).collect();
-    for round in 0..ROUNDS {
+    for round in 0..lab.rounds(ROUNDS) {
         for (processes, rates) in &mut all {
             rates.ours.push(rate(lab, Maker::Ours, *processes)?);
             rates.prepared.push(pgbench(lab, round, *processes)?);

@@ -3,7 +3,6 @@
 
 use crate::function::Function;
 use crate::lab::{Lab, Maker, WARM};
-use crate::noise::{self, Noise};
 use crate::pgbench::Protocol;
 use crate::routes::{ROUTES, Route};
 use crate::stats::{Sample, micros};
@@ -52,10 +51,9 @@ impl Compared {
     }
 }
 
-/// Measures all routes, and the noise in between.
-pub(crate) fn measure(lab: &Lab) -> anyhow::Result<(Vec<Warm>, Noise)> {
-    let routes = ROUTES.iter().map(|route| measure_route(lab, route)).collect::<Result<_, _>>()?;
-    Ok((routes, noise::measure(lab)?))
+/// Measures all routes.
+pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Warm>> {
+    ROUTES.iter().map(|route| measure_route(lab, route)).collect()
 }
 
 /// A maker's function, and its rounds so far.
@@ -78,7 +76,7 @@ fn measure_route(lab: &Lab, route: &Route) -> anyhow::Result<Warm> {
     }
     expect_same(&answers).context(route.name)?;
     let (mut prepared, mut extended) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..lab.rounds(ROUNDS) {
         for Running { function, rounds, .. } in &mut functions {
             let events = n.by_ref().map(|n| route.request(&event, n));
             rounds.push(round(function, events, route.status)?);

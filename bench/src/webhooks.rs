@@ -20,7 +20,7 @@ pub(crate) struct Webhooks {
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Webhooks>> {
     let receiver = http::supabase()?; // which takes webhooks as well as broadcasts
     let mut rounds = vec![Vec::new(); ENDPOINTS.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..lab.rounds(ROUNDS) {
         for (rates, endpoints) in rounds.iter_mut().zip(ENDPOINTS) {
             rates.push(rate(lab, &receiver, endpoints)?);
         }
