@@ -87,12 +87,14 @@ client: setup-rust setup-postgres setup-client ## Builds and tests clients/javas
 
 # Postgres counts plans only where the benchmark switches that on.
 bench: setup-rust setup-postgres setup-bench ## Measures the release binaries, and those in BASELINE=…; writes target/bench/report.json
+	cargo build --release $(patsubst functions/%,-p %,$(wildcard functions/*))
 	cargo build --release -p hello
 	cargo build --release -p bench
+	cargo build -q --workspace --bins
 	POSTGRES_SETTINGS="shared_preload_libraries=pg_stat_statements pg_stat_statements.track=none \
 		pg_stat_statements.track_planning=on compute_query_id=off" \
-	PROFILE=release DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
-		cargo run -q --bin local -- cargo run -q --release -p bench
+	PROFILE=release NO_BUILD=1 DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
+		target/debug/local target/release/bench
 
 fuzz: setup-rust setup-fuzz ## Feeds the parsers what libFuzzer makes up (TIME=60 seconds for each)
 	cargo fuzz build -s none

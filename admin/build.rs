@@ -7,7 +7,9 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=../supabase/migrations"); // `include_dir` alone tells cargo of no new file
     println!("cargo::rerun-if-changed=../Cargo.lock"); // a new function is a new package
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    // Read as it runs, because a copied target folder has this program from another checkout.
+    let admin = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
+    let project = Path::new(&admin).join("..").canonicalize()?;
     let mut files = vec![project.join("shared/src/admit.sql")];
     for function in fs::read_dir(project.join("functions"))? {
         let function = function?;

@@ -110,7 +110,8 @@ impl Lab {
     /// Whose functions there are for a route; ours come first.
     pub(crate) fn makers(&self, route: &str) -> Vec<Maker> {
         let mut makers = vec![Maker::Ours];
-        makers.extend(self.baseline.is_some().then_some(Maker::Baseline));
+        let in_baseline = self.baseline.as_ref().is_some_and(|folder| folder.join(route).exists());
+        makers.extend(in_baseline.then_some(Maker::Baseline));
         makers.extend(IN_NODE.contains(&route).then_some(Maker::Node));
         makers
     }

@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     pub(crate) rows: u64,
     /// `BENCH_SENDS`: messages that a hot conversation has received before it is measured.
     pub(crate) sends: u32,
-    /// `BASELINE`: a folder of another version's release binaries, to be measured too.
+    /// `BASELINE`: a folder of another version's release binaries, of all functions or some, to be measured too.
     pub(crate) baseline: Option<PathBuf>,
 }
 
