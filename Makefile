@@ -93,7 +93,7 @@ bench: setup-rust setup-postgres setup-bench ## Measures the release binaries, a
 	cargo build -q --workspace --bins
 	POSTGRES_SETTINGS="shared_preload_libraries=pg_stat_statements pg_stat_statements.track=none \
 		pg_stat_statements.track_planning=on compute_query_id=off" \
-	PROFILE=release NO_BUILD=1 DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
+	PROFILE=release NO_BUILD=1 SCHEDULE_SECONDS=3600 DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 		target/debug/local target/release/bench
 
 fuzz: setup-rust setup-fuzz ## Feeds the parsers what libFuzzer makes up (TIME=60 seconds for each)
