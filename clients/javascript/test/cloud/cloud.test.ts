@@ -1,6 +1,7 @@
 // The client with the real supabase-js against the local cloud: `make client`.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
@@ -179,6 +180,42 @@ test("after any faults both sides have what the server has, and each message onc
   );
   await Promise.all([api.down(), realtime.down()]);
 });
+
+test("an expired user token is replaced by a new one, which sees its user's conversations alone", async () => {
+  const { id, ada, sam } = await meet();
+  const { sign } = tokenKey(ada.config!.tenant.id);
+  const hers = ada.user!.user_id;
+  const now = Math.floor(Date.now() / 1000);
+  const tokens = [sign({ sub: hers, iat: now - 3600, exp: now - 120 }), sign({ sub: hers, iat: now, exp: now + 3600 })];
+  const token = vi.fn(async () => tokens[token.mock.calls.length - 1]!);
+  const { key: _, ...options } = { key: KEY, url: API_URL, user: { user_id: hers }, realtime: { transport: WebSocket } };
+  const phone = new TinyChat({ ...options, token });
+  clients.push(phone);
+  await phone.connect();
+  const conversation = await phone.conversation(id).watch();
+  await vi.waitFor(() => expect(phone.connection).toBe("live"), 10_000);
+  await sam.conversation(id).send("Hi");
+  await soon(() => expect(bodies(conversation.messages)).toEqual(["Hi"]));
+  await conversation.send("Hello");
+  const strangers = await sam.startConversation({ kind: "direct", participants: [sam.user!.user_id] });
+  await expect(phone.conversation(strangers.id).watch()).rejects.toMatchObject({ status: 404 });
+  expect(token).toHaveBeenCalledTimes(2);
+});
+
+/** Makes a key for user tokens, as `tinychat tokens create` does. */
+function tokenKey(tenant: string) {
+  const kid = crypto.randomUUID();
+  const secret = randomBytes(32);
+  const pad = (byte: number) => Buffer.alloc(64, byte).map((each, index) => each ^ (secret[index] ?? 0)).reduce((hex, each) => hex + each.toString(16).padStart(2, "0"), "");
+  const insert = `insert into tinychat.token_keys (id, tenant_id, inner_pad, outer_pad) values ('${kid}', '${tenant}', '\\x${pad(0x36)}', '\\x${pad(0x5c)}')`;
+  execFileSync("psql", ["-q", "-d", setting("DATABASE_URL"), "-c", insert]);
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const sign = (claims: object) => {
+    const input = `${encode({ alg: "HS256", kid })}.${encode(claims)}`;
+    return `${input}.${createHmac("sha256", secret).update(input).digest("base64url")}`;
+  };
+  return { sign };
+}
 
 test("README's program runs, prints what it says, and ends", async () => {
   const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
