@@ -416,7 +416,7 @@ export class Conversation extends Emitter<ConversationEvent> {
       for (const member of data.members ?? []) this.takeRead(member);
     } catch (error) {
       if (!isMissing(error)) throw error;
-      missing.add("conversation");
+      missing.add("conversation").add("read"); // the two came together
     }
   }
 
@@ -434,22 +434,23 @@ export class Conversation extends Emitter<ConversationEvent> {
   /** Keeps the conversation's preview, place and unread count, as far as they can be told from one message. */
   #preview(message: Message): void {
     const { last_at, updated_at, unread_count = 0 } = this.#data;
-    const { created_at, sender_id } = message;
-    const mine = sender_id === this.#context.user.user_id;
+    const { created_at, sender_id, deleted_at } = message;
+    const serverCounts = !this.#context.missing.has("read");
+    const unread = { unread_count: sender_id === this.#context.user.user_id ? 0 : unread_count + 1 };
+    const isNews = created_at > (this.#counted ?? "") && !deleted_at;
+    if (isNews) this.#counted = created_at;
+    if (isNews && !serverCounts) this.update(unread);
     if (message.updated_at && updated_at && message.updated_at <= updated_at) return this.#context.refreshList();
     const facts: Partial<ConversationData> = message.updated_at ? { updated_at: message.updated_at } : {};
-    const isNew = created_at > (last_at ?? "") && !message.deleted_at;
-    if (isNew) facts.last_at = created_at;
-    const isUncounted = created_at > (this.#counted ?? "") && !message.deleted_at;
-    if (isUncounted) this.#counted = created_at;
-    if (message.updated_at ? isNew : isUncounted) facts.unread_count = mine ? 0 : unread_count + 1;
-    if (!message.deleted_at && created_at >= (last_at ?? "")) {
+    const isNewest = created_at > (last_at ?? "") && !deleted_at;
+    if (isNewest) Object.assign(facts, { last_at: created_at }, serverCounts && unread);
+    if (!deleted_at && created_at >= (last_at ?? "")) {
       facts.last_message = [...(message.body ?? "[image]")].slice(0, PREVIEW).join("");
     }
-    if (!isNew || message.edited_at) this.#context.refreshList();
+    if (!isNewest || message.edited_at) this.#context.refreshList();
     this.update(facts);
     this.#context.listChanged();
-    if (isNew) this.#context.rise(this);
+    if (isNewest) this.#context.rise(this);
   }
 
   // Sending

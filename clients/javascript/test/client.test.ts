@@ -332,6 +332,20 @@ describe("reading", () => {
     expect(server.unread(id, "me")).toBe(0);
   });
 
+  test("a list that is older than what was read meanwhile is soon put right", async () => {
+    const server = fakeServer();
+    const { id, me, conversation } = await chat(server);
+    server.send(id, { sender_id: "other", body: "one" });
+    await pass(500);
+    server.http = ["late"];
+    void me.sync(); // the list says 1, and comes after the answer to markRead
+    await pass(30);
+    server.broadcasts = ["dropped"]; // which would have it read again
+    void conversation.markRead();
+    await pass(2000);
+    expect(conversation.unread_count).toBe(0);
+  });
+
   test("a message that the list knew before its broadcast came is counted, by servers that don't count", async () => {
     const server = fakeServer(false);
     const { id, me, conversation } = await chat(server);

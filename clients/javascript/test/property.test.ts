@@ -79,7 +79,7 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
     await w.pass(3000);
     await Promise.race([w.client.connect().catch(() => {}), w.pass(1000)]);
   }]) },
-  { weight: 2, arbitrary: fc.array(fc.constantFrom<HttpFault>("refused", "failed", "lost", "slow", "busy", "none"), { maxLength: 12 }).map((faults): [string, Step] => [`requests: ${faults}`, (w) => void (w.server.http = [...faults])]) },
+  { weight: 2, arbitrary: fc.array(fc.constantFrom<HttpFault>("refused", "failed", "lost", "slow", "late", "busy", "none"), { maxLength: 12 }).map((faults): [string, Step] => [`requests: ${faults}`, (w) => void (w.server.http = [...faults])]) },
   { weight: 3, arbitrary: fc.array(fc.constantFrom<BroadcastFault>("dropped", "twice", "late", "none"), { maxLength: 12 }).map((faults): [string, Step] => [`broadcasts: ${faults}`, (w) => void (w.server.broadcasts = [...faults])]) },
   { weight: 1, arbitrary: fc.constant<[string, Step]>(["the websocket breaks", () => supabase.breakAll()]) },
   { weight: 1, arbitrary: fc.boolean().map((is): [string, Step] => [`Realtime is ${is ? "silent" : "well"}`, (w) => void (w.server.isSilent = is)]) },

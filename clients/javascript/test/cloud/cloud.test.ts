@@ -81,6 +81,7 @@ test("messages, edits, deletions and typing reach the other side", async () => {
 
 test("the list has previews and unread counts", async () => {
   const { id, sam, hers } = await meet();
+  await sam.sync();
   sam.conversation(id).unwatch();
   await hers.send("one");
   await hers.send("two");

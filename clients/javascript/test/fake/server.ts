@@ -4,8 +4,8 @@ import type { ConversationData, Message } from "../../src/types.ts";
 import type { Fetch, Request, Response } from "../../src/platform.ts";
 
 /** What happens to a request: nothing listens; a 500 before anything is done; the answer is lost after everything is done; the
- * answer takes a while. */
-export type HttpFault = "refused" | "failed" | "lost" | "slow" | "busy" | "none";
+ * request takes a while to arrive; the answer takes a while, so that it is old news. */
+export type HttpFault = "refused" | "failed" | "lost" | "slow" | "late" | "busy" | "none";
 /** What happens to a broadcast for one listener. */
 export type BroadcastFault = "dropped" | "twice" | "late" | "none";
 
@@ -140,7 +140,7 @@ export class FakeServer {
     if (fault === "failed") return answer(500, { error: "database unavailable" });
     if (fault === "busy") return answer(429, { message: "Too Many Requests" }, "2");
     const result = this.#handle(url, request);
-    await wait(LATENCY);
+    await wait(fault === "late" ? LATENCY * 50 : LATENCY);
     if (fault === "lost") throw new TypeError("connection reset");
     return result;
   };
