@@ -60,6 +60,7 @@ function message(row) {
     media_url: deleted_at ? null : media_url,
     reply_to,
     created_at,
+    updated_at: row.changed_at ?? created_at,
     edited_at,
     deleted_at
   }

@@ -1,5 +1,6 @@
 -- :rows messages of the demo tenant. Every other one is in one long conversation; the rest are spread evenly over
 -- at least a hundred others, and over a hundred thousand where there are ten million. The user u_42 is in all.
+-- u_42 has sent and read everything, the others have read nothing.
 -- Conversation and message n have ids that end in n in hexadecimal; message n of all is from second n of 2026.
 set session_replication_role = replica; -- what is made here needs no checking against foreign keys, row by row
 set synchronous_commit = off;
@@ -20,12 +21,12 @@ from (values (greatest(100, :rows / 100))) as sizes (conversations);
 insert into tinychat.conversations (id, tenant_id, kind, external_ref, participants, created_at, last_at)
 select
     pg_temp.conversation_id(n), '11111111-2222-4333-8444-555555555555',
-    (array['order', 'support', 'direct'])[1 + n % 3], 'bench_' || n, array['u_42', 'driver_' || n],
+    (array['order', 'support', 'direct'])[1 + n % 3], 'bench_' || n, array['u_42', 'driver_' || greatest(n, 3)],
     pg_temp.second(0), pg_temp.second(case n when 0 then :rows - 1 else 2 * n * share end)
 from shape, generate_series(0, conversations) as n;
 
-insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at)
-select id, user_id, tenant_id, kind, last_at
+insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at, read_at)
+select id, user_id, tenant_id, kind, last_at, case user_id when 'u_42' then last_at else pg_temp.second(0) end
 from tinychat.conversations, unnest(participants) as user_id
 where external_ref like 'bench\_%'
 order by last_at;

@@ -58,7 +58,7 @@ const ROUTE: Route = Route {
 };
 
 /// All routes, in the README's order.
-pub(crate) const ROUTES: [Route; 11] = [
+pub(crate) const ROUTES: [Route; 13] = [
     Route { name: "get-config", parameters: &[KEY], aim_to_baseline: MOST, ..ROUTE },
     Route {
         name: "upsert-user",
@@ -95,6 +95,7 @@ pub(crate) const ROUTES: [Route; 11] = [
         replace: ("order_9001", |n| format!("order_{n}")),
         ..ROUTE
     },
+    Route { name: "get-conversation", parameters: &[KEY, IN], ..ROUTE },
     Route {
         name: "list-messages",
         parameters: &[KEY, IN, "null::timestamptz", "50::bigint"],
@@ -136,6 +137,14 @@ pub(crate) const ROUTES: [Route; 11] = [
         aim_to_baseline: LARGE,
         replace: ("01990000-0000-7000-8000-000000000002", message_id),
         first: 20_001,
+        ..ROUTE
+    },
+    Route {
+        name: "mark-read",
+        parameters: &[KEY, IN, "'driver_3'::text", MESSAGE],
+        aim: WRITE,
+        replace: ("01990000-0000-7000-8000-000000000001", message_id),
+        first: 1,
         ..ROUTE
     },
     Route { name: "send-typing", parameters: &[KEY, IN], aim_to_baseline: MOST, ..ROUTE },

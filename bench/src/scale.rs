@@ -50,7 +50,7 @@ struct Case {
     request: fn(event: &str, messages: u64, k: u64) -> String,
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 6] = [
     Case {
         what: "list-conversations of a user who is in all",
         function: "list-conversations",
@@ -72,6 +72,33 @@ const CASES: [Case; 3] = [
             event
                 .replace(DEMO_CONVERSATION, CONVERSATION)
                 .replace("\"limit=50\"", &format!("\"limit=50&before={before}\""))
+        },
+    },
+    Case {
+        what: "list-messages, 50 changes since anywhere in them",
+        function: "list-messages",
+        event: include_str!("../../events/list-messages.json"),
+        request: |event, messages, k| {
+            let since = before(messages, k).unwrap_or_default();
+            event
+                .replace(DEMO_CONVERSATION, CONVERSATION)
+                .replace("\"limit=50\"", &format!("\"limit=50&since={since}\""))
+        },
+    },
+    Case {
+        what: "list-conversations that are unread, of a user who has read all",
+        function: "list-conversations",
+        event: include_str!("../../events/list-conversations.json"),
+        request: |event, _, _| event.replace("&kind=order", "&unread=true"),
+    },
+    Case {
+        what: "mark-read of everything",
+        function: "mark-read",
+        event: include_str!("../../events/mark-read.json"),
+        request: |event, _, k| {
+            // The first marks everything; every second names a message that was read long ago.
+            let event = event.replace(DEMO_CONVERSATION, CONVERSATION);
+            if k % 2 == 0 { event.replace("message_id", "_") } else { event }
         },
     },
 ];

@@ -149,8 +149,16 @@ pub trait Value: Sync {
 }
 
 /// The types that route functions take.
-const TYPES: [Type; 7] =
-    [Type::TEXT, Type::UUID, Type::TIMESTAMPTZ, Type::INT8, Type::BYTEA, Type::JSONB, Type::TEXT_ARRAY];
+const TYPES: [Type; 8] = [
+    Type::TEXT,
+    Type::UUID,
+    Type::TIMESTAMPTZ,
+    Type::INT8,
+    Type::BOOL,
+    Type::BYTEA,
+    Type::JSONB,
+    Type::TEXT_ARRAY,
+];
 
 impl<T: ToSql + Sync> Value for T {
     fn param(&self) -> Param<'_> {

@@ -44,6 +44,12 @@ pub enum Error {
     /// `reply_to` names no message of the conversation.
     #[error("reply_to is not a message in this conversation")]
     ReplyNotFound,
+    /// `message_id` names no message of the conversation.
+    #[error("message_id is not a message in this conversation")]
+    ReadMessageNotFound,
+    /// The user has no read cursor here.
+    #[error("user is not a participant")]
+    NotAParticipant,
     /// The user token is another user's than the sender's.
     #[error("sender_id is not the caller")]
     SenderNotCaller,
@@ -80,7 +86,9 @@ impl Error {
     /// The HTTP status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::InvalidInput(_) | Self::ReplyNotFound => StatusCode::BAD_REQUEST,
+            Self::InvalidInput(_) | Self::ReplyNotFound | Self::ReadMessageNotFound => {
+                StatusCode::BAD_REQUEST
+            }
             Self::MissingKey
             | Self::InvalidKey
             | Self::InvalidToken
@@ -91,6 +99,7 @@ impl Error {
             | Self::SenderNotCaller
             | Self::UserNotCaller
             | Self::CallerNotParticipant
+            | Self::NotAParticipant
             | Self::NotTheSender => StatusCode::FORBIDDEN,
             Self::ConversationNotFound | Self::MessageNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -133,6 +142,8 @@ pub fn verdict(text: &str) -> Result<()> {
         "conversation_not_found" => Error::ConversationNotFound,
         "message_not_found" => Error::MessageNotFound,
         "reply_not_found" => Error::ReplyNotFound,
+        "read_message_not_found" => Error::ReadMessageNotFound,
+        "not_a_participant" => Error::NotAParticipant,
         "sender_not_caller" => Error::SenderNotCaller,
         "user_not_caller" => Error::UserNotCaller,
         "caller_not_participant" => Error::CallerNotParticipant,

@@ -3,7 +3,8 @@
 use crate::fields::Field;
 use crate::{Error, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
-use postgres_types::{FromSql, Json, ToSql};
+pub use postgres_types::Json;
+use postgres_types::{FromSql, ToSql};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -241,6 +242,27 @@ impl TryFrom<&Row> for Conversation {
             last_message: row.try_get("last_message")?,
             last_at: row.try_get("last_at")?,
             updated_at: row.try_get("updated_at")?,
+        })
+    }
+}
+
+/// How far a participant has read: all messages up to a time.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs)] // named and explained in the API reference
+pub struct ReadCursor {
+    pub conversation_id: ConversationId,
+    pub user_id: String,
+    pub read_at: Timestamp,
+}
+
+impl TryFrom<&Row> for ReadCursor {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self> {
+        Ok(Self {
+            conversation_id: row.try_get("conversation_id")?,
+            user_id: row.try_get("user_id")?,
+            read_at: row.try_get("read_at")?,
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::breaker::Breaker;
 use crate::db::Chain;
-use crate::model::{ConversationId, MessageEnvelope, MessageId, TenantId};
+use crate::model::{ConversationId, MessageEnvelope, MessageId, ReadCursor, TenantId};
 use crate::{Result, after_response, config, telemetry, tls};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use serde::Serialize;
@@ -69,6 +69,11 @@ impl Realtime {
         let sender: &str = row.try_get("sender_id")?;
         let payload = json!({ "senderId": sender, "senderName": name });
         self.broadcast(row, conversation, None, "typing", payload)
+    }
+
+    /// Broadcasts that a participant has read on.
+    pub fn read(&self, row: &Row, cursor: &ReadCursor) -> Result<()> {
+        self.broadcast(row, cursor.conversation_id, None, "read", json!({ "read": cursor }))
     }
 
     fn broadcast(

@@ -50,9 +50,12 @@ fn routes() -> Vec<Route> {
 /// The query and the JSON body that a route takes, with slots for ids.
 fn example(method: &str, path: &str) -> (&'static str, Value) {
     match (method, path) {
-        ("GET", "/v1/config" | "/v1/conversations/{id}/messages") | ("ANY", "$default") => ("", Value::Null),
+        ("GET", "/v1/config" | "/v1/conversations/{id}" | "/v1/conversations/{id}/messages")
+        | ("ANY", "$default") => ("", Value::Null),
         ("POST", "/v1/users") => ("", json!({ "user_id": "{user_id}" })),
-        ("GET", "/v1/conversations") => ("?user_id={user_id}", Value::Null),
+        ("GET", "/v1/conversations") => {
+            ("?user_id={user_id}&kind=order&external_ref={external_ref}", Value::Null)
+        }
         ("POST", "/v1/conversations") => {
             ("", json!({ "kind": "order", "external_ref": "{external_ref}", "participants": ["{user_id}"] }))
         }
@@ -68,6 +71,9 @@ fn example(method: &str, path: &str) -> (&'static str, Value) {
         }
         ("DELETE", "/v1/conversations/{id}/messages/{msgId}") | ("POST", "/v1/conversations/{id}/typing") => {
             ("", json!({ "sender_id": "{user_id}" }))
+        }
+        ("POST", "/v1/conversations/{id}/read") => {
+            ("", json!({ "user_id": "{user_id}", "message_id": "{msgId}" }))
         }
         ("POST", "/v1/conversations/{id}/upload") => ("", json!({ "content_type": "image/png", "size": 42 })),
         _ => panic!("{method} {path} is new: say here which ids it takes"),

@@ -22,11 +22,11 @@ async fn preview(chat: &Chat) -> Value {
 #[tokio::test]
 async fn a_conversation_is_listed_in_full_for_each_participant_and_no_one_else() {
     let chat = Chat::new().await;
-    for user in ["ada", "bob"] {
+    for (user, unread_count) in [("ada", 0), ("bob", 1)] {
         let expected = json!({
             "id": chat.conversation, "tenant_id": chat.tenant, "kind": "direct", "external_ref": null,
             "participants": ["ada", "bob"], "last_message": "hello", "last_at": chat.message["created_at"],
-            "updated_at": chat.message["created_at"],
+            "updated_at": chat.message["created_at"], "unread_count": unread_count,
         });
         assert_eq!(chat.conversations_of(user).await, [expected]);
     }
@@ -61,7 +61,17 @@ async fn a_conversation_without_messages_has_no_preview_and_no_time() {
     let conversation = &chat.conversations_of("carl").await[0];
     assert_keys(
         conversation,
-        &["id", "tenant_id", "kind", "external_ref", "participants", "last_message", "last_at", "updated_at"],
+        &[
+            "id",
+            "tenant_id",
+            "kind",
+            "external_ref",
+            "participants",
+            "last_message",
+            "last_at",
+            "updated_at",
+            "unread_count",
+        ],
     );
     assert_eq!((&conversation["last_message"], &conversation["last_at"]), (&Value::Null, &Value::Null));
 }
@@ -199,4 +209,134 @@ async fn a_list_of_the_longest_conversations_stops_at_5_mb() {
     let answer = chat.call(Request::get("/v1/conversations?user_id=carl")).await;
     let listed = answer.ok()["conversations"].as_array().unwrap().len();
     assert!((4_800_000..5_010_000).contains(&answer.body.len()) && listed < 60, "{listed}");
+}
+
+/// All pages of a list: the ids in their order.
+async fn pages(chat: &Chat, query: &str) -> Vec<String> {
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let answer = chat.call(Request::get(format!("/v1/conversations?{query}{cursor}"))).await.ok();
+        let page = answer["conversations"].as_array().unwrap();
+        all.extend(ids(page).into_iter().map(str::to_owned));
+        match answer["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return all,
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_of_any_size_make_the_whole_list_also_where_times_are_equal() {
+    let chat = Chat::new().await;
+    for kind in ["order", "support", "direct"].iter().cycle().take(23) {
+        let body = json!({ "kind": kind, "participants": ["carl"] });
+        chat.call(Request::post("/v1/conversations", &body)).await.ok();
+    }
+    let whole = pages(&chat, "user_id=carl").await;
+    assert_eq!(whole.len(), 23);
+    let blur = "update tinychat.participants set active_at = date_trunc('minute', active_at) + n * interval '1 s'
+        from (select conversation_id as id, row_number() over () / 5 as n from tinychat.participants where user_id = 'carl'
+            and tenant_id = $1) numbered
+        where tenant_id = $1 and conversation_id = id";
+    for _ in 0..2 {
+        let whole = pages(&chat, "user_id=carl").await;
+        for limit in [1, 2, 7, 22, 23, 24, 200] {
+            assert_eq!(pages(&chat, &format!("user_id=carl&limit={limit}")).await, whole, "{limit}");
+        }
+        chat.db.execute(blur, &[&chat.tenant]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn more_than_a_page_of_100_goes_on_at_its_cursor() {
+    let chat = Chat::new().await;
+    join_all((0..101).map(|_| chat.converse(&["carl"]))).await;
+    for limit in ["", "&limit=101", "&limit=0100", "&limit=99999999999999999999"] {
+        let answer = chat.call(Request::get(format!("/v1/conversations?user_id=carl{limit}"))).await.ok();
+        assert_eq!(answer["conversations"].as_array().unwrap().len(), 100, "{limit}");
+        let path = format!("/v1/conversations?user_id=carl&cursor={}", answer["next"].as_str().unwrap());
+        let rest = chat.call(Request::get(path)).await.ok();
+        assert_eq!((rest["conversations"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_stops_at_5_mb_goes_on_at_its_cursor() {
+    let chat = Chat::new().await;
+    let mut participants: Vec<_> = (100..199).map(|n| format!("{n}{}", "💬".repeat(252))).collect();
+    participants.push("carl".to_owned());
+    let participants: Vec<_> = participants.iter().map(String::as_str).collect();
+    join_all((0..60).map(|_| chat.converse(&participants))).await;
+    assert_eq!(pages(&chat, "user_id=carl").await.len(), 60);
+}
+
+#[tokio::test]
+async fn a_conversation_is_found_by_its_reference() {
+    let chat = Chat::new().await;
+    let create = async |kind, participant| {
+        let body = json!({ "kind": kind, "external_ref": "ref 1", "participants": [participant] });
+        let answer = chat.call(Request::post("/v1/conversations", &body)).await.ok();
+        answer["conversation"]["id"].as_str().unwrap().to_owned()
+    };
+    let order = create("order", "ada").await;
+    let support = create("support", "ada").await;
+    create("direct", "bob").await;
+    let find = async |query: &str| pages(&chat, &format!("user_id=ada&external_ref=ref+1{query}")).await;
+    assert_eq!(find("&kind=order").await, [order.clone()]);
+    assert_eq!(find("").await, [support, order]);
+    assert_eq!(find("&kind=direct").await, [""; 0]);
+    assert_eq!(pages(&chat, "user_id=ada&external_ref=ref").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn all_conversations_are_open() {
+    let chat = Chat::new().await;
+    assert_eq!(pages(&chat, "user_id=ada&status=open").await, [chat.conversation.clone()]);
+    assert_eq!(pages(&chat, "user_id=ada&status=closed").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn only_what_is_unread_is_listed_if_asked_for() {
+    let mut chat = Chat::new().await;
+    let first = chat.conversation.clone();
+    chat.conversation = chat.converse(&["ada", "bob"]).await;
+    let deleted = chat.send("ada", "never mind").await;
+    let path = chat.path(&format!("messages/{}", deleted["id"].as_str().unwrap()));
+    chat.call(Request::delete(path, &json!({ "sender_id": "ada" }))).await.ok();
+    chat.converse(&["ada", "bob"]).await;
+    assert_eq!(pages(&chat, "user_id=bob&unread=true").await, [first.clone()]);
+    assert_eq!(pages(&chat, "user_id=bob&unread=true&limit=1").await, [first]);
+    assert_eq!(pages(&chat, "user_id=ada&unread=true").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_bad_value_answers_400() {
+    let chat = Chat::new().await;
+    chat.converse(&["ada"]).await;
+    let answer = chat.call(Request::get("/v1/conversations?user_id=ada&limit=1")).await.ok();
+    let next = answer["next"].as_str().unwrap();
+    for (name, values) in [
+        ("limit", &["", "0", "-1", "1.5", "ten", "%00"][..]),
+        ("unread", &["", "false", "1", "TRUE"]),
+        ("status", &["", "opened", "Open"]),
+        (
+            "cursor",
+            &[
+                "",
+                "x",
+                "%00",
+                "💬",
+                &next[1..],
+                &format!("{next}="),
+                &format!("{next}{next}"),
+                &next.to_lowercase(),
+            ],
+        ),
+    ] {
+        for value in values {
+            let request = Request::get(format!("/v1/conversations?user_id=ada&{name}={value}"));
+            chat.refuses(request.clone(), 400, &format!("{name} is invalid")).await;
+            chat.refuses(request.with_key("pk_"), 401, "invalid api key").await;
+        }
+    }
 }

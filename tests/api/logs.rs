@@ -117,6 +117,8 @@ async fn every_route_that_knows_its_tenant_logs_it() {
     chat.call(Request::post(chat.path("typing"), &json!({ "sender_id": "ada" }))).await.ok();
     chat.call(Request::patch(chat.message_path(), &json!({ "sender_id": "ada", "body": "b" }))).await.ok();
     chat.call(Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))).await.ok();
+    chat.call(Request::get(format!("/v1/conversations/{}", chat.conversation))).await.ok();
+    chat.call(Request::post(chat.path("read"), &json!({ "user_id": "bob" }))).await.ok();
     let upload = json!({ "content_type": "image/png", "size": 1 });
     chat.call(Request::post(chat.path("upload"), &upload)).await.ok();
     for function in [
@@ -124,8 +126,10 @@ async fn every_route_that_knows_its_tenant_logs_it() {
         "upsert-user",
         "list-conversations",
         "create-conversation",
+        "get-conversation",
         "list-messages",
         "send-message",
+        "mark-read",
         "send-typing",
         "edit-message",
         "delete-message",

@@ -22,10 +22,12 @@ pub async fn routes(chat: &Chat) -> Vec<Route> {
         ("upsert-user", Request::post("/v1/users", &json!({ "user_id": "ada" }))),
         ("list-conversations", Request::get("/v1/conversations?user_id=ada")),
         ("create-conversation", Request::post("/v1/conversations", &conversation)),
+        ("get-conversation", Request::get(format!("/v1/conversations/{}", chat.conversation))),
         ("list-messages", Request::get(chat.path("messages"))),
         ("send-message", Request::post(chat.path("messages"), &body("hi"))),
         ("edit-message", Request::patch(chat.message_path(), &body("edited"))),
         ("delete-message", Request::delete(unwanted, &ada)),
+        ("mark-read", Request::post(chat.path("read"), &json!({ "user_id": "bob" }))),
         ("send-typing", Request::post(chat.path("typing"), &ada)),
         ("upload-image", Request::post(chat.path("upload"), &image)),
     ];

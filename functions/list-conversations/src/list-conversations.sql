@@ -1,50 +1,105 @@
--- The newest of a user's conversations, or the verdict alone. One short index scan for each kind, merged: the cost
--- doesn't grow with the number of conversations.
+-- A page of a user's conversations, newest activity first, or the verdict alone. A list is one short index scan for each
+-- kind, merged: the cost doesn't grow with the number of conversations.
 create function tinychat_api.list_conversations(
     p_credential jsonb,
     p_user_id text, -- null: the caller
-    p_kinds text[]
+    p_kinds text[],
+    p_external_ref text, -- null: any or none
+    p_unread boolean, -- whether to leave out what has been read
+    p_before timestamptz, -- the cursor: activity and id of the last conversation of the page before
+    p_before_id uuid,
+    p_limit bigint
 )
 returns table (
     verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], last_message text,
-    last_at timestamptz, updated_at timestamptz
+    last_at timestamptz, updated_at timestamptz, unread_count bigint, active_at timestamptz,
+    -- The cursor of the page's end, on each of its rows and on a row without a conversation; null if there is no more.
+    next_at timestamptz, next_id uuid
 )
 language plpgsql stable
 as $$
 declare
     tenant record;
+    lister text;
+    before timestamptz := coalesce(p_before, 'infinity');
+    ids uuid[];
+    actives timestamptz[];
+    reads timestamptz[];
 begin
     select * into tenant from tinychat.tenant(p_credential);
+    tenant_id := tenant.id;
+    lister := coalesce(p_user_id, tenant.caller);
     verdict := case
-        when tenant.verdict = 'ok' and p_user_id <> tenant.caller then 'user_not_caller'
+        when tenant.verdict = 'ok' and lister <> tenant.caller then 'user_not_caller'
         else tenant.verdict
     end;
-    if verdict = 'ok' then
-        return query
-            select
-                verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at,
-                tinychat.updated_at(c)
-            from (
-                select p.conversation_id, p.active_at
-                from unnest(p_kinds) as wanted (kind)
-                cross join lateral (
-                    select p.conversation_id, p.active_at
-                    from tinychat.participants p
-                    where p.tenant_id = tenant.id and p.user_id = coalesce(p_user_id, tenant.caller) and p.kind = wanted.kind
-                    order by p.active_at desc, p.conversation_id
-                    limit 100
-                ) p
-                order by p.active_at desc, p.conversation_id
-                limit 100
-            ) newest
-            join tinychat.conversations c on c.id = newest.conversation_id
-            left join lateral tinychat.preview(c.id) latest on true
-            order by newest.active_at desc, newest.conversation_id;
-        if found then
-            return;
-        end if;
+    if verdict <> 'ok' then
+        return next;
+        return;
     end if;
-    tenant_id := tenant.id;
-    return next;
+
+    -- One more than the page holds, to know whether there is more.
+    if p_external_ref is not null then
+        select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
+        from (
+            select p.conversation_id, p.active_at, p.read_at
+            from tinychat.conversations c
+            join tinychat.participants p on p.conversation_id = c.id and p.user_id = lister
+            where c.tenant_id = tenant.id and c.kind = any (p_kinds) and c.external_ref = p_external_ref
+                and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
+            order by p.active_at desc, p.conversation_id
+        ) page;
+    elsif p_unread then
+        select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
+        from (
+            select p.*
+            from unnest(p_kinds) as wanted (kind)
+            cross join lateral (
+                select p.conversation_id, p.active_at, p.read_at
+                from tinychat.participants p
+                where p.tenant_id = tenant.id and p.user_id = lister and p.kind = wanted.kind
+                    and p.active_at > p.read_at
+                    and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
+                order by p.active_at desc, p.conversation_id
+                limit p_limit + 1
+            ) p
+            order by p.active_at desc, p.conversation_id
+            limit p_limit + 1
+        ) page;
+    else
+        select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
+        from (
+            select p.*
+            from unnest(p_kinds) as wanted (kind)
+            cross join lateral (
+                select p.conversation_id, p.active_at, p.read_at
+                from tinychat.participants p
+                where p.tenant_id = tenant.id and p.user_id = lister and p.kind = wanted.kind
+                    and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
+                order by p.active_at desc, p.conversation_id
+                limit p_limit + 1
+            ) p
+            order by p.active_at desc, p.conversation_id
+            limit p_limit + 1
+        ) page;
+    end if;
+    if cardinality(ids) > p_limit then
+        next_at := actives[p_limit];
+        next_id := ids[p_limit];
+    end if;
+
+    return query
+        select
+            verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at,
+            tinychat.updated_at(c), unread.unread_count, page.active_at, next_at, next_id
+        from unnest(ids[:p_limit], actives[:p_limit], reads[:p_limit]) with ordinality as page (id, active_at, read_at, n)
+        join tinychat.conversations c on c.id = page.id
+        left join lateral tinychat.preview(c.id) latest on true
+        cross join lateral tinychat.unread(c.id, lister, page.read_at) unread
+        where not p_unread or unread.unread_count > 0
+        order by page.n;
+    if not found then
+        return next;
+    end if;
 end
 $$;

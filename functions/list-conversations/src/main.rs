@@ -1,13 +1,18 @@
 //! GET /v1/conversations: a user's conversations, newest activity first.
 
+mod cursor;
+
+use cursor::Cursor;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::auth::Credential;
 use shared::db::Route;
-use shared::fields::{Kind, Name};
+use shared::fields::{Field, Kind, Name};
 use shared::http::{Request, serve};
 use shared::model::{Conversation, List};
-use shared::{Result, telemetry};
+use shared::{Error, Result, telemetry};
+use tokio_postgres::Row;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -18,29 +23,115 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 struct Input {
     user_id: Option<Name>,
-    kind: Option<Kind>,
+    kinds: Vec<&'static str>,
+    external_ref: Option<Name>,
+    unread: bool,
+    limit: Limit,
+    cursor: Option<Cursor>,
 }
 
 impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut query = request.query();
-        Ok(Self { user_id: query.user("user_id", credential)?, kind: query.optional("kind")? })
+        let user_id = query.user("user_id", credential)?;
+        let kind: Option<Kind> = query.optional("kind")?;
+        // Nothing closes a conversation yet.
+        let open = query.optional("status")?.is_none_or(|Status { open }| open);
+        let kinds = Kind::ALL.iter().filter(|each| open && kind.is_none_or(|kind| kind == **each));
+        Ok(Self {
+            user_id,
+            kinds: kinds.map(|kind| kind.as_str()).collect(),
+            external_ref: query.optional_text("external_ref")?,
+            unread: query.optional::<Unread>("unread")?.is_some(),
+            limit: query.optional("limit")?.unwrap_or(Limit(100)),
+            cursor: query.optional("cursor")?,
+        })
+    }
+}
+
+/// How many conversations a page may hold: a whole number from 1, of which anything above 100 is 100.
+struct Limit(u8);
+
+impl Field for Limit {
+    fn parse(name: &str, value: Value) -> Result<Self> {
+        let digits = value.as_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        match digits.map(|text| text.trim_start_matches('0')) {
+            None | Some("") => Err(Error::invalid(format!("{name} is invalid"))),
+            Some(number) => Ok(Self(number.parse().map_or(100, |number: u8| number.min(100)))),
+        }
+    }
+}
+
+/// `true`: only conversations with unread messages.
+struct Unread;
+
+impl Field for Unread {
+    fn parse(name: &str, value: Value) -> Result<Self> {
+        if value == "true" { Ok(Self) } else { Err(Error::invalid(format!("{name} is invalid"))) }
+    }
+}
+
+/// Only conversations that are `open`, or only those that are `closed`.
+struct Status {
+    open: bool,
+}
+
+impl Field for Status {
+    fn parse(name: &str, value: Value) -> Result<Self> {
+        match value.as_str() {
+            Some("open") => Ok(Self { open: true }),
+            Some("closed") => Ok(Self { open: false }),
+            _ => Err(Error::invalid(format!("{name} is invalid"))),
+        }
     }
 }
 
 #[derive(Serialize)]
 struct Answer {
     conversations: Vec<Box<RawValue>>,
+    next: Option<Cursor>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    conversation: Conversation,
+    unread_count: i64,
+}
+
+impl TryFrom<&Row> for Listed {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self> {
+        Ok(Self { conversation: row.try_into()?, unread_count: row.try_get("unread_count")? })
+    }
 }
 
 async fn list_conversations(route: &Route, request: Request) -> Result<Answer> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
-    let kinds: Vec<&str> = Kind::ALL
-        .iter()
-        .filter(|kind| input.kind.is_none_or(|wanted| wanted == **kind))
-        .map(|kind| kind.as_str())
-        .collect();
-    let rows = route.rows(&credential, &[("user_id", &input.user_id), ("kinds", &kinds)]).await?;
-    Ok(Answer { conversations: List::read::<Conversation>(&rows, 100)?.items })
+    let Limit(limit) = input.limit;
+    let (before, before_id) = input.cursor.map(|cursor| (cursor.active_at, cursor.id)).unzip();
+    let rows = route
+        .rows(
+            &credential,
+            &[
+                ("user_id", &input.user_id),
+                ("kinds", &input.kinds),
+                ("external_ref", &input.external_ref),
+                ("unread", &input.unread),
+                ("before", &before),
+                ("before_id", &before_id),
+                ("limit", &i64::from(limit)),
+            ],
+        )
+        .await?;
+    let List { items: conversations, more } = List::read::<Listed>(&rows, limit.into())?;
+    // A list that ended early goes on after its last conversation, any other after the page's.
+    let columns = if more { ("active_at", "id") } else { ("next_at", "next_id") };
+    let next = match rows.get(conversations.len().saturating_sub(1)) {
+        Some(row) => Cursor::from_row(row, columns)?,
+        None => None,
+    };
+    Ok(Answer { conversations, next })
 }

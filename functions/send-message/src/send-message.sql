@@ -77,7 +77,10 @@ begin
         )
         returning * into message;
         update tinychat.conversations c set last_at = message.created_at where c.id = p_conversation_id;
-        update tinychat.participants p set active_at = message.created_at where p.conversation_id = p_conversation_id;
+        -- Who sends has read what was there.
+        update tinychat.participants p
+        set active_at = message.created_at, read_at = case when p.user_id = sender then message.created_at else p.read_at end
+        where p.conversation_id = p_conversation_id;
     elsif untold then
         update tinychat.messages m set backend = pg_backend_pid()
         where m.conversation_id = p_conversation_id and m.id = message.id;

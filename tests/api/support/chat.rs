@@ -83,7 +83,7 @@ impl Chat {
     /// The conversations of a user.
     pub async fn conversations_of(&self, user: &str) -> Vec<Value> {
         let mut answer = self.call(Request::get(format!("/v1/conversations?user_id={user}"))).await.ok();
-        super::assert_keys(&answer, &["conversations"]);
+        super::assert_keys(&answer, &["conversations", "next"]);
         serde_json::from_value(answer["conversations"].take()).unwrap()
     }
 

@@ -1,0 +1,35 @@
+//! GET /v1/conversations/{id}: a conversation, and who takes part in it.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use shared::db::Route;
+use shared::http::{Request, serve};
+use shared::model::{Conversation, Json};
+use shared::{Result, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init();
+    let route = Route::connect(include_str!("get-conversation.sql")).await?;
+    serve(|request| get_conversation(&route, request)).await
+}
+
+#[derive(Serialize)]
+struct Answer {
+    conversation: WithMembers,
+}
+
+#[derive(Serialize)]
+struct WithMembers {
+    #[serde(flatten)]
+    conversation: Conversation,
+    /// As Postgres writes them.
+    members: Box<RawValue>,
+}
+
+async fn get_conversation(route: &Route, request: Request) -> Result<Answer> {
+    let credential = request.credential()?;
+    let row = route.row(&credential, &[("conversation_id", &request.conversation())]).await?;
+    let members = row.try_get::<_, Json<_>>("members")?.0;
+    Ok(Answer { conversation: WithMembers { conversation: Conversation::try_from(&row)?, members } })
+}

@@ -1,0 +1,62 @@
+//! POST /v1/conversations/{id}/read: moves a participant's read cursor on, and broadcasts it.
+
+use serde::Serialize;
+use shared::auth::Credential;
+use shared::db::Route;
+use shared::fields::Name;
+use shared::http::{Request, serve};
+use shared::model::{MessageId, ReadCursor};
+use shared::realtime::Realtime;
+use shared::{Result, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init();
+    let realtime = Realtime::from_env()?;
+    let route = Route::connect(include_str!("mark-read.sql")).await?;
+    serve(|request| mark_read(&route, &realtime, request)).await
+}
+
+struct Input {
+    user_id: Option<Name>,
+    message_id: Option<MessageId>,
+}
+
+impl Input {
+    fn parse(request: &Request, credential: &Credential) -> Result<Self> {
+        let mut body = request.json()?;
+        Ok(Self { user_id: body.user("user_id", credential)?, message_id: body.optional_text("message_id")? })
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    read: Read,
+}
+
+#[derive(Serialize)]
+struct Read {
+    #[serde(flatten)]
+    cursor: ReadCursor,
+    unread_count: i64,
+}
+
+async fn mark_read(route: &Route, realtime: &Realtime, request: Request) -> Result<Answer> {
+    let credential = request.credential()?;
+    let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
+    let row = route
+        .row(
+            &credential,
+            &[
+                ("conversation_id", &request.conversation()),
+                ("user_id", &input.user_id),
+                ("message_id", &input.message_id),
+            ],
+        )
+        .await?;
+    let cursor = ReadCursor::try_from(&row)?;
+    if row.try_get("moved")? {
+        realtime.read(&row, &cursor)?;
+    }
+    Ok(Answer { read: Read { cursor, unread_count: row.try_get("unread_count")? } })
+}

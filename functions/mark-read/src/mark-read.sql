@@ -1,0 +1,60 @@
+-- Moves a participant's read cursor on, to a message or to the end. It never moves back.
+create function tinychat_api.mark_read(
+    p_credential jsonb,
+    p_conversation_id uuid,
+    p_user_id text, -- null: the caller
+    p_message_id uuid -- null: everything
+)
+returns table (
+    verdict text, tenant_id uuid, conversation_id uuid, user_id text, read_at timestamptz, unread_count bigint, moved boolean,
+    tokens text
+)
+language plpgsql
+as $$
+declare
+    conversation record;
+    reader text;
+    target timestamptz;
+begin
+    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
+    tenant_id := conversation.tenant_id;
+    reader := coalesce(p_user_id, conversation.caller);
+    verdict := conversation.verdict;
+    if verdict = 'ok' then
+        if p_message_id is null then
+            -- Times are committed in their order: whatever is sent later has a later one.
+            select c.last_at into target
+            from tinychat.conversations c
+            where c.id = p_conversation_id;
+        else
+            select m.created_at into target
+            from tinychat.messages m
+            where m.conversation_id = p_conversation_id and m.id = p_message_id;
+        end if;
+        verdict := case
+            when not found then 'read_message_not_found'
+            when reader <> conversation.caller then 'user_not_caller'
+            when not exists (
+                select from tinychat.participants p where p.conversation_id = p_conversation_id and p.user_id = reader
+            ) then 'not_a_participant'
+            else 'ok'
+        end;
+    end if;
+    if verdict <> 'ok' then
+        return next;
+        return;
+    end if;
+
+    update tinychat.participants p
+    set read_at = target
+    where p.conversation_id = p_conversation_id and p.user_id = reader and p.read_at < target;
+    moved := found;
+
+    return query
+        select verdict, p.tenant_id, p.conversation_id, p.user_id, p.read_at, u.unread_count, moved,
+            conversation.tokens
+        from tinychat.participants p
+        cross join lateral tinychat.unread(p.conversation_id, p.user_id, p.read_at) u
+        where p.conversation_id = p_conversation_id and p.user_id = reader;
+end
+$$;
