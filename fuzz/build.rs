@@ -19,6 +19,8 @@ fn main() -> io::Result<()> {
         let code = fs::read_to_string(input.ok_or_else(|| io::Error::other(folder.display().to_string()))?)?;
         let parsed = if code.contains("async fn parse(request: &Request)") {
             "futures_util::FutureExt::now_or_never(Input::parse(request)).expect(\"a body that is there\")"
+        } else if code.contains("fn parse(request: &Request, credential: &Credential)") {
+            "Input::parse(request, &request.credential().expect(\"a key\"))"
         } else if code.contains("fn parse(request: &Request)") {
             "Input::parse(request)"
         } else {
@@ -27,7 +29,8 @@ fn main() -> io::Result<()> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().replace('-', "_");
         for file in fs::read_dir(&sources)? {
             let file = file?.path();
-            if file.extension().is_some_and(|extension| extension == "sql") {
+            let module = file.extension().is_some_and(|extension| extension == "rs");
+            if module && !file.ends_with("main.rs") || file.extension().is_some_and(|extension| extension == "sql") {
                 fs::copy(&file, out.join(file.file_name().unwrap_or_default()))?;
             }
         }

@@ -8,13 +8,14 @@ use shared::http::Request;
 
 include!(concat!(env!("OUT_DIR"), "/routes.rs"));
 
+const KEY: &str = "pk_test_DemoTenantOnlyForLocalUse01";
 const CONTENT_TYPES: [&str; 2] = ["application/json", "multipart/form-data; boundary=b"];
 
 fuzz_target!(|data: &[u8]| {
     let Some((&choice, input)) = data.split_first() else { return };
     let choice = usize::from(choice);
     let event = json!({
-        "headers": { "content-type": CONTENT_TYPES[choice / ROUTES.len() % CONTENT_TYPES.len()] },
+        "headers": { "x-tinychat-api-key": KEY, "content-type": CONTENT_TYPES[choice / ROUTES.len() % CONTENT_TYPES.len()] },
         "rawQueryString": String::from_utf8_lossy(input),
         "requestContext": { "http": { "method": "POST" } },
         "body": BASE64_STANDARD.encode(input),

@@ -6,6 +6,7 @@
 
 mod checker;
 mod client;
+mod follower;
 mod history;
 mod listener;
 mod nemesis;

@@ -2,6 +2,7 @@
 
 use crate::checker::{check, check_users};
 use crate::client::{Api, Client, times};
+use crate::follower::Follower;
 use crate::history::{Event, Recorder, Stored};
 use crate::listener::{self, Listener};
 use crate::nemesis::Nemesis;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 const CLIENTS: usize = 16;
 const CONVERSATIONS: usize = 8;
+const FOLLOWERS: usize = 3;
 
 /// How many endpoints the tenant has.
 const ENDPOINTS: usize = 3;
@@ -53,13 +55,16 @@ pub async fn run() -> anyhow::Result<()> {
         receivers: world.receivers.values().cloned().collect(),
         conversations: conversations.clone(),
     };
+    let follower = || Follower::new(world.api.clone(), recorder.clone(), &conversations);
+    let mut followers: Vec<_> = std::iter::repeat_with(follower).take(FOLLOWERS).collect();
+    let following = join_all(followers.iter_mut().map(|follower| follower.run(until)));
     let mut memory = Memory::default();
     tokio::select! {
-        (_, broken) = async { tokio::join!(join_all(clients), nemesis.run(until)) } => broken.context("the faults")?,
+        (_, _, broken) = async { tokio::join!(join_all(clients), following, nemesis.run(until)) } => broken.context("the faults")?,
         () = memory.watch() => {} // which never ends
     }
     world.drain(DRAIN.min(length)).await?;
-    world.judge(&conversations, &memory).await
+    world.judge(&conversations, followers, &memory).await
 }
 
 fn client_name(number: usize) -> String {
@@ -187,7 +192,12 @@ impl World {
         }
     }
 
-    async fn judge(&self, conversations: &[String], memory: &Memory) -> anyhow::Result<()> {
+    async fn judge(
+        &self,
+        conversations: &[String],
+        followers: Vec<Follower>,
+        memory: &Memory,
+    ) -> anyhow::Result<()> {
         let (stored, events) = (self.stored().await?, self.events().await?);
         for conversation in conversations {
             let visible =
@@ -204,10 +214,15 @@ impl World {
                 self.recorder.odd(format!("upload lost: {url} answers {status}"));
             }
         }
+        let mut followed = Vec::new();
+        for follower in followers {
+            followed.extend(follower.judge(&stored).await);
+        }
         let names = self.names().await?;
         self.recorder.history.lock().lost = listener::lost()?;
         let mut wrong = check(&self.recorder.history.lock(), &stored, &events);
         wrong.extend(check_users(&self.recorder.history.lock().namings, &names));
+        wrong.extend(followed);
         wrong.extend(memory.grown());
         self.tell(&stored, &events, uploads.len(), memory);
         for wrong in wrong.iter().take(50) {

@@ -282,7 +282,7 @@ async fn a_conversation_is_found_by_its_reference() {
     let support = create("support", "ada").await;
     create("direct", "bob").await;
     let find = async |query: &str| pages(&chat, &format!("user_id=ada&external_ref=ref+1{query}")).await;
-    assert_eq!(find("&kind=order").await, [order.clone()]);
+    assert_eq!(find("&kind=order").await, [order.as_str()]);
     assert_eq!(find("").await, [support, order]);
     assert_eq!(find("&kind=direct").await, [""; 0]);
     assert_eq!(pages(&chat, "user_id=ada&external_ref=ref").await, [""; 0]);
@@ -291,7 +291,7 @@ async fn a_conversation_is_found_by_its_reference() {
 #[tokio::test]
 async fn all_conversations_are_open() {
     let chat = Chat::new().await;
-    assert_eq!(pages(&chat, "user_id=ada&status=open").await, [chat.conversation.clone()]);
+    assert_eq!(pages(&chat, "user_id=ada&status=open").await, [chat.conversation.as_str()]);
     assert_eq!(pages(&chat, "user_id=ada&status=closed").await, [""; 0]);
 }
 
@@ -304,7 +304,7 @@ async fn only_what_is_unread_is_listed_if_asked_for() {
     let path = chat.path(&format!("messages/{}", deleted["id"].as_str().unwrap()));
     chat.call(Request::delete(path, &json!({ "sender_id": "ada" }))).await.ok();
     chat.converse(&["ada", "bob"]).await;
-    assert_eq!(pages(&chat, "user_id=bob&unread=true").await, [first.clone()]);
+    assert_eq!(pages(&chat, "user_id=bob&unread=true").await, [first.as_str()]);
     assert_eq!(pages(&chat, "user_id=bob&unread=true&limit=1").await, [first]);
     assert_eq!(pages(&chat, "user_id=ada&unread=true").await, [""; 0]);
 }

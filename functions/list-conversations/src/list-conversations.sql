@@ -95,7 +95,13 @@ begin
         from unnest(ids[:p_limit], actives[:p_limit], reads[:p_limit]) with ordinality as page (id, active_at, read_at, n)
         join tinychat.conversations c on c.id = page.id
         left join lateral tinychat.preview(c.id) latest on true
-        cross join lateral tinychat.unread(c.id, lister, page.read_at) unread
+        cross join lateral (
+            select
+                case
+                    when page.active_at <= page.read_at then 0
+                    else (select u.unread_count from tinychat.unread(c.id, lister, page.read_at) u)
+                end as unread_count
+        ) unread
         where not p_unread or unread.unread_count > 0
         order by page.n;
     if not found then
