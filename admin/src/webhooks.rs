@@ -3,7 +3,7 @@
 use crate::database::{Database, id};
 use crate::listen::Listen;
 use crate::output::{Failure, Output};
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
@@ -66,9 +66,9 @@ pub enum Command {
         #[arg(long, default_value_t = 24)]
         overlap: u16,
     },
-    /// Sends an endpoint nothing from now on; what waits for it stays
+    /// Sends an endpoint nothing from now on; what waits for it is given up after three days
     Disable(Endpoint),
-    /// Turns an endpoint on again, and forgets its failures
+    /// Turns an endpoint on again: what waits for it follows when it has taken a first event
     Enable(Endpoint),
     /// Deletes an endpoint and all its deliveries; `disable` keeps them
     Delete(Endpoint),
@@ -211,6 +211,7 @@ const SHOW: &str = "
         case
             when w.disabled_at is not null then 'disabled: ' || w.disabled_reason
             when w.held_until > now() then 'on hold'
+            when w.slowness >= 10 then 'slow'
             else 'active'
         end as state,
         (select count(*) from tinychat.webhook_deliveries d where d.endpoint_id = w.id and d.outcome is null) as waiting
@@ -240,15 +241,32 @@ const DELIVERIES: &str = "
     order by d.event_id desc, d.endpoint_id
     limit $3";
 
-/// What waits is hurried, unless it may be leased: no lease is longer than 20 s.
+/// What waits is hurried, unless it may be leased: leases are of 20 s, but after a death. An endpoint that is disabled is
+/// sent nothing.
 const REPLAY: &str = "
-    update tinychat.webhook_deliveries d
-    set outcome = null, settled_at = null, attempts = 0, next_attempt_at = now()
-    from tinychat.webhook_endpoints w
-    where w.id = d.endpoint_id and w.tenant_id = $1 and ($2 is null or w.id = $2)
-        and (d.event_id = $3 or d.created_at >= $4)
-        and (d.outcome is not null or d.next_attempt_at > now() + interval '20 s')
-    returning 1";
+    with chosen as (
+        select d.endpoint_id, d.event_id, w.disabled_at is not null as disabled
+        from tinychat.webhook_endpoints w
+        join tinychat.webhook_deliveries d on d.endpoint_id = w.id
+        where w.tenant_id = $1 and ($2 is null or w.id = $2)
+            and (d.event_id = $3 or d.created_at >= $4)
+            and (w.disabled_at is not null or d.outcome is not null or d.next_attempt_at > now() + interval '20 s')
+    ),
+    replayed as (
+        update tinychat.webhook_deliveries d
+        set outcome = null, settled_at = null, attempts = 0, claimed = false, queued_at = now(), next_attempt_at = now()
+        from chosen
+        where d.endpoint_id = chosen.endpoint_id and d.event_id = chosen.event_id and not chosen.disabled
+        returning 1
+    )
+    select (select count(*) from replayed) as replayed, (select count(*) from chosen where disabled) as disabled";
+
+/// With something waiting it begins as one that fails, so that a single event shows first whether it takes the others.
+const ENABLE: &str = "
+    disabled_at = null, disabled_reason = null, held_until = null, failing_since = null, slowness = 0,
+    failures = case when exists (
+        select from tinychat.webhook_deliveries d where d.endpoint_id = webhook_endpoints.id and d.outcome is null
+    ) then tinychat.webhook_patience() else 0 end";
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
@@ -292,10 +310,7 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             let set = "disabled_at = coalesce(disabled_at, now()), disabled_reason = 'by an operator'";
             change(database, &of, set, &[], output).await
         }
-        Command::Enable(of) => {
-            let set = "disabled_at = null, disabled_reason = null, failures = 0, held_until = null";
-            change(database, &of, set, &[], output).await
-        }
+        Command::Enable(of) => change(database, &of, ENABLE, &[], output).await,
         Command::Delete(of) => {
             let sql = "delete from tinychat.webhook_endpoints where tenant_id = $1 and id = $2 returning id";
             if database.rows(sql, &of.params()).await?.is_empty() {
@@ -319,14 +334,24 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
                 (&event, Type::UUID),
                 (&since, Type::TIMESTAMPTZ),
             ];
-            let count = database.rows(REPLAY, &params).await?.len();
+            let rows = database.rows(REPLAY, &params).await?;
+            let row = rows.first().context("no count")?;
+            let (count, disabled): (i64, i64) = (row.try_get("replayed")?, row.try_get("disabled")?);
+            if count == 0 && disabled > 0 {
+                bail!("the endpoint is disabled: `tinychat webhooks enable` it first");
+            }
             if count == 0 {
                 require(database, &tenant, endpoint.as_ref()).await?;
             }
             if count == 0 && event.is_some() {
                 return Err(Failure::NoSuch("event of this tenant to replay").into());
             }
-            output.done(&format!("{count} due again"), &json!({ "replayed": count }))
+            let left =
+                if disabled > 0 { format!(", {disabled} left at disabled endpoints") } else { String::new() };
+            output.done(
+                &format!("{count} due again{left}"),
+                &json!({ "replayed": count, "at_disabled_endpoints": disabled }),
+            )
         }
     }
 }
@@ -351,7 +376,7 @@ async fn test(database: &Database, of: &Endpoint, output: &Output) -> anyhow::Re
     let id = Uuid::now_v7().to_string();
     let answer = sender()?.send(row.try_get("url")?, &id, &secrets, &event.to_string()).await;
     let taken = answer.succeeded();
-    let Answer { status, latency_ms, text } = answer;
+    let Answer { status, latency_ms, text, .. } = answer;
     output.item(&Tested { status, latency_ms, answer: text })?;
     if taken { Ok(()) } else { bail!("the endpoint didn't take the event") }
 }

@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// The longest that an invocation is kept open: a webhook's attempt may take 5 s, and has then to be recorded.
-const LIMIT: Duration = Duration::from_secs(7);
+/// The longest that an invocation is kept open: a broadcast and a webhook's first attempt take at most 0.8 s, and the attempt
+/// has then to be recorded.
+const LIMIT: Duration = Duration::from_millis(1_500);
 
 /// How long before the function's timeout the work is given up at the latest.
 const MARGIN: Duration = Duration::from_millis(500);

@@ -7,8 +7,10 @@ use serde_json::Value;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 fn is_delivered(delivery: &Value) -> bool {
@@ -108,6 +110,72 @@ async fn a_deleted_endpoint_is_gone_with_its_deliveries() {
     chat.send("ada", "two").await;
     other.wait_for(2).await;
     assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
+async fn what_waits_at_an_enabled_endpoint_follows_when_it_has_taken_a_first_event() {
+    let chat = Chat::without_messages().await;
+    let status = Arc::new(AtomicU16::new(500));
+    let answered = status.clone();
+    let receiver = Receiver::replying(move |_| Reply::Status(answered.load(Ordering::Relaxed))).await;
+    let (id, _) = create(&chat, &receiver.url).await;
+    for body in ["one", "two", "three", "four"] {
+        chat.send("ada", body).await;
+    }
+    chat.until_deliveries(|delivery| delivery["attempts"] == 1).await;
+    json(&format!("webhooks disable {} {id}", chat.tenant)).await;
+    chat.make_due().await;
+    json(&format!("webhooks enable {} {id}", chat.tenant)).await;
+    let before = receiver.received().len();
+    receiver.wait_for(before + 1).await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(receiver.received().len(), before + 1, "a single event shows that it still fails");
+
+    status.store(200, Ordering::Relaxed);
+    chat.make_due().await;
+    chat.until_deliveries(is_delivered).await;
+}
+
+#[tokio::test]
+async fn nothing_is_replayed_to_a_disabled_endpoint() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    let (id, _) = create(&chat, &receiver.url).await;
+    chat.send("ada", "hi").await;
+    let event = chat.until_deliveries(is_delivered).await[0]["event_id"].as_str().unwrap().to_owned();
+    json(&format!("webhooks disable {} {id}", chat.tenant)).await;
+    for what in [event, "--since 2020-01-01T00:00:00Z".to_owned()] {
+        let (code, _, error) = run(&format!("webhooks replay {} {what}", chat.tenant)).await;
+        assert_eq!(
+            (code, error.as_str()),
+            (1, "error: the endpoint is disabled: `tinychat webhooks enable` it first\n")
+        );
+    }
+    let other = Receiver::new().await;
+    create(&chat, &other.url).await;
+    chat.send("ada", "to the other").await;
+    chat.until_deliveries(is_delivered).await;
+    let again = format!("webhooks replay {} --since 2020-01-01T00:00:00Z", chat.tenant);
+    let replayed = json(&again).await;
+    assert_eq!((&replayed["replayed"], &replayed["at_disabled_endpoints"]), (&1.into(), &1.into()));
+    other.wait_for(2).await;
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_replayed_event_is_as_young_as_a_new_one() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    create(&chat, &receiver.url).await;
+    chat.send("ada", "hi").await;
+    chat.until_deliveries(is_delivered).await;
+    let age = "update tinychat.webhook_deliveries d set queued_at = now() - interval '4 days'
+        from tinychat.webhook_endpoints w where w.id = d.endpoint_id and w.tenant_id = $1";
+    chat.db.execute(age, &[&chat.tenant]).await.unwrap();
+    json(&format!("webhooks replay {} --since 2020-01-01T00:00:00Z", chat.tenant)).await;
+    receiver.wait_for(2).await;
+    let queued = chat.until_deliveries(is_delivered).await[0]["queued_at"].take();
+    assert!(queued.as_str() > chat.deliveries().await[0]["created_at"].as_str());
 }
 
 #[tokio::test]

@@ -102,6 +102,16 @@ pub fn kill(function: &str) {
     }
 }
 
+/// The most memory that a process of a function has had, in KB.
+pub fn peak_memory(function: &str) -> u64 {
+    let peak = |process: PathBuf| -> Option<u64> {
+        let status = std::fs::read_to_string(process.join("status")).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().trim_end_matches(" kB").parse().ok()
+    };
+    processes().filter(|(name, _)| name == function).filter_map(|(_, process)| peak(process)).max().unwrap()
+}
+
 /// The functions that run on this cloud's database, and their folders in /proc.
 fn processes() -> impl Iterator<Item = (String, PathBuf)> {
     let ours = format!("DATABASE_URL={}", setting("FUNCTION_DATABASE_URL"));

@@ -1,16 +1,19 @@
 //! Webhooks while functions die, endpoints hang, and backlogs stand in line.
 
-use crate::cloud::{during, kill};
+use crate::cloud::{during, kill, peak_memory, superuser};
 use crate::support::lambda::event_of;
 use crate::support::receiver::{Endpoint, Received};
 use crate::support::{Chat, Function, Receiver, Reply, Request, setting};
 use crate::wire::{Cut, Wire};
 use futures_util::future::{join, join_all};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::IsolationLevel;
 
 /// Longer than a sender's lease.
 const LEASE: Duration = Duration::from_secs(12);
@@ -46,6 +49,19 @@ impl Chat {
         let sql = "update tinychat.webhook_endpoints set disabled_at = now() where id = $1";
         self.db.execute(sql, &[&endpoint.id]).await.unwrap();
     }
+}
+
+/// Turns all endpoints off.
+async fn retire_all(chat: &Chat) {
+    // In the order in which who records attempts locks them.
+    let sql = "with e as (select id from tinychat.webhook_endpoints order by id for update)
+        update tinychat.webhook_endpoints w set disabled_at = now() from e where w.id = e.id";
+    chat.db.execute(sql, &[]).await.unwrap();
+}
+
+/// A deliver-webhooks of the test's own.
+async fn deliverer() -> Function {
+    Function::start("deliver-webhooks", &[("WEBHOOK_RETENTION_DAYS", "30")]).await
 }
 
 /// How often each event arrived.
@@ -96,8 +112,8 @@ async fn deliverers_at_the_same_time_send_each_event_once() {
         chat.backlog(endpoint, EVENTS).await;
     }
     // With the local cloud's own one that makes three. They end whenever they find nothing, and begin again.
-    let deliverer = async || {
-        let mut function = Function::start("deliver-webhooks", &[("WEBHOOK_RETENTION_DAYS", "30")]).await;
+    let work_on = async || {
+        let mut function = deliverer().await;
         loop {
             function.invoke(json!({})).await.unwrap();
         }
@@ -109,7 +125,7 @@ async fn deliverers_at_the_same_time_send_each_event_once() {
     };
     tokio::select! {
         () = work => {}
-        _ = join(deliverer(), deliverer()) => {}
+        _ = join(work_on(), work_on()) => {}
     }
     for (receiver, endpoint) in receivers.iter().zip(&endpoints) {
         let arrived = receiver.received();
@@ -121,14 +137,11 @@ async fn deliverers_at_the_same_time_send_each_event_once() {
 #[tokio::test]
 async fn a_deliverer_with_nothing_left_to_do_ends_at_once() {
     let chat = Chat::without_messages().await;
-    // In the order in which who records attempts locks them.
-    let retire_all = "with e as (select id from tinychat.webhook_endpoints order by id for update)
-        update tinychat.webhook_endpoints w set disabled_at = now() from e where w.id = e.id";
-    chat.db.execute(retire_all, &[]).await.unwrap();
+    retire_all(&chat).await;
     let receiver = Receiver::new().await;
     let endpoint = chat.webhook(&receiver.url).await;
     chat.backlog(&endpoint, 3).await;
-    let mut deliverer = Function::start("deliver-webhooks", &[("WEBHOOK_RETENTION_DAYS", "30")]).await;
+    let mut deliverer = deliverer().await;
     let ended = timeout(Duration::from_secs(5), deliverer.invoke(json!({}))).await;
     assert!(ended.expect("it goes on").is_ok());
     chat.until_delivered(&endpoint, 3, LEASE).await;
@@ -294,12 +307,9 @@ async fn old_events_are_purged() {
     let age = "update tinychat.webhook_deliveries set settled_at = settled_at - interval '31 days'
         where endpoint_id = $1 and payload like '%old%'";
     assert_eq!(chat.db.execute(age, &[&endpoint.id]).await.unwrap(), 1);
-    kill("deliver-webhooks"); // which may be at work; the next one purges first
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while chat.deliveries().await.len() > 1 {
-        assert!(Instant::now() < deadline, "the old one is still there");
-        sleep(Duration::from_millis(50)).await;
-    }
+    retire_all(&chat).await; // what other tests have left would keep it at work
+    deliverer().await.invoke(json!({})).await.unwrap();
+    assert_eq!(chat.deliveries().await.len(), 1);
     let left = chat.deliveries().await.remove(0)["payload"].take();
     assert!(left.as_str().unwrap().contains("new"));
     chat.retire(&endpoint).await;
@@ -338,4 +348,348 @@ async fn no_log_has_a_secret_or_an_address_in_it() {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
+}
+
+#[tokio::test]
+async fn sends_and_deliverers_at_endpoints_that_fail_half_of_the_time_never_deadlock() {
+    const TIME: Duration = Duration::from_secs(15);
+    let chat = Chat::without_messages().await;
+    let count = Arc::new(AtomicUsize::new(0));
+    let half = move |_| {
+        Reply::Status(if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) { 500 } else { 200 })
+    };
+    let receiver = Receiver::replying(half).await;
+    let endpoints = join_all((0..3).map(|_| chat.webhook(&receiver.url))).await;
+    let deadlocks = async || -> i64 {
+        sleep(Duration::from_millis(1_500)).await; // backends tell their counts once a second
+        let sql = "select deadlocks from pg_stat_database where datname = current_database()";
+        superuser().await.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    let before = deadlocks().await;
+    let end = Instant::now() + TIME;
+    let client = async |client: usize| {
+        let mut sent = 0;
+        while Instant::now() < end {
+            let message = json!({ "sender_id": format!("client {client}"), "body": sent.to_string() });
+            let answer = chat.call(Request::post(chat.path("messages"), &message)).await;
+            assert_eq!(answer.status, 200);
+            sent += 1;
+        }
+        sent
+    };
+    let sent: usize = join_all((0..6).map(client)).await.into_iter().sum();
+    println!("{sent} messages");
+    assert_eq!(deadlocks().await - before, 0, "deadlocks while {sent} messages were sent");
+    for endpoint in &endpoints {
+        chat.retire(endpoint).await;
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_answers_late_keeps_no_environment_and_hears_everything() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::replying(|_| Reply::Slow(4_500)).await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    let mut process = Function::start("send-message", &[]).await;
+    let send = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
+    let mut took = Vec::new();
+    for _ in 0..6 {
+        let began = Instant::now();
+        assert_eq!(process.call(event_of("send-message", &chat, &send)).await.0, 200);
+        took.push(began.elapsed());
+    }
+    println!("{took:?}");
+    for took in &took[1..4] {
+        assert!(
+            *took < Duration::from_millis(1_500),
+            "an attempt after the answer held the next request for {took:?}"
+        );
+    }
+    for took in &took[4..] {
+        assert!(
+            *took < Duration::from_millis(500),
+            "deliver-webhooks alone serves a slow endpoint: {took:?}"
+        );
+    }
+    chat.until_delivered(&endpoint, 6, Duration::from_secs(40)).await;
+    let arrived = receiver.received();
+    let most = tally(&arrived).into_values().max();
+    assert!(most <= Some(2), "an attempt that was cut short is made again once: {most:?}");
+    for delivery in chat.deliveries().await {
+        assert_eq!((&delivery["attempts"], &delivery["last_status"]), (&json!(1), &json!(200)));
+        assert!(delivery["last_latency_ms"].as_u64() >= Some(4_500));
+    }
+    chat.retire(&endpoint).await;
+}
+
+#[tokio::test]
+async fn a_slow_endpoint_that_has_become_quick_gets_first_attempts_again() {
+    let chat = Chat::without_messages().await;
+    let late = Arc::new(AtomicBool::new(true));
+    let is_late = late.clone();
+    let receiver =
+        Receiver::replying(move |_| Reply::Slow(if is_late.load(Ordering::Relaxed) { 1_200 } else { 0 }))
+            .await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    for number in 1..=4 {
+        chat.send("ada", "slow").await;
+        chat.until_delivered(&endpoint, number, Duration::from_secs(15)).await;
+    }
+    late.store(false, Ordering::Relaxed);
+    chat.backlog(&endpoint, 60).await;
+    chat.until_delivered(&endpoint, 64, Duration::from_secs(15)).await;
+    kill("deliver-webhooks");
+    let before = receiver.received().len();
+    let began = Instant::now();
+    let mut process = Function::start("send-message", &[]).await;
+    let send = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
+    assert_eq!(process.call(event_of("send-message", &chat, &send)).await.0, 200);
+    receiver.wait_for(before + 1).await;
+    let delivery = chat.deliveries().await.pop().unwrap();
+    println!("after {:?}: {delivery}", began.elapsed());
+    assert_eq!(delivery["claimed"], json!(false), "the function that sent it made the attempt");
+    chat.retire(&endpoint).await;
+}
+
+/// Puts events into the outbox whose age is that of an interval.
+async fn aged(chat: &Chat, endpoint: &Endpoint, age: &str, attempts: i32) {
+    chat.backlog(endpoint, 1).await;
+    let sql = "update tinychat.webhook_deliveries
+        set queued_at = now() - $2::text::interval, created_at = now() - $2::text::interval, attempts = $3,
+            next_attempt_at = now() + interval '1 h'
+        where endpoint_id = $1 and outcome is null and next_attempt_at < now() + interval '30 s'";
+    assert_eq!(chat.db.execute(sql, &[&endpoint.id, &age, &attempts]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn events_are_given_up_three_days_after_they_were_written_also_at_disabled_endpoints() {
+    let chat = Chat::without_messages().await;
+    retire_all(&chat).await; // what other tests have left would keep the deliverer at work
+    let receiver = Receiver::new().await;
+    let [enabled, disabled] = [chat.webhook(&receiver.url).await, chat.webhook(&receiver.url).await];
+    chat.retire(&disabled).await;
+    for endpoint in [&enabled, &disabled] {
+        for age in ["71 h", "73 h"] {
+            aged(&chat, endpoint, age, 1).await;
+        }
+    }
+    deliverer().await.invoke(json!({})).await.unwrap();
+    let outcomes =
+        "select outcome, queued_at < now() - interval '72 h', last_answer from tinychat.webhook_deliveries
+        where endpoint_id = any ($1) order by queued_at";
+    let rows = chat.db.query(outcomes, &[&vec![enabled.id, disabled.id]]).await.unwrap();
+    let outcomes: Vec<(Option<String>, bool)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let dead = (Some("dead".to_owned()), true);
+    assert_eq!(outcomes, [dead.clone(), dead, (None, false), (None, false)]);
+    assert_eq!(rows[0].get::<_, Option<&str>>(2), Some("given up after three days"));
+    chat.retire(&enabled).await;
+}
+
+/// Invokes a deliverer once, and gives the line that it writes of itself.
+async fn figures() -> Value {
+    let mut deliverer = deliverer().await;
+    deliverer.invoke(json!({})).await.unwrap();
+    serde_json::from_str(&deliverer.log_line("webhook_backlog_age").await).unwrap()
+}
+
+#[tokio::test]
+async fn the_backlogs_age_counts_from_when_its_first_event_was_written() {
+    let chat = Chat::without_messages().await;
+    retire_all(&chat).await;
+    let receiver = Receiver::new().await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    aged(&chat, &endpoint, "2 h", 5).await;
+    let age = figures().await["webhook_backlog_age"].as_f64().unwrap();
+    assert!((7_200.0..7_260.0).contains(&age), "{age}");
+    chat.retire(&endpoint).await;
+    assert_eq!(figures().await["webhook_backlog_age"], json!(0.0), "what waits at a disabled endpoint");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_has_failed_for_five_days_is_disabled_and_the_operator_is_told() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::replying(|_| Reply::Status(500)).await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    chat.backlog(&endpoint, 12).await;
+    let age = "update tinychat.webhook_endpoints
+        set failing_since = failing_since - $2::text::interval, held_until = null where id = $1 and failures >= 10";
+    let aged = async |age_by: &str| {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while chat.db.execute(age, &[&endpoint.id, &age_by]).await.unwrap() == 0 {
+            assert!(Instant::now() < deadline, "it isn't on hold");
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    aged("119 h").await;
+    let disabled = async || chat.endpoints().await[0]["disabled_reason"].clone();
+    let attempts = receiver.received().len();
+    chat.make_due().await;
+    receiver.wait_for(attempts + 1).await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(disabled().await, Value::Null, "not after 119 hours");
+
+    let log = |name: &str| {
+        let log = Path::new(&setting("DATA_DIR")).join(format!("logs/{name}.log"));
+        let log = std::fs::read_to_string(log).unwrap();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter_map(|line| line["webhook_endpoints_disabled"].as_u64()).sum::<u64>()
+    };
+    let before = log("deliver-webhooks");
+    aged("2 h").await;
+    chat.make_due().await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while disabled().await != json!("failed for five days") || log("deliver-webhooks") == before {
+        assert!(Instant::now() < deadline, "{} {}", disabled().await, log("deliver-webhooks"));
+        sleep(Duration::from_millis(100)).await;
+    }
+    let events = chat.deliveries().await.len();
+    chat.send("ada", "hi").await;
+    assert_eq!(chat.deliveries().await.len(), events);
+}
+
+#[tokio::test]
+async fn a_deliverer_holds_a_few_megabytes_of_payloads_however_many_wait() {
+    const TENANTS: usize = 8;
+    let receiver = Receiver::replying(|_| Reply::Slow(20)).await;
+    let crowd = join_all((0..TENANTS).map(|_| async {
+        let chat = Chat::without_messages().await;
+        let endpoints = join_all((0..4).map(|_| chat.webhook(&receiver.url))).await;
+        (chat, endpoints)
+    }))
+    .await;
+    kill("deliver-webhooks"); // the next one begins small
+    let fill =
+        "insert into tinychat.webhook_deliveries (endpoint_id, event_id, type, payload, next_attempt_at)
+        select w.id, gen_random_uuid(), 'message.created', repeat('x', 260000), now()
+        from tinychat.webhook_endpoints w, generate_series(1, 20) where w.tenant_id = any ($1)";
+    let tenants: Vec<_> = crowd.iter().map(|(chat, _)| chat.tenant).collect();
+    crowd[0].0.db.execute(fill, &[&tenants]).await.unwrap();
+    let began = Instant::now();
+    for (chat, endpoints) in &crowd {
+        for endpoint in endpoints {
+            chat.until_delivered(endpoint, 20, Duration::from_mins(1)).await;
+        }
+    }
+    let peak = peak_memory("deliver-webhooks");
+    println!("{peak} KB, {:?}", began.elapsed());
+    assert!(peak < 60_000, "{peak} KB");
+    for (chat, endpoints) in &crowd {
+        for endpoint in endpoints {
+            chat.retire(endpoint).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_a_deliverer_died_in_counts_and_the_pauses_grow() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::replying(|_| Reply::Hang).await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    chat.backlog(&endpoint, 1).await;
+    receiver.wait_for(1).await;
+    kill("deliver-webhooks");
+    let lease_ends = "update tinychat.webhook_deliveries set next_attempt_at = now() where endpoint_id = $1";
+    let lease = "select extract(epoch from next_attempt_at - now())::float8 from tinychat.webhook_deliveries
+        where endpoint_id = $1";
+    for (attempt, seconds) in [(2, 20.0), (3, 30.0), (4, 120.0), (5, 600.0)] {
+        chat.db.execute(lease_ends, &[&endpoint.id]).await.unwrap();
+        receiver.wait_for(attempt).await;
+        kill("deliver-webhooks");
+        let delivery = chat.deliveries().await.remove(0);
+        assert_eq!(delivery["attempts"], json!(attempt - 1));
+        let lease: f64 = chat.db.query_one(lease, &[&endpoint.id]).await.unwrap().get(0);
+        assert!((seconds - 5.0..=seconds * 1.5).contains(&lease), "{lease} s in attempt {attempt}");
+    }
+    chat.retire(&endpoint).await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_cannot_be_recorded_stops_no_other() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    let [bad, good] = [chat.webhook(&receiver.url).await, chat.webhook(&receiver.url).await];
+    let name = format!("broken_{}", bad.id.simple());
+    let break_it = format!(
+        "create function tinychat.{name}() returns trigger language plpgsql as
+            $$ begin raise 'not today'; end $$;
+        create trigger {name} before update of outcome on tinychat.webhook_deliveries for each row
+            when (new.endpoint_id = '{}' and new.outcome = 'delivered') execute function tinychat.{name}()",
+        bad.id
+    );
+    chat.db.batch_execute(&break_it).await.unwrap();
+    let mut deliverer = deliverer().await;
+    for endpoint in [&bad, &good] {
+        chat.backlog(endpoint, 40).await;
+    }
+    tokio::select! {
+        () = chat.until_delivered(&good, 40, Duration::from_secs(10)) => {}
+        outcome = deliverer.invoke(json!({})) => panic!("it ended: {outcome:?}"),
+    }
+    assert_eq!(chat.delivered(&bad).await, 0);
+    chat.db.batch_execute(&format!("drop function tinychat.{name} cascade")).await.unwrap();
+    chat.retire(&good).await;
+    chat.retire(&bad).await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_purged_delays_no_delivery() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    chat.backlog(&endpoint, 2).await;
+    chat.until_delivered(&endpoint, 2, Duration::from_secs(10)).await;
+    let mut superuser = superuser().await;
+    let transaction = superuser.transaction().await.unwrap();
+    // A lock that lets the row be changed, but not deleted.
+    let lock = "select from tinychat.webhook_deliveries where endpoint_id = $1 for key share";
+    transaction.execute(lock, &[&endpoint.id]).await.unwrap();
+    let age = "update tinychat.webhook_deliveries set settled_at = settled_at - interval '31 days' where endpoint_id = $1";
+    chat.db.execute(age, &[&endpoint.id]).await.unwrap();
+
+    kill("deliver-webhooks"); // which may be at work; the next one begins anew
+    let new = chat.webhook(&receiver.url).await;
+    for number in 1..=3 {
+        chat.backlog(&new, 1).await;
+        chat.until_delivered(&new, number, Duration::from_secs(4)).await;
+    }
+    drop(transaction);
+    chat.retire(&endpoint).await;
+    chat.retire(&new).await;
+}
+
+#[tokio::test]
+async fn a_claim_reads_no_dead_rows_over_and_over() {
+    const DELIVERED: i64 = 20_000;
+    let chat = Chat::without_messages().await;
+    retire_all(&chat).await;
+    let receiver = Receiver::replying(|_| Reply::Slow(100)).await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    let mut reader = superuser().await;
+    let snapshot =
+        reader.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await.unwrap();
+    snapshot.execute("select 1 from tinychat.tenants", &[]).await.unwrap();
+    let fill =
+        "insert into tinychat.webhook_deliveries (endpoint_id, event_id, type, payload, next_attempt_at)
+        select $1, gen_random_uuid(), 'message.created', '{}', now() + interval '9 s' - n * interval '1 ms'
+        from generate_series(1, $2::bigint) n";
+    chat.db.execute(fill, &[&endpoint.id, &DELIVERED]).await.unwrap();
+    let settle = "update tinychat.webhook_deliveries set outcome = 'delivered', settled_at = now() where endpoint_id = $1";
+    chat.db.execute(settle, &[&endpoint.id]).await.unwrap();
+    sleep(Duration::from_secs(20)).await; // a claim looks back for ten seconds
+    let read = async || -> i64 {
+        sleep(Duration::from_millis(1_500)).await;
+        let sql =
+            "select idx_tup_read from pg_stat_user_indexes where indexrelname = 'webhook_deliveries_due'";
+        superuser().await.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    let mut deliverer = deliverer().await;
+    let before = read().await;
+    chat.backlog(&endpoint, 200).await; // 4 at a time: about 5 s of work, and some 20 looks
+    deliverer.invoke(json!({})).await.unwrap();
+    chat.until_delivered(&endpoint, 200, Duration::from_secs(20)).await;
+    let read = read().await - before;
+    println!("{read} index entries read, {DELIVERED} of delivered events");
+    assert!(read < 20 * DELIVERED, "{read} index entries read");
+    drop(snapshot);
+    chat.retire(&endpoint).await;
 }

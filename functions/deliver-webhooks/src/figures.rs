@@ -1,7 +1,7 @@
 //! What an invocation reports of itself.
 
 use serde_json::json;
-use shared::webhook::Attempt;
+use shared::webhook::{Attempt, Recorded};
 use shared::{config, telemetry};
 
 /// What an invocation has done, and left to do.
@@ -9,10 +9,12 @@ use shared::{config, telemetry};
 pub struct Figures {
     delivered: usize,
     failed: usize,
-    /// Given up for good.
-    pub dead: i64,
+    /// What was given up and disabled.
+    pub recorded: Recorded,
     /// For how long, at the last look, the first of the events that are due had been so.
-    pub oldest_due_seconds: f64,
+    pub overdue_seconds: f64,
+    /// For how long the first of all waiting events has waited.
+    pub backlog_age: f64,
 }
 
 impl Figures {
@@ -26,12 +28,18 @@ impl Figures {
 
     /// Prints them in the embedded metric format, of which `CloudWatch` makes what the template's alarms watch.
     pub fn print(&self) {
-        let metrics = [("webhook_backlog_age", "Seconds"), ("webhook_dead_letters", "Count")];
+        let metrics = [
+            ("webhook_backlog_age", "Seconds"),
+            ("webhook_dead_letters", "Count"),
+            ("webhook_endpoints_disabled", "Count"),
+        ];
         let line = json!({
             "_aws": telemetry::embedded(&["stack"], &metrics),
             "stack": config::optional("STACK").unwrap_or_default(),
-            "webhook_backlog_age": self.oldest_due_seconds,
-            "webhook_dead_letters": self.dead,
+            "webhook_backlog_age": self.backlog_age,
+            "webhook_dead_letters": self.recorded.dead,
+            "webhook_endpoints_disabled": self.recorded.disabled,
+            "overdue": self.overdue_seconds,
             "delivered": self.delivered,
             "failed": self.failed,
         });

@@ -4,7 +4,7 @@ use shared::webhook::{Attempt, Delivery, Sender};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -15,6 +15,9 @@ pub const LANES_PER_TENANT: i32 = 4;
 /// How many attempts are under way in a lane at once.
 const WIDTH: usize = 4;
 
+/// How many bytes of payloads may be held at once, give or take one. In memory each byte is there several times.
+const BYTES: usize = 4_000_000;
+
 /// How long a lane begins attempts. Those under way take 5 s more, and its deliveries are leased for 20 s.
 const LIFETIME: Duration = Duration::from_secs(10);
 
@@ -23,6 +26,8 @@ pub struct Lanes {
     sender: Arc<Sender>,
     by_endpoint: HashMap<Uuid, Lane>,
     under_way: JoinSet<Attempt>,
+    /// The endpoint and size of what is under way.
+    of: HashMap<task::Id, (Uuid, usize)>,
 }
 
 struct Lane {
@@ -34,7 +39,7 @@ struct Lane {
 
 impl Lanes {
     pub fn new(sender: Arc<Sender>) -> Self {
-        Self { sender, by_endpoint: HashMap::new(), under_way: JoinSet::new() }
+        Self { sender, by_endpoint: HashMap::new(), under_way: JoinSet::new(), of: HashMap::new() }
     }
 
     /// Whether nothing is under way.
@@ -45,6 +50,13 @@ impl Lanes {
     /// How many more lanes there may be.
     pub fn free(&self) -> usize {
         LANES.saturating_sub(self.by_endpoint.len())
+    }
+
+    /// How many more bytes may be held.
+    pub fn free_bytes(&self) -> usize {
+        let waiting = self.by_endpoint.values().flat_map(|lane| &lane.waiting).map(Delivery::bytes);
+        let under_way = self.of.values().map(|(_, bytes)| *bytes);
+        BYTES.saturating_sub(waiting.chain(under_way).sum())
     }
 
     /// The endpoints that have a lane.
@@ -64,47 +76,78 @@ impl Lanes {
             let new = || Lane { tenant: delivery.tenant_id, ends, waiting: VecDeque::new(), under_way: 0 };
             self.by_endpoint.entry(delivery.endpoint_id).or_insert_with(new).waiting.push_back(delivery);
         }
-        for lane in self.by_endpoint.values_mut() {
-            lane.advance(&self.sender, &mut self.under_way);
+        let endpoints = self.endpoints();
+        for endpoint in endpoints {
+            self.advance(endpoint);
         }
     }
 
     /// Waits for attempts to end, at most so long, and gives their outcome. A lane that has failed, or lived long enough,
-    /// gives its other deliveries back.
+    /// gives its other deliveries back. An attempt that has panicked has no outcome: its lease runs out.
     pub async fn outcomes(&mut self, patience: Duration) -> Vec<Attempt> {
         let mut ended = Vec::new();
-        let mut next = timeout(patience, self.under_way.join_next()).await.ok().flatten();
-        while let Some(attempt) = next {
-            match attempt {
-                Ok(attempt) => ended.push(attempt),
-                Err(error) => tracing::error!(%error, "an attempt failed"),
+        let mut next = timeout(patience, self.under_way.join_next_with_id()).await.ok().flatten();
+        while let Some(outcome) = next {
+            let id = match &outcome {
+                Ok((id, _)) => *id,
+                Err(error) => error.id(),
+            };
+            let attempt = outcome.inspect_err(|error| tracing::error!(%error, "an attempt failed")).ok();
+            let attempt = attempt.map(|(_, attempt)| attempt);
+            if let Some((endpoint, _)) = self.of.remove(&id) {
+                ended.extend(self.ended(endpoint, attempt.as_ref().is_some_and(Attempt::succeeded)));
             }
-            next = self.under_way.try_join_next();
+            ended.extend(attempt);
+            next = self.under_way.try_join_next_with_id();
         }
+        ended
+    }
+
+    /// Goes on after an attempt at an endpoint, and gives the deliveries that its lane gives back.
+    fn ended(&mut self, endpoint: Uuid, succeeded: bool) -> Vec<Attempt> {
+        let Some(lane) = self.by_endpoint.get_mut(&endpoint) else { return Vec::new() };
+        lane.under_way -= 1;
         let mut given_back = Vec::new();
-        for attempt in &ended {
-            let Some(lane) = self.by_endpoint.get_mut(&attempt.endpoint_id()) else { continue };
-            lane.under_way -= 1;
-            if attempt.succeeded() && Instant::now() < lane.ends {
-                lane.advance(&self.sender, &mut self.under_way);
-            } else {
-                given_back.extend(lane.waiting.drain(..).map(Delivery::unmade));
-            }
+        if succeeded && Instant::now() < lane.ends {
+            self.advance(endpoint);
+        } else {
+            given_back.extend(lane.waiting.drain(..).map(Delivery::unmade));
         }
         self.by_endpoint.retain(|_, lane| lane.under_way > 0);
-        ended.append(&mut given_back);
-        ended
+        given_back
+    }
+
+    fn advance(&mut self, endpoint: Uuid) {
+        let Some(lane) = self.by_endpoint.get_mut(&endpoint) else { return };
+        while lane.under_way < WIDTH
+            && let Some(delivery) = lane.waiting.pop_front()
+        {
+            let (sender, bytes) = (self.sender.clone(), delivery.bytes());
+            let task = self.under_way.spawn(async move { sender.attempt(delivery).await });
+            self.of.insert(task.id(), (endpoint, bytes));
+            lane.under_way += 1;
+        }
     }
 }
 
-impl Lane {
-    fn advance(&mut self, sender: &Arc<Sender>, under_way: &mut JoinSet<Attempt>) {
-        while self.under_way < WIDTH
-            && let Some(delivery) = self.waiting.pop_front()
-        {
-            let sender = sender.clone();
-            under_way.spawn(async move { sender.attempt(delivery).await });
-            self.under_way += 1;
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_panics_gives_its_lane_back() {
+        let mut lanes = Lanes::new(Arc::new(Sender::from_env().unwrap()));
+        let endpoint = Uuid::from_u128(1);
+        let lane = Lane {
+            tenant: endpoint,
+            ends: Instant::now() + LIFETIME,
+            waiting: VecDeque::new(),
+            under_way: 1,
+        };
+        lanes.by_endpoint.insert(endpoint, lane);
+        let task = lanes.under_way.spawn(async { panic!("on purpose") });
+        lanes.of.insert(task.id(), (endpoint, BYTES));
+        assert!(lanes.outcomes(Duration::from_secs(1)).await.is_empty());
+        assert_eq!((lanes.free(), lanes.free_bytes(), lanes.is_idle()), (LANES, BYTES, true));
     }
 }

@@ -1,4 +1,5 @@
-//! Every minute: delivers the webhook events that are due, as long as there are any, and purges old ones.
+//! Every minute: delivers the webhook events that are due, as long as there are any, gives up what has waited too long, and
+//! purges what is old.
 
 mod figures;
 mod lanes;
@@ -7,11 +8,11 @@ mod outbox;
 use figures::Figures;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use lanes::Lanes;
-use outbox::{Due, claim, purge};
+use outbox::{Since, backlog_age, claim, expire, purge};
 use serde_json::Value;
 use shared::db::{Chain, Db};
-use shared::webhook::{self, Sender};
-use shared::{Error, Result, config, telemetry};
+use shared::webhook::{self, Attempt, Sender};
+use shared::{Result, config, telemetry};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until};
@@ -19,48 +20,75 @@ use tokio::time::{Instant, sleep_until};
 /// How long before the function's timeout no more attempts begin: 5 s for those under way, the rest to record them.
 const MARGIN: Duration = Duration::from_secs(8);
 
-/// How long to wait until looking again for what is due.
+/// How long to wait until looking again for what is due. It is at least as long as the last look took, so that a database
+/// which is slow at it has time for others.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// After so many looks in a row that failed, the rest is left to the next run.
+const FAILURES: u32 = 3;
+
+/// How long attempts are recorded one by one, if they can't be together.
+const RECORDING: Duration = Duration::from_secs(2);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let days: f64 = config::required("WEBHOOK_RETENTION_DAYS")?
         .parse()
-        .map_err(|_| "mend WEBHOOK_RETENTION_DAYS: it is a number of days")?;
+        .map_err(|_| "WEBHOOK_RETENTION_DAYS must be a number of days")?;
     let sender = Arc::new(Sender::from_env()?);
     let db = Db::connect().await?;
     run(service_fn(|event: LambdaEvent<Value>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let end = Instant::now() + left.saturating_sub(MARGIN);
         let (db, sender) = (&db, sender.clone());
-        async move {
-            let work = async {
-                purge(db, days, end).await?;
-                deliver(db, Lanes::new(sender), end).await
-            };
-            let failed = |error: &Error| tracing::error!(error = %Chain(error), "webhooks failed");
-            Ok::<_, lambda_runtime::Error>(work.await.inspect_err(failed)?)
-        }
+        async move { Ok::<_, lambda_runtime::Error>(work(db, sender, days, end).await?) }
     }))
     .await
 }
 
-async fn deliver(db: &Db, mut lanes: Lanes, end: Instant) -> Result<()> {
+/// Does one thing after the other, whatever becomes of each. The error is of deliveries that had to stop.
+async fn work(db: &Db, sender: Arc<Sender>, days: f64, end: Instant) -> Result<()> {
     let mut figures = Figures::default();
-    let mut due = Due::default();
+    let delivered = deliver(db, Lanes::new(sender), end, &mut figures).await;
+    figures.recorded.dead += logged("events were not given up", expire(db, end).await).unwrap_or_default();
+    figures.backlog_age = logged("the backlog was not looked at", backlog_age(db).await).unwrap_or_default();
+    figures.print();
+    logged("events were not purged", purge(db, days, end).await);
+    delivered
+}
+
+async fn deliver(db: &Db, mut lanes: Lanes, end: Instant, figures: &mut Figures) -> Result<()> {
+    let mut since = Since::default();
+    let mut next = None;
+    let mut failures = 0;
     let mut look = Instant::now();
+    let mut rested = look;
     loop {
         let now = Instant::now();
         if look <= now && now < end {
-            due = claim(db, &lanes).await?;
-            figures.oldest_due_seconds = due.oldest_seconds;
-            lanes.open(std::mem::take(&mut due.deliveries), end);
-            look = now + PAUSE;
+            match claim(db, &lanes, &mut since).await {
+                Ok(due) => {
+                    failures = 0;
+                    figures.overdue_seconds = due.overdue_seconds;
+                    next = due.next;
+                    lanes.open(due.deliveries, end);
+                }
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "nothing was claimed");
+                    failures += 1;
+                    if lanes.is_idle() && failures >= FAILURES {
+                        return Err(error);
+                    }
+                    next = Some(now);
+                }
+            }
+            rested = Instant::now() + now.elapsed();
+            look = rested.max(now + PAUSE);
         }
         if lanes.is_idle() {
-            if due.next.is_none_or(|next| next >= end) || look >= end {
-                break;
+            if next.is_none_or(|next| next >= end) || look >= end {
+                return Ok(());
             }
             sleep_until(look).await;
             continue;
@@ -71,11 +99,29 @@ async fn deliver(db: &Db, mut lanes: Lanes, end: Instant) -> Result<()> {
             continue;
         }
         figures.count(&attempts);
-        figures.dead += webhook::record(db, &attempts).await?;
+        record(db, &attempts, figures).await;
         if lanes.free() > free {
-            look = Instant::now();
+            look = rested;
         }
     }
-    figures.print();
-    Ok(())
+}
+
+/// Records attempts: together, or else each by itself, so that one that can't be recorded is in no other's way. What isn't
+/// recorded is attempted again when its lease has run out.
+async fn record(db: &Db, attempts: &[Attempt], figures: &mut Figures) {
+    if let Ok(recorded) = webhook::record(db, attempts).await {
+        figures.recorded += recorded;
+        return;
+    }
+    let end = Instant::now() + RECORDING;
+    for attempt in attempts.chunks(1).take_while(|_| Instant::now() < end) {
+        if let Some(recorded) = logged("an attempt was not recorded", webhook::record(db, attempt).await) {
+            figures.recorded += recorded;
+        }
+    }
+}
+
+/// The result, if it isn't an error, which is logged.
+fn logged<T>(what: &'static str, result: Result<T>) -> Option<T> {
+    result.inspect_err(|error| tracing::error!(error = %Chain(error), "{what}")).ok()
 }

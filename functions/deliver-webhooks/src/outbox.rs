@@ -4,61 +4,93 @@ use crate::lanes::{LANES_PER_TENANT, Lanes};
 use shared::Result;
 use shared::db::{Db, Param};
 use shared::webhook::Delivery;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tokio_postgres::types::{Json, Type};
+use uuid::Uuid;
 
-const CLAIM: &str = include_str!("claim.sql");
-const PURGE: &str = include_str!("purge.sql");
+/// How many events are given up or purged at once.
+const BATCH: i64 = 5_000;
 
-/// How many events are purged at once.
-const PURGE_BATCH: i64 = 5_000;
+/// Where a look at the outbox begins. The first one of a run looks everywhere, from the beginning on.
+pub struct Since {
+    waiting: Vec<Uuid>,
+    since: Vec<SystemTime>,
+    elsewhere: SystemTime,
+}
 
 /// What a look at the outbox has found.
-#[derive(Default)]
 pub struct Due {
     /// Leased to this process.
     pub deliveries: Vec<Delivery>,
     /// For how long the first of all that is due has been so.
-    pub oldest_seconds: f64,
+    pub overdue_seconds: f64,
     /// When there will be more, if no more come.
     pub next: Option<Instant>,
 }
 
-/// Leases what is due at endpoints that have no lane yet.
-pub async fn claim(db: &Db, lanes: &Lanes) -> Result<Due> {
-    let free = i64::try_from(lanes.free()).unwrap_or_default();
-    let rows = db
-        .run(
-            CLAIM,
-            &[
-                (&lanes.endpoints(), Type::UUID_ARRAY),
-                (&lanes.tenants(), Type::UUID_ARRAY),
-                (&free, Type::INT8),
-                (&LANES_PER_TENANT, Type::INT4),
-            ],
-        )
-        .await?;
-    let mut due = Due::default();
-    for row in rows {
-        due.oldest_seconds = row.try_get("oldest_seconds")?;
+impl Default for Since {
+    fn default() -> Self {
+        Self { waiting: Vec::new(), since: Vec::new(), elsewhere: SystemTime::UNIX_EPOCH }
+    }
+}
+
+/// Leases what is due at endpoints that have no lane yet, and moves `since` forward.
+pub async fn claim(db: &Db, lanes: &Lanes, since: &mut Since) -> Result<Due> {
+    let params: &[Param<'_>] = &[
+        (&lanes.endpoints(), Type::UUID_ARRAY),
+        (&lanes.tenants(), Type::UUID_ARRAY),
+        (&i64::try_from(lanes.free()).unwrap_or_default(), Type::INT8),
+        (&LANES_PER_TENANT, Type::INT4),
+        (&i64::try_from(lanes.free_bytes()).unwrap_or_default(), Type::INT8),
+        (&since.waiting, Type::UUID_ARRAY),
+        (&since.since, Type::TIMESTAMPTZ_ARRAY),
+        (&since.elsewhere, Type::TIMESTAMPTZ),
+    ];
+    let rows = db.run(include_str!("claim.sql"), params).await?;
+    let mut due = Due { deliveries: Vec::new(), overdue_seconds: 0.0, next: None };
+    if let Some(row) = rows.first() {
+        due.overdue_seconds = row.try_get("overdue_seconds")?;
         let next: Option<f64> = row.try_get("next_seconds")?;
         due.next = next.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+        *since = Since {
+            waiting: row.try_get::<_, Option<_>>("waiting")?.unwrap_or_default(),
+            since: row.try_get::<_, Option<_>>("since")?.unwrap_or_default(),
+            elsewhere: row.try_get("since_elsewhere")?,
+        };
+    }
+    for row in rows {
         let delivery: Option<Json<Delivery>> = row.try_get("delivery")?;
         due.deliveries.extend(delivery.map(|Json(delivery)| delivery));
     }
     Ok(due)
 }
 
+/// Gives up what has waited for three days, and tells how much that was.
+pub async fn expire(db: &Db, end: Instant) -> Result<i64> {
+    in_batches(db, include_str!("expire.sql"), &[(&BATCH, Type::INT8)], end).await
+}
+
 /// Deletes what was settled so many days ago.
-pub async fn purge(db: &Db, days: f64, end: Instant) -> Result<()> {
-    let params: &[Param<'_>] = &[(&days, Type::FLOAT8), (&PURGE_BATCH, Type::INT8)];
-    while Instant::now() < end {
-        let rows = db.run(PURGE, params).await?;
-        let purged: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-        if purged < PURGE_BATCH {
-            break;
+pub async fn purge(db: &Db, days: f64, end: Instant) -> Result<i64> {
+    in_batches(db, include_str!("purge.sql"), &[(&days, Type::FLOAT8), (&BATCH, Type::INT8)], end).await
+}
+
+/// For how many seconds the first of the waiting events has waited.
+pub async fn backlog_age(db: &Db) -> Result<f64> {
+    let rows = db.run(include_str!("backlog.sql"), &[]).await?;
+    rows.first().map_or(Ok(0.0), |row| Ok(row.try_get(0)?))
+}
+
+/// Runs a statement that says how many events it has dealt with, until that is less than a batch or time is up.
+async fn in_batches(db: &Db, sql: &str, params: &[Param<'_>], end: Instant) -> Result<i64> {
+    let mut all = 0;
+    loop {
+        let rows = db.run(sql, params).await?;
+        let batch: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+        all += batch;
+        if batch < BATCH || Instant::now() >= end {
+            return Ok(all);
         }
     }
-    Ok(())
 }

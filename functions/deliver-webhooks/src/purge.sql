@@ -6,6 +6,7 @@ with purged as (
         from tinychat.webhook_deliveries
         where outcome is not null and settled_at < now() - $1 * interval '1 day'
         limit $2
+        for update skip locked
     )
     returning 1
 )

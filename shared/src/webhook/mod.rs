@@ -2,7 +2,8 @@
 //! it.
 //!
 //! An event is written by the statement that changed the message (`tinychat.record_event`), leased to the function that
-//! ran it, which makes the first attempt after its response. What it doesn't get done, deliver-webhooks does later.
+//! ran it, which makes the first attempt after its response, if the endpoint has been prompt of late. What it doesn't get
+//! done, deliver-webhooks does later.
 
 mod address;
 mod signature;
@@ -10,13 +11,15 @@ mod signature;
 pub use signature::{InvalidSecret, Secret, new_secret};
 
 use crate::db::{Chain, Db};
-use crate::{Result, after_response, config, tls};
+use crate::{Result, after_response, config, telemetry, tls};
 use address::PublicOnly;
 pub use address::Refused;
 use reqwest::header::{CONTENT_TYPE, InvalidHeaderValue};
 use reqwest::{Client, Response, Url, redirect};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::net::IpAddr;
+use std::ops::AddAssign;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
@@ -25,6 +28,10 @@ use uuid::Uuid;
 
 /// From connecting until the answer has begun.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an attempt may take without being late. A function that sends makes no longer ones, because its environment
+/// is kept from other requests meanwhile.
+const PROMPT: Duration = Duration::from_millis(800);
 
 /// How much of an answer is read, in bytes.
 const ANSWER_LIMIT: usize = 4096;
@@ -59,6 +66,15 @@ pub struct Attempt {
     answer: Answer,
 }
 
+/// What recording attempts has led to.
+#[derive(Default)]
+pub struct Recorded {
+    /// Events that were given up for good.
+    pub dead: i64,
+    /// Endpoints that were disabled.
+    pub disabled: i64,
+}
+
 /// An endpoint's answer.
 #[derive(Serialize, Default, Debug)]
 pub struct Answer {
@@ -66,12 +82,19 @@ pub struct Answer {
     pub status: Option<u16>,
     /// Milliseconds until it came, or until it was given up.
     pub latency_ms: u64,
+    /// Whether the whole took longer than a function that sends can wait.
+    pub late: bool,
     /// How the answer's body begins, or why there was none.
     #[serde(rename = "answer")]
     pub text: String,
 }
 
 impl Delivery {
+    /// How many bytes are to be sent.
+    pub fn bytes(&self) -> usize {
+        self.payload.len()
+    }
+
     /// The delivery, given back before an attempt.
     pub fn unmade(self) -> Attempt {
         Attempt {
@@ -112,6 +135,7 @@ impl Answer {
 pub struct Sender {
     http: Client,
     allow_private: bool,
+    timeout: Duration,
 }
 
 impl Sender {
@@ -127,10 +151,10 @@ impl Sender {
         if !allow_private {
             http = http.https_only(true).dns_resolver(Arc::new(PublicOnly));
         }
-        Ok(Self { http: http.build()?, allow_private })
+        Ok(Self { http: http.build()?, allow_private, timeout: TIMEOUT })
     }
 
-    /// Attempts a delivery.
+    /// Attempts a delivery. An attempt that had less than the whole time, and got no answer in it, doesn't count.
     pub async fn attempt(&self, delivery: Delivery) -> Attempt {
         let secrets = [Some(&delivery.secret), delivery.previous_secret.as_ref()];
         let secrets: Result<Vec<_>, _> = secrets.into_iter().flatten().map(|text| text.parse()).collect();
@@ -141,26 +165,22 @@ impl Sender {
             }
             Err(invalid) => Answer { text: invalid.to_string(), ..Answer::default() },
         };
-        Attempt { made: true, answer, ..delivery.unmade() }
+        let cut_short = self.timeout < TIMEOUT && answer.late && answer.status.is_none();
+        Attempt { made: !cut_short, answer, ..delivery.unmade() }
     }
 
     /// Sends an event, signed with each of the secrets.
     pub async fn send(&self, url: &str, id: &str, secrets: &[Secret], payload: &str) -> Answer {
         let began = Instant::now();
-        let deadline = began + TIMEOUT;
+        let deadline = began + self.timeout;
         let sent = timeout_at(deadline, self.post(url, id, secrets, payload)).await;
         let latency_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match sent {
-            Ok(Ok(response)) => Answer {
-                status: Some(response.status().as_u16()),
-                latency_ms,
-                text: beginning(response, deadline).await,
-            },
-            Ok(Err(failure)) => Answer { status: None, latency_ms, text: failure.to_string() },
-            Err(_) => {
-                Answer { status: None, latency_ms, text: format!("no answer in {} s", TIMEOUT.as_secs()) }
-            }
-        }
+        let (status, text) = match sent {
+            Ok(Ok(response)) => (Some(response.status().as_u16()), beginning(response, deadline).await),
+            Ok(Err(failure)) => (None, failure.to_string()),
+            Err(_) => (None, format!("no answer in {} s", self.timeout.as_secs())),
+        };
+        Answer { status, latency_ms, late: began.elapsed() >= PROMPT, text }
     }
 
     async fn post(
@@ -249,10 +269,13 @@ async fn beginning(mut response: Response, deadline: Instant) -> String {
     String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}") // Postgres' texts hold no NUL
 }
 
-/// Records what came of deliveries, and tells how many have been given up for good.
-pub async fn record(db: &Db, attempts: &[Attempt]) -> Result<i64> {
+/// Records what came of deliveries.
+pub async fn record(db: &Db, attempts: &[Attempt]) -> Result<Recorded> {
     let rows = db.run(RECORD, &[(&Json(attempts), Type::JSON)]).await?;
-    rows.first().map_or(Ok(0), |row| Ok(row.try_get("dead")?))
+    rows.first().map_or_else(
+        || Ok(Recorded::default()),
+        |row| Ok(Recorded { dead: row.try_get("dead")?, disabled: row.try_get("disabled")? }),
+    )
 }
 
 /// Attempts the deliveries that a statement's `deliveries` column has leased to this function, after the response.
@@ -263,10 +286,37 @@ pub fn deliver(db: &Db, deliveries: Option<Json<Vec<Delivery>>>) {
             let (tenant, event) = (delivery.tenant_id, delivery.event_id);
             let Some(sender) = sender() else { return };
             let attempt = sender.attempt(delivery).await;
-            if let Err(error) = record(&db, &[attempt]).await {
-                tracing::error!(%tenant, %event, error = %Chain(&error), "an attempt was not recorded");
+            match record(&db, &[attempt]).await {
+                Ok(recorded) => recorded.tell(),
+                Err(error) => {
+                    tracing::error!(%tenant, %event, error = %Chain(&error), "an attempt was not recorded");
+                }
             }
         });
+    }
+}
+
+impl AddAssign for Recorded {
+    fn add_assign(&mut self, other: Self) {
+        self.dead += other.dead;
+        self.disabled += other.disabled;
+    }
+}
+
+impl Recorded {
+    /// Prints the metrics that deliver-webhooks prints of its own attempts.
+    fn tell(&self) {
+        if self.dead == 0 && self.disabled == 0 {
+            return;
+        }
+        let metrics = [("webhook_dead_letters", "Count"), ("webhook_endpoints_disabled", "Count")];
+        let line = json!({
+            "_aws": telemetry::embedded(&["stack"], &metrics),
+            "stack": config::optional("STACK").unwrap_or_default(),
+            "webhook_dead_letters": self.dead,
+            "webhook_endpoints_disabled": self.disabled,
+        });
+        println!("{line}");
     }
 }
 
@@ -274,5 +324,5 @@ pub fn deliver(db: &Db, deliveries: Option<Json<Vec<Delivery>>>) {
 fn sender() -> Option<&'static Sender> {
     static SENDER: OnceLock<Option<Sender>> = OnceLock::new();
     let make = || Sender::from_env().inspect_err(|error| tracing::error!(%error, "no webhooks")).ok();
-    SENDER.get_or_init(make).as_ref()
+    SENDER.get_or_init(|| make().map(|sender| Sender { timeout: PROMPT, ..sender })).as_ref()
 }

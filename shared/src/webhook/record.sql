@@ -2,15 +2,24 @@
 with attempts as (
     select *, coalesce(status between 200 and 299, false) as delivered
     from json_to_recordset($1) as a (
-        endpoint_id uuid, event_id uuid, leased_until timestamptz, made boolean, status integer, latency_ms integer,
-        answer text
+        endpoint_id uuid, event_id uuid, leased_until timestamptz, made boolean, late boolean, status integer,
+        latency_ms integer, answer text
     )
+),
+-- In order, so that no two wait for each other.
+before as (
+    select d.endpoint_id, d.event_id, d.attempts
+    from attempts a
+    join tinychat.webhook_deliveries d on d.endpoint_id = a.endpoint_id and d.event_id = a.event_id
+    order by d.endpoint_id, d.event_id
+    for update of d
 ),
 -- Who outlived the lease may still tell of a success, but not of a failure: another makes the attempts now.
 recorded as (
     update tinychat.webhook_deliveries d
     set
         attempts = d.attempts + a.made::integer,
+        claimed = false,
         outcome = next.outcome,
         settled_at = case when next.outcome is not null then now() end,
         next_attempt_at = now() + coalesce(next.pause, interval '0'),
@@ -19,7 +28,7 @@ recorded as (
         last_latency_ms = case when a.made then a.latency_ms else d.last_latency_ms end,
         last_answer = case when a.made then a.answer else d.last_answer end
     from attempts a
-    join tinychat.webhook_deliveries before on before.endpoint_id = a.endpoint_id and before.event_id = a.event_id
+    join before on before.endpoint_id = a.endpoint_id and before.event_id = a.event_id
     cross join lateral (
         select (array[5, 30, 120, 600, 3600, 21600, 86400])[before.attempts + 1] as seconds
     ) backoff
@@ -34,38 +43,57 @@ recorded as (
     ) next
     where d.endpoint_id = a.endpoint_id and d.event_id = a.event_id and d.outcome is null
         and (a.delivered or d.next_attempt_at = a.leased_until)
-    returning d.endpoint_id, d.outcome, a.made, a.delivered, a.status
+    returning d.endpoint_id, d.outcome, a.made, a.delivered, a.late, a.status
 ),
 results as (
-    select endpoint_id, count(*) filter (where not delivered) as failures, bool_or(delivered) as delivered,
-        coalesce(bool_or(status = 410), false) as gone
+    select endpoint_id,
+        count(*) filter (where made and not delivered) as failures,
+        bool_or(made and delivered) as delivered,
+        coalesce(bool_or(status = 410), false) as gone,
+        count(*) filter (where late) as late,
+        count(*) filter (where made and not late) as prompt
     from recorded
-    where made
+    where made or late
     group by endpoint_id
 ),
--- Only an endpoint that fails, or failed before, has anything to note. In order, so that no two wait for each other.
+-- Only an endpoint that fails or is late, or was so before, has anything to note. Its row may be locked: by another who
+-- notes the like, or by an operator. Nobody waits for it then, because the next attempts tell the same.
 noted as (
-    select e.id, results.delivered, results.gone, e.held_until > now() as on_hold,
-        least(e.failures + results.failures, greatest(tinychat.webhook_patience(), e.failures + 1)) as failures
+    select e.id, results.delivered, results.gone, e.held_until > now() as on_hold, e.disabled_at is null as enabled,
+        e.failing_since < now() - interval '5 days' as for_days,
+        least(e.failures + results.failures, greatest(tinychat.webhook_patience(), e.failures + 1)) as failures,
+        greatest(least(e.slowness + 4 * results.late, 40) - results.prompt, 0) as slowness
     from results
     join tinychat.webhook_endpoints e on e.id = results.endpoint_id
-    where results.failures > 0 or e.failures > 0
+    where results.failures > 0 or results.late > 0 or e.failures > 0 or e.slowness > 0
     order by e.id
-    for update of e
+    for update of e skip locked
 ),
 noting as (
     update tinychat.webhook_endpoints e
     set
+        slowness = n.slowness,
         failures = case when n.delivered then 0 when n.on_hold then e.failures else n.failures end,
+        failing_since = case when n.delivered or n.failures = 0 then null else coalesce(e.failing_since, now()) end,
         held_until = case
             when n.delivered then null
             when n.on_hold then e.held_until
             when n.failures >= tinychat.webhook_patience() then now()
                 + least(600, 5 * 2 ^ least(n.failures - tinychat.webhook_patience(), 10)) * (0.9 + 0.2 * random()) * interval '1 s'
         end,
-        disabled_at = case when n.gone then coalesce(e.disabled_at, now()) else e.disabled_at end,
-        disabled_reason = case when n.gone then 'answered 410 Gone' else e.disabled_reason end
+        disabled_at = case when off.reason is not null then coalesce(e.disabled_at, now()) else e.disabled_at end,
+        disabled_reason = coalesce(off.reason, e.disabled_reason)
     from noted n
+    cross join lateral (
+        select case
+            when n.gone then 'answered 410 Gone'
+            when n.enabled and n.for_days and not n.delivered and n.failures >= tinychat.webhook_patience()
+                then 'failed for five days'
+        end as reason
+    ) off
     where e.id = n.id
+    returning n.enabled and e.disabled_at is not null as disabled
 )
-select count(*) filter (where outcome = 'dead') as dead from recorded
+select
+    (select count(*) from recorded where outcome = 'dead') as dead,
+    (select count(*) from noting where disabled) as disabled

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
@@ -179,14 +179,18 @@ async fn serve(api: RuntimeApi) -> String {
     address
 }
 
-async fn next(State(api): State<Arc<RuntimeApi>>) -> ([(&'static str, &'static str); 3], String) {
+async fn next(State(api): State<Arc<RuntimeApi>>) -> ([(&'static str, String); 3], String) {
     let Some(event) = api.events.lock().await.recv().await else {
         return std::future::pending().await;
     };
+    let deadline = SystemTime::UNIX_EPOCH.elapsed().unwrap() + Duration::from_mins(1);
     let headers = [
-        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
-        ("lambda-runtime-deadline-ms", "32503680000000"),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:test"),
+        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
+        ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:eu-central-1:123456789012:function:test".to_owned(),
+        ),
     ];
     (headers, event.to_string())
 }
