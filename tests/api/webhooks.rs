@@ -337,7 +337,7 @@ async fn an_endpoint_that_hangs_delays_neither_sends_nor_the_other_endpoint() {
     chat.webhook(&hangs.url).await;
     let endpoint = chat.webhook(&takes.url).await;
     chat.send("ada", "warm up").await;
-    for number in 1..=5 {
+    for number in 1..=2 {
         let began = Instant::now();
         chat.send("ada", &number.to_string()).await;
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
