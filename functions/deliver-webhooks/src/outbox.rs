@@ -15,7 +15,7 @@ const BATCH: i64 = 5_000;
 /// Where a look at the outbox begins. The first one of a run looks everywhere, from the beginning on.
 pub struct Since {
     waiting: Vec<Uuid>,
-    since: Vec<SystemTime>,
+    there: Vec<SystemTime>,
     elsewhere: SystemTime,
 }
 
@@ -31,7 +31,7 @@ pub struct Due {
 
 impl Default for Since {
     fn default() -> Self {
-        Self { waiting: Vec::new(), since: Vec::new(), elsewhere: SystemTime::UNIX_EPOCH }
+        Self { waiting: Vec::new(), there: Vec::new(), elsewhere: SystemTime::UNIX_EPOCH }
     }
 }
 
@@ -44,7 +44,7 @@ pub async fn claim(db: &Db, lanes: &Lanes, since: &mut Since) -> Result<Due> {
         (&LANES_PER_TENANT, Type::INT4),
         (&i64::try_from(lanes.free_bytes()).unwrap_or_default(), Type::INT8),
         (&since.waiting, Type::UUID_ARRAY),
-        (&since.since, Type::TIMESTAMPTZ_ARRAY),
+        (&since.there, Type::TIMESTAMPTZ_ARRAY),
         (&since.elsewhere, Type::TIMESTAMPTZ),
     ];
     let rows = db.run(include_str!("claim.sql"), params).await?;
@@ -55,7 +55,7 @@ pub async fn claim(db: &Db, lanes: &Lanes, since: &mut Since) -> Result<Due> {
         due.next = next.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
         *since = Since {
             waiting: row.try_get::<_, Option<_>>("waiting")?.unwrap_or_default(),
-            since: row.try_get::<_, Option<_>>("since")?.unwrap_or_default(),
+            there: row.try_get::<_, Option<_>>("since")?.unwrap_or_default(),
             elsewhere: row.try_get("since_elsewhere")?,
         };
     }
