@@ -28,16 +28,18 @@ use lab::Lab;
 use report::{Measured, Report};
 use settings::Settings;
 use std::fs;
+use std::time::Instant;
 
 fn main() -> anyhow::Result<()> {
     let settings = Settings::from_env()?;
     let lab = Lab::open(&settings)?;
     let sizes = if settings.wants("scale") { scale::sizes(settings.rows) } else { Vec::new() };
-    eprintln!("bench: databases");
+    let start = Instant::now();
     lab.make_database(lab::WARM, lab::WARM_ROWS)?;
     for &rows in &sizes {
         lab.make_database(&scale::database(rows), rows)?;
     }
+    eprintln!("bench: databases took {:.0} s", start.elapsed().as_secs_f64());
     let measured = Measured {
         warm: settings.measure("warm", || warm::measure(&lab))?,
         noise: settings.measure("noise", || noise::measure(&lab).map(Some))?,
