@@ -53,7 +53,7 @@ export interface paths {
         };
         /**
          * A user's conversations
-         * @description At most 100, newest activity first; activity is the last message, or the creation where there is none. `last_message` previews the newest message that isn't deleted. No answer grows past 5 MB: a list that would ends earlier.
+         * @description A page of conversations, newest activity first; activity is the last message, or the creation where there is none. `last_message` previews the newest message that isn't deleted. `next` is the `cursor` of the next page, or null after the last. Go by `next`, not by the number of conversations: a page may have fewer than `limit`, or none, and not be the last, because no answer grows past 5 MB, and because `unread=true` leaves some out.
          */
         get: operations["listConversations"];
         put?: never;
@@ -62,6 +62,32 @@ export interface paths {
          * @description There is one conversation per tenant, kind and `external_ref`, however many callers race: later calls answer the first one's, unchanged, whatever participants they name. Without an `external_ref` every call creates.
          */
         post: operations["createConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/conversations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The conversation.
+                 * @example c0ffee00-0000-4000-8000-000000000001
+                 */
+                id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * A conversation and its members
+         * @description A member has read every message up to its `read_at`: a message whose `created_at` isn't later has been seen.
+         */
+        get: operations["getConversation"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -132,6 +158,32 @@ export interface paths {
          * @description Replaces the text and sets `edited_at`. Only the sender may; a deleted message can't be edited any more.
          */
         patch: operations["editMessage"];
+        trace?: never;
+    };
+    "/v1/conversations/{id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The conversation.
+                 * @example c0ffee00-0000-4000-8000-000000000001
+                 */
+                id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mark messages as read
+         * @description Moves the participant's read cursor on to a message, or, without `message_id`, to the end. It never moves back. If it has moved, the event `read` is broadcast on the conversation's channel. Sending a message moves the sender's cursor, too, and who becomes a participant has read everything that was there.
+         */
+        post: operations["markRead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/conversations/{id}/typing": {
@@ -392,6 +444,20 @@ export interface components {
         };
         /**
          * @example {
+         *       "user_id": "driver_3",
+         *       "message_id": "01990000-0000-7000-8000-000000000001"
+         *     }
+         */
+        ReadInput: {
+            user_id: components["schemas"]["Name"];
+            /**
+             * Format: uuid
+             * @description The last message that was read; left out, it is the newest.
+             */
+            message_id?: string | null;
+        };
+        /**
+         * @example {
          *       "sender_id": "u_42",
          *       "sender_name": "Ada"
          *     }
@@ -488,7 +554,59 @@ export interface components {
             conversation: components["schemas"]["Conversation"];
         };
         ConversationList: {
-            conversations: components["schemas"]["Conversation"][];
+            conversations: components["schemas"]["ListedConversation"][];
+            /** @description The `cursor` of the next page; null after the last. */
+            next: string | null;
+        };
+        ListedConversation: components["schemas"]["Conversation"] & {
+            /** @description How many messages of others, that aren't deleted, the user has not read. 100 means 100 or more. */
+            unread_count: number;
+        };
+        ConversationWithMembers: {
+            conversation: components["schemas"]["Conversation"] & {
+                /** @description The participants, in their order. */
+                members: components["schemas"]["Member"][];
+            };
+        };
+        /**
+         * @example {
+         *       "user_id": "driver_3",
+         *       "name": "Sam",
+         *       "role": "driver",
+         *       "read_at": "2026-01-15T10:18:30.000Z"
+         *     }
+         */
+        Member: {
+            user_id: string;
+            /** @description Null for a user whom `POST /v1/users` doesn't know, or not by name. */
+            name: string | null;
+            /**
+             * @description Null for a user whom `POST /v1/users` doesn't know.
+             * @enum {string|null}
+             */
+            role: "customer" | "driver" | "admin" | "support" | null;
+            /** @description The read cursor. */
+            read_at: components["schemas"]["Time"];
+        };
+        /**
+         * @example {
+         *       "read": {
+         *         "conversation_id": "c0ffee00-0000-4000-8000-000000000001",
+         *         "user_id": "driver_3",
+         *         "read_at": "2026-01-15T10:18:30.000Z",
+         *         "unread_count": 0
+         *       }
+         *     }
+         */
+        ReadAnswer: {
+            read: {
+                /** Format: uuid */
+                conversation_id: string;
+                user_id: string;
+                /** @description Every message up to this time has been read. */
+                read_at: components["schemas"]["Time"];
+                unread_count: number;
+            };
         };
         /**
          * @example {
@@ -665,6 +783,10 @@ export interface components {
             /** @enum {unknown} */
             error: "tenant is overage" | "tenant is suspended";
         };
+        ParticipantError: {
+            /** @enum {unknown} */
+            error: "user is not a participant" | "tenant is overage" | "tenant is suspended";
+        };
         SenderError: {
             /** @enum {unknown} */
             error: "only the sender may change this message" | "tenant is overage" | "tenant is suspended";
@@ -723,6 +845,15 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["SenderError"];
+            };
+        };
+        /** @description The user doesn't take part; or the tenant is past its plan's limit, or was suspended. */
+        NotAParticipant: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ParticipantError"];
             };
         };
         /** @description No such conversation, or another tenant's. */
@@ -907,6 +1038,16 @@ export interface operations {
                 user_id: components["schemas"]["Name"];
                 /** @description Only conversations of this kind. */
                 kind?: components["schemas"]["Kind"];
+                /** @description Only conversations with this reference of yours; with a kind, that is one at most. */
+                external_ref?: components["schemas"]["Name"];
+                /** @description Only conversations with unread messages. */
+                unread?: "true";
+                /** @description Only conversations that are open, or only those that are closed. */
+                status?: "open" | "closed";
+                /** @description How many conversations at most. More than 100 means 100. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -973,6 +1114,38 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["TenantInactive"];
             413: components["responses"]["RequestTooLarge"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Failure"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The conversation.
+                 * @example c0ffee00-0000-4000-8000-000000000001
+                 */
+                id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The conversation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationWithMembers"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["TenantInactive"];
+            404: components["responses"]["NoConversation"];
             429: components["responses"]["Throttled"];
             500: components["responses"]["Failure"];
             503: components["responses"]["Unavailable"];
@@ -1174,6 +1347,52 @@ export interface operations {
             401: components["responses"]["Unauthorized"];
             403: components["responses"]["NotTheSender"];
             404: components["responses"]["NoMessage"];
+            413: components["responses"]["RequestTooLarge"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Failure"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    markRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The conversation.
+                 * @example c0ffee00-0000-4000-8000-000000000001
+                 */
+                id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadInput"];
+            };
+        };
+        responses: {
+            /** @description The cursor as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReadAnswer"];
+                };
+            };
+            /** @description The body breaks a rule, which the text names. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvalidInput"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["NotAParticipant"];
+            404: components["responses"]["NoConversation"];
             413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["Throttled"];
             500: components["responses"]["Failure"];

@@ -79,7 +79,7 @@ test("messages, edits, deletions and typing reach the other side", async () => {
   await expect(hers.edit(hers.messages[0]!.id, "no")).rejects.toMatchObject({ status: 403 });
 });
 
-test("the list has previews and unread counts", async () => {
+test("the list has previews and unread counts, and who has read is shown", async () => {
   const { id, sam, hers } = await meet();
   await sam.sync();
   sam.conversation(id).unwatch();
@@ -88,8 +88,11 @@ test("the list has previews and unread counts", async () => {
   const facts = () => sam.conversations.map(({ id, last_message, unread_count }) => ({ id, last_message, unread_count }));
   await soon(() => expect(facts()).toEqual([{ id, last_message: "two", unread_count: 2 }]));
   expect(sam.unread_count).toBe(2);
+  const [, two] = hers.messages;
+  expect(hers.readers(two!)).toEqual([]);
   await sam.conversation(id).markRead();
   expect(sam.unread_count).toBe(0);
+  await soon(() => expect(hers.readers(two!)).toEqual([sam.user!.user_id]));
 });
 
 test("images are uploaded both ways", async () => {
