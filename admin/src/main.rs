@@ -8,6 +8,7 @@ mod output;
 mod role;
 mod seed;
 mod tenants;
+mod tokens;
 mod usage;
 mod webhooks;
 
@@ -45,6 +46,9 @@ enum Command {
     /// Issues, rotates and revokes API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Makes and revokes the keys that sign user tokens, and requires tokens
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Shows what tenants have used in a month
     Usage(usage::Usage),
     /// Registers webhook endpoints, shows and replays what was sent there
@@ -81,6 +85,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Migrate => migrate(output).await,
         Command::Tenants(command) => tenants::run(command, &Database::connect().await?, output).await,
         Command::Keys(command) => keys::run(command, &Database::connect().await?, output).await,
+        Command::Tokens(command) => tokens::run(command, &Database::connect().await?, output).await,
         Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
         Command::Webhooks(webhooks::Command::Listen(listen)) => listen::run(listen, output).await,
         Command::Webhooks(command) => webhooks::run(command, &Database::connect().await?, output).await,

@@ -63,7 +63,7 @@ struct Tenant {
     status: String,
     #[tabled(rename = "limit", display("tabled::derive::display::option", "-"))]
     message_limit: Option<i64>,
-    #[tabled(rename = "tokens")]
+    #[tabled(rename = "tokens", display("tabled::derive::display::bool", "required", "optional"))]
     tokens_required: bool,
     keys: i64,
     created_at: Timestamp,

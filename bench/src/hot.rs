@@ -20,9 +20,9 @@ pub(crate) struct Hot {
     pub(crate) participants: u32,
     /// The messages that one of them had received before.
     pub(crate) sends: u32,
-    pub(crate) hot: Sample,
+    pub(crate) used: Sample,
     pub(crate) fresh: Sample,
-    /// The median over rounds of the hot one to the fresh one.
+    /// The median over rounds of the used one to the fresh one.
     pub(crate) ratio: Sample,
 }
 
@@ -67,7 +67,7 @@ fn measure_pair(lab: &Lab, sends: u32, (hot, fresh, listeners): (u32, u32, u32))
     Ok(Hot {
         participants: listeners + 2,
         sends,
-        hot: Sample::median(&in_hot),
+        used: Sample::median(&in_hot),
         fresh: Sample::median(&in_fresh),
         ratio: Sample::median(&ratios),
     })

@@ -243,15 +243,15 @@ impl Measured {
             "Postgres' CPU, µs",
             "of a fresh one",
         ]);
-        for Hot { participants, sends, hot, fresh, ratio } in &self.hot {
+        for Hot { participants, sends, used, fresh, ratio } in &self.hot {
             table.row([
                 participants.to_string(),
                 sends.to_string(),
-                cell(Some(hot.p50), 0),
+                cell(Some(used.p50), 0),
                 cell(Some(fresh.p50), 0),
                 cell(Some(ratio.p50), 2),
                 HOT.to_string(),
-                cell(Some(hot.backend), 0),
+                cell(Some(used.backend), 0),
                 cell(Some(fresh.backend), 0),
             ]);
         }

@@ -11,6 +11,7 @@ use crate::route_functions;
 use crate::schedule;
 use crate::settings::{Settings, write_env};
 use crate::supabase;
+use crate::supabase::Authorization;
 use crate::supabase::keys::{ANON_KEY, Keys, SERVICE_ROLE_KEY};
 use crate::supabase::storage::{Buckets, Credentials, Storage};
 use crate::template::Template;
@@ -73,7 +74,8 @@ impl Cloud {
         let buckets = Buckets::read(&project().join("supabase/config.toml"))?;
         let storage = Storage::open(&config.data_dir.join("storage"), buckets, &settings.storage)?;
         let faults = Arc::new(database.faults());
-        tokio::spawn(supabase::serve(listener(supabase)?, settings.keys.clone(), storage, faults.clone()));
+        let realtime = Authorization::new(settings.keys.clone(), settings.database_url.clone())?;
+        tokio::spawn(supabase::serve(listener(supabase)?, realtime, storage, faults.clone()));
 
         let console = Arc::new(Console::new(config.data_dir.join("logs"), quiet));
         webhooks::start(&settings.database_url, console.clone()).await?;

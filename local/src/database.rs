@@ -5,6 +5,7 @@ use crate::config::{Config, project};
 use crate::faults::Faults;
 use crate::pooler::Pooler;
 use crate::postgres::{self, Cluster};
+use crate::supabase;
 use anyhow::Context;
 use nix::sys::signal::Signal;
 use std::fs;
@@ -82,6 +83,7 @@ impl Database {
 
 async fn prepare_database(url: &str) -> anyhow::Result<()> {
     let mut client = postgres::connect(url).await.context("DATABASE_URL")?;
+    client.batch_execute(supabase::DATABASE).await.context("Realtime's schema")?;
     admin::migrate(&mut client).await.context("supabase/migrations")?;
     let seed = fs::read_to_string(project().join("supabase/seed.sql"))?;
     client.batch_execute(&seed).await.context("supabase/seed.sql")

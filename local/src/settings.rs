@@ -1,7 +1,7 @@
 //! The addresses and keys of a run, as functions, tests and people get them.
 
 use crate::config::{CONTAINERS_NAME, Config};
-use crate::supabase::keys::Keys;
+use crate::supabase::keys::{Keys, REALTIME_JWT_KEY};
 use crate::supabase::storage::Credentials;
 use crate::template::{Function, Template};
 use serde_json::json;
@@ -46,6 +46,7 @@ impl Settings {
             ("DATABASE_URL", &self.database_url),
             ("FUNCTION_DATABASE_URL", &self.function_database_url),
             ("DATA_DIR", &config.data_dir.to_string_lossy()),
+            ("REALTIME_JWT_KEY", REALTIME_JWT_KEY),
             ALLOW_PRIVATE,
         ]));
         if let Some(authority) = &self.certificate_authority {
@@ -71,6 +72,7 @@ impl Settings {
     pub(crate) fn of_function(&self, function: &Function) -> Variables {
         let mut known = self.supabase();
         known.insert("DATABASE_URL".to_owned(), self.function_database_url.clone());
+        known.insert("REALTIME_JWT_KEY".to_owned(), REALTIME_JWT_KEY.to_owned());
         let authority = self.certificate_authority.as_ref().map(|path| path.to_string_lossy().into_owned());
         known.insert("DATABASE_CA_CERT".to_owned(), authority.unwrap_or_default());
         let value = |name: &str, default: &Option<String>| {

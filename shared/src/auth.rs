@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 /// The longest token, in bytes.
@@ -95,6 +96,14 @@ impl Credential {
         match &self.0.0 {
             Form::Key { kind, .. } => *kind,
             Form::Token { .. } => CredentialKind::Token,
+        }
+    }
+
+    /// The end of a token, as the token states it.
+    pub fn expires(&self) -> Option<SystemTime> {
+        match &self.0.0 {
+            Form::Token { claims, .. } => Some(SystemTime::UNIX_EPOCH + Duration::from_secs_f64(claims.exp)),
+            Form::Key { .. } => None,
         }
     }
 }

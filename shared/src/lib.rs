@@ -4,9 +4,10 @@
 //! handler to [`http::serve`]. The handler parses ([`http`], [`fields`]), calls its one [`route_function`] ([`db`]) and
 //! returns a type from [`model`], or an [`Error`].
 //!
-//! Who may use what: [`realtime`] and [`after_response`] the functions that broadcast, [`webhook`] those
+//! Who may use what: [`access_token`] get-config; [`realtime`] and [`after_response`] the functions that broadcast, [`webhook`] those
 //! that change messages and deliver-webhooks, [`image`] and [`tls`] upload-image; everything else is for all.
 
+pub mod access_token;
 pub mod after_response;
 pub mod auth;
 mod breaker;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// A route's method and path.
-type Route = (String, String);
+pub type Route = (String, String);
 
 /// What takes an id's place in a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -23,7 +23,7 @@ enum Whose {
 }
 
 /// An id for each slot: `{id}` and `{msgId}` of the path, and those of query and body.
-type Ids = BTreeMap<&'static str, String>;
+pub type Ids = BTreeMap<&'static str, String>;
 
 /// Whose id is in each slot of a request.
 type Choice = BTreeMap<&'static str, Whose>;
@@ -32,7 +32,7 @@ type Choice = BTreeMap<&'static str, Whose>;
 const SLOTS: [&str; 6] = ["id", "msgId", "reply_to", "user_id", "external_ref", "client_message_id"];
 
 /// The routes of template.yaml, all of which it writes in one line.
-fn routes() -> Vec<Route> {
+pub fn routes() -> Vec<Route> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
     let template = std::fs::read_to_string(path).unwrap();
     let value = |line: &str, key: &str| {
@@ -48,7 +48,7 @@ fn routes() -> Vec<Route> {
 }
 
 /// The query and the JSON body that a route takes, with slots for ids.
-fn example(method: &str, path: &str) -> (&'static str, Value) {
+pub fn example(method: &str, path: &str) -> (&'static str, Value) {
     match (method, path) {
         ("GET", "/v1/config" | "/v1/conversations/{id}" | "/v1/conversations/{id}/messages")
         | ("ANY", "$default") => ("", Value::Null),
@@ -78,6 +78,19 @@ fn example(method: &str, path: &str) -> (&'static str, Value) {
         ("POST", "/v1/conversations/{id}/upload") => ("", json!({ "content_type": "image/png", "size": 42 })),
         _ => panic!("{method} {path} is new: say here which ids it takes"),
     }
+}
+
+/// The request of a route's example, with these ids in its slots.
+pub fn fill(method: &str, path: &str, query: &str, body: &Value, ids: &Ids) -> Request {
+    let fill = |text: &str| {
+        ids.iter().fold(text.to_owned(), |text, (slot, id)| text.replace(&format!("{{{slot}}}"), id))
+    };
+    let path = if path == "$default" { "/v1/nothing" } else { path };
+    let request = Request {
+        method: Method::from_bytes(method.replace("ANY", "GET").as_bytes()).unwrap(),
+        ..Request::get(fill(&format!("{path}{query}")))
+    };
+    if body.is_null() { request } else { request.body("application/json", fill(&body.to_string())) }
 }
 
 /// Every choice for the slots that a text has.
@@ -225,20 +238,7 @@ async fn no_request_tells_or_changes_anything_of_another_tenant() {
                     (*slot, of[slot].clone())
                 })
                 .collect();
-            let fill = |text: &str| {
-                ids.iter().fold(text.to_owned(), |text, (slot, id)| text.replace(&format!("{{{slot}}}"), id))
-            };
-            let path = if path == "$default" { "/v1/nothing" } else { &path };
-            let request = Request {
-                method: Method::from_bytes(method.replace("ANY", "GET").as_bytes()).unwrap(),
-                ..Request::get(fill(&format!("{path}{query}")))
-            };
-            let request = if body.is_null() {
-                request
-            } else {
-                request.body("application/json", fill(&body.to_string()))
-            };
-            let answer = tenant.chat.call(request).await;
+            let answer = tenant.chat.call(fill(&method, &path, query, &body, &ids)).await;
             let text = String::from_utf8(answer.body.clone()).unwrap();
             for secret in secrets.iter().filter(|secret| !ids.values().any(|id| id == *secret)) {
                 assert!(!text.contains(secret.as_str()), "{method} {path} with {choice:?}: {text}");

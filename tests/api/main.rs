@@ -11,6 +11,7 @@
 mod support;
 
 mod create_conversation;
+mod credentials;
 mod delete_message;
 mod edit_message;
 mod get_config;
@@ -38,12 +39,14 @@ mod least_rights;
 mod logs;
 mod migrations;
 mod openapi;
+mod participants_listen;
 mod private_channels;
 mod quickstart;
 mod realtime;
 mod seed;
 mod smoke;
 mod tls;
+mod token_commands;
 mod unread;
 mod usage;
 mod webhook_commands;

@@ -1,6 +1,8 @@
 //! The pages of docs/quickstart: what they say is run as it is printed, and prints what they say.
 
-use crate::support::setting;
+use crate::support::token_key::TokenKey;
+use crate::support::{Chat, Request, setting};
+use serde_json::json;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
@@ -19,10 +21,21 @@ fn blocks(page: &str, language: &str) -> String {
 
 /// Hands a page's program to an interpreter, and gives what it prints.
 async fn run(page: &str, language: &str, interpreter: &str, arguments: &[&str]) -> String {
+    run_with(page, language, interpreter, arguments, &[]).await
+}
+
+async fn run_with(
+    page: &str,
+    language: &str,
+    interpreter: &str,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> String {
     let mut child = Command::new(interpreter)
         .args(arguments)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("realtime")) // where supabase-js is installed
         .env("API_URL", setting("API_URL"))
+        .envs(settings.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -75,4 +88,19 @@ async fn the_javascript_page_prints_what_it_says() {
 async fn the_python_page_prints_what_it_says() {
     let printed = run("python.md", "python", "python3", &["-"]).await;
     assert_eq!(printed, blocks("python.md", "text"));
+}
+
+#[tokio::test]
+async fn the_tokens_page_signs_tokens_that_the_api_accepts() {
+    let chat = Chat::new().await;
+    let key = TokenKey::new(&chat).await;
+    let kid = key.kid.to_string();
+    let settings = [("TOKEN_KID", kid.as_str()), ("TOKEN_SECRET", key.secret.as_str())];
+    for (language, interpreter, arguments) in
+        [("js", "node", ["--input-type=module"].as_slice()), ("python", "python3", ["-"].as_slice())]
+    {
+        let token = run_with("tokens.md", language, interpreter, arguments, &settings).await;
+        let user = Request::post("/v1/users", &json!({})).with_key(token.trim());
+        assert_eq!(chat.call(user).await.ok()["user"]["user_id"], "u_42", "{language}");
+    }
 }

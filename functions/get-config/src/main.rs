@@ -1,9 +1,10 @@
 //! GET /v1/config: what a client needs to start listening.
 
 use serde::Serialize;
+use shared::access_token::{Listener, Signer};
 use shared::db::Route;
 use shared::http::{Request, serve};
-use shared::model::TenantId;
+use shared::model::{TenantId, Timestamp};
 use shared::realtime::CHANNEL_PREFIX;
 use shared::{Result, config, telemetry};
 
@@ -15,15 +16,17 @@ async fn main() -> Result<(), lambda_http::Error> {
         supabase_anon_key: config::supabase_anon_key()?,
         channel_prefix: CHANNEL_PREFIX,
         private: config::realtime_private()?,
+        access: None,
     };
+    let signer = Signer::from_env()?;
     let route = Route::connect(include_str!("get-config.sql")).await?;
-    serve(|request| get_config(&route, &realtime, request)).await
+    serve(|request| get_config(&route, &realtime, signer.as_ref(), request)).await
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Answer {
     tenant: Tenant,
-    realtime: &'a Realtime,
+    realtime: Realtime,
 }
 
 #[derive(Serialize)]
@@ -32,7 +35,7 @@ struct Tenant {
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Clone)]
 struct Realtime {
     supabase_url: String,
     supabase_anon_key: String,
@@ -40,10 +43,34 @@ struct Realtime {
     /// Whether clients must join channels as private ones.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     private: bool,
+    #[serde(flatten)]
+    access: Option<Access>,
 }
 
-async fn get_config<'a>(route: &Route, realtime: &'a Realtime, request: Request) -> Result<Answer<'a>> {
-    let row = route.row(&request.credential()?, &[]).await?;
+/// A user's access to private channels.
+#[derive(Serialize, Clone)]
+struct Access {
+    access_token: String,
+    expires_at: Timestamp,
+}
+
+async fn get_config(
+    route: &Route,
+    realtime: &Realtime,
+    signer: Option<&Signer>,
+    request: Request,
+) -> Result<Answer> {
+    let credential = request.credential()?;
+    let row = route.row(&credential, &[]).await?;
     let tenant = Tenant { id: row.try_get("tenant_id")?, name: row.try_get("name")? };
+    let mut realtime = realtime.clone();
+    realtime.private |= row.try_get::<_, &str>("tokens")? == "required";
+    if let (Some(signer), Some(user), Some(expires)) = (signer, row.try_get("caller")?, credential.expires())
+    {
+        let listener = Listener { tenant: tenant.id, user, staff: row.try_get("staff")? };
+        let (access_token, expires_at) = signer.sign(&listener, expires)?;
+        realtime.private = true;
+        realtime.access = Some(Access { access_token, expires_at });
+    }
     Ok(Answer { tenant, realtime })
 }

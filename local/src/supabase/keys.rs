@@ -7,6 +7,10 @@ use axum::http::{HeaderMap, header};
 pub(crate) const ANON_KEY: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6ImFub24iLCJleHAiOjE5ODM4MTI5OTZ9.CRXP1A7WOeoJeXxjNni43kdQwgnWNReilDMblYTn_I0";
 pub(crate) const SERVICE_ROLE_KEY: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJzdXBhYmFzZS1kZW1vIiwicm9sZSI6InNlcnZpY2Vfcm9sZSIsImV4cCI6MTk4MzgxMjk5Nn0.EGIM96RAZx35lJzdJsyH-qQwv8Hdp7fsn3W0YpN81IU";
 
+/// The secret that signed those two, and the project's signing key for access tokens. Both are for local use only.
+pub(crate) const JWT_SECRET: &str = "super-secret-jwt-token-with-at-least-32-characters-long";
+pub(crate) const REALTIME_JWT_KEY: &str = r#"{"kty":"EC","crv":"P-256","alg":"ES256","kid":"local-realtime-key","x":"_zj3VJoMKLZ14N0bkDcnfiViFD0Z6IlkuIQJ4rYhHuo","y":"bl1WT1A9V9mCaFrPMGrLm51yzQhamQioyt2WyUmUnUc","d":"4N4jYawJfSzna6R65uEZi_uSGZF4DdhgOo6zM3S2AVE"}"#;
+
 /// The keys that the project knows.
 #[derive(Clone)]
 pub(crate) struct Keys {

@@ -47,6 +47,28 @@ impl Channel {
 
     /// Asks to join a channel, and gives the reply.
     pub async fn ask_to_join(name: &str, version: &str, private: bool) -> (Self, Value) {
+        Self::ask_with(name, version, private, None).await
+    }
+
+    /// Asks to join a conversation's private channel with an access token of the user's own.
+    pub async fn ask_as(conversation: &str, access_token: &str) -> (Self, Value) {
+        Self::ask_with(&format!("conv:{conversation}"), NEWEST, true, Some(access_token)).await
+    }
+
+    /// Sends a new access token, which gets no reply.
+    pub async fn renew(&mut self, access_token: &str) {
+        let frame = json!(["1", "2", self.topic, "access_token", { "access_token": access_token }]);
+        self.socket.send(Message::text(frame.to_string())).await.unwrap();
+    }
+
+    /// Waits until the server ends the stay, and gives its reason.
+    pub async fn ended(&mut self) -> Value {
+        let mut message = timeout(PATIENCE, self.frame("system")).await.expect("the end of the stay");
+        timeout(PATIENCE, self.frame("phx_close")).await.expect("a close");
+        message["message"].take()
+    }
+
+    async fn ask_with(name: &str, version: &str, private: bool, token: Option<&str>) -> (Self, Value) {
         let url = format!(
             "{}/realtime/v1/websocket?apikey={}&vsn={version}",
             setting("SUPABASE_URL").replacen("http", "ws", 1),
@@ -60,6 +82,7 @@ impl Channel {
                 "broadcast": { "ack": false, "self": false }, "presence": { "key": "" },
                 "postgres_changes": [], "private": private,
             },
+            "access_token": token,
         });
         let join = match version {
             "1.0.0" => json!({

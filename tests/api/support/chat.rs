@@ -163,6 +163,19 @@ impl Chat {
         self.db.execute(add, &[&hash(key), &self.tenant, &key]).await.unwrap();
     }
 
+    /// Gives the tenant a secret key.
+    pub async fn add_secret_key(&self, key: &str) {
+        self.add_key(key).await;
+        let secret = "update tinychat.api_keys set kind = 'secret' where hash = $1";
+        self.db.execute(secret, &[&hash(key)]).await.unwrap();
+    }
+
+    /// Makes the tenant require user tokens.
+    pub async fn require_tokens(&self) {
+        let require = "update tinychat.tenants set tokens_required = true where id = $1";
+        self.db.execute(require, &[&self.tenant]).await.unwrap();
+    }
+
     /// Revokes the key that the tenant began with.
     pub async fn revoke_key(&self) {
         let revoke = "update tinychat.api_keys set revoked_at = now() where hash = $1";

@@ -12,6 +12,7 @@ pub mod lambda;
 pub mod receiver;
 pub mod relay;
 pub mod request;
+pub mod token_key;
 
 pub use answer::{Answer, assert_keys, assert_time};
 pub use channel::Channel;

@@ -76,7 +76,7 @@ impl Realtime {
         if messages.iter().any(too_large) {
             return self.refuse(headers, &json!({ "payload": ["Payload size exceeds tenant limit"] }));
         }
-        let Some(role) = self.keys.role_of_request(headers) else {
+        let Some(role) = self.authorization.keys.role_of_request(headers) else {
             return unauthorized();
         };
         // As the real server does: a private message that the caller may not send is dropped without a word.
@@ -90,7 +90,7 @@ impl Realtime {
     }
 
     fn refuse(&self, headers: &HeaderMap, errors: &Value) -> Response<Body> {
-        match self.keys.role_of_request(headers) {
+        match self.authorization.keys.role_of_request(headers) {
             Some(_) => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "errors": errors }))).into_response(),
             None => unauthorized(),
         }

@@ -1,11 +1,12 @@
 //! Supabase Realtime, as far as broadcasts go: what is sent to a channel reaches all who have joined it.
 
+mod authorization;
 mod frames;
 mod http;
 mod hub;
 mod socket;
 
-use super::keys::Keys;
+pub(crate) use authorization::{Authorization, SCHEMA};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -19,16 +20,16 @@ use std::sync::Arc;
 const TOPIC_PREFIX: &str = "realtime:";
 
 struct Realtime {
-    keys: Keys,
+    authorization: Authorization,
     hub: Hub,
 }
 
 /// Its routes.
-pub(crate) fn router(keys: Keys) -> Router {
+pub(crate) fn router(authorization: Authorization) -> Router {
     Router::new()
         .route("/realtime/v1/websocket", any(socket::websocket))
         .merge(http::router())
-        .with_state(Arc::new(Realtime { keys, hub: Hub::default() }))
+        .with_state(Arc::new(Realtime { authorization, hub: Hub::default() }))
 }
 
 fn unauthorized() -> Response<Body> {

@@ -9,13 +9,15 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Response};
 use futures_util::{SinkExt, StreamExt};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
-/// What the public key may listen to in private, as supabase/migrations has it. It may send nothing there.
-const LISTENABLE: &str = "realtime:conv:";
+/// How often a client's tokens are looked at for their end.
+const TOKENS_EVERY: Duration = Duration::from_millis(200);
 
 /// Accepts a websocket from whoever has one of the project's keys.
 pub(super) async fn websocket(
@@ -25,8 +27,8 @@ pub(super) async fn websocket(
     upgrade: WebSocketUpgrade,
 ) -> Response<Body> {
     let role = match query.get("apikey") {
-        Some(key) => realtime.keys.role(key),
-        None => realtime.keys.role_of_request(&headers),
+        Some(key) => realtime.authorization.keys.role(key),
+        None => realtime.authorization.keys.role_of_request(&headers),
     };
     let Some(role) = role else {
         return unauthorized();
@@ -45,17 +47,25 @@ async fn converse(realtime: Arc<Realtime>, socket: WebSocket, version: Version, 
             }
         }
     };
-    let client = Client { id: realtime.hub.new_client(), hub: &realtime.hub, role, sender };
+    let client = Client {
+        id: realtime.hub.new_client(),
+        realtime: &realtime,
+        hub: &realtime.hub,
+        role,
+        sender,
+        stays: Mutex::default(),
+    };
     let reading = async {
         while let Some(Ok(message)) = stream.next().await {
             if let Some(frame) = version.decode(&message) {
-                client.handle(&frame);
+                client.handle(&frame).await;
             } else if matches!(message, Message::Text(_) | Message::Binary(_)) {
                 break;
             }
         }
     };
     tokio::select! {
+        () = client.end_stays() => {}
         () = reading => {}
         () = writing => {}
     }
@@ -65,28 +75,40 @@ async fn converse(realtime: Arc<Realtime>, socket: WebSocket, version: Version, 
 /// One websocket.
 struct Client<'a> {
     id: u64,
+    realtime: &'a Realtime,
     hub: &'a Hub,
     role: Role,
     sender: mpsc::UnboundedSender<Frame>,
+    /// By topic, the channels that it has joined with a token of its own.
+    stays: Mutex<HashMap<String, Stay>>,
+}
+
+/// A stay in a channel for as long as a token allows.
+struct Stay {
+    /// The join.
+    frame: Frame,
+    private: bool,
+    until: SystemTime,
 }
 
 impl Client<'_> {
-    fn handle(&self, frame: &Frame) {
+    async fn handle(&self, frame: &Frame) {
         match frame.event.as_str() {
             "heartbeat" | "presence" => self.reply(frame, "ok", &json!({})),
-            "phx_join" => self.join(frame),
+            "phx_join" => self.join(frame).await,
+            "access_token" => self.renew(frame).await,
             "phx_leave" => {
+                self.stays.lock().remove(&frame.topic);
                 self.hub.leave(self.id, &frame.topic);
                 self.reply(frame, "ok", &json!({}));
                 self.send(frame, "phx_close", json!({}));
             }
             "broadcast" => self.broadcast(frame),
-            // A renewed token, which gets no reply.
             _ => {}
         }
     }
 
-    fn join(&self, frame: &Frame) {
+    async fn join(&self, frame: &Frame) {
         if frame.topic.len() <= TOPIC_PREFIX.len() || !frame.topic.starts_with(TOPIC_PREFIX) {
             return self.reply(
                 frame,
@@ -96,10 +118,11 @@ impl Client<'_> {
         }
         let flag = |path: &str| frame.payload.pointer(path).and_then(Value::as_bool).unwrap_or_default();
         let private = flag("/config/private");
-        if private && self.role == Role::Anon && !frame.topic.starts_with(LISTENABLE) {
-            let reason = "Unauthorized: You do not have permissions to read from this Channel topic";
-            return self.reply(frame, "error", &json!({ "reason": reason }));
-        }
+        let until = match self.admitted(frame, private).await {
+            Ok(until) => until,
+            Err(reason) => return self.reply(frame, "error", &json!({ "reason": reason })),
+        };
+        self.stays.lock().insert(frame.topic.clone(), Stay { frame: frame.clone(), private, until });
         self.hub.join(
             &Channel { topic: frame.topic.clone(), private },
             Member {
@@ -112,6 +135,71 @@ impl Client<'_> {
         self.reply(frame, "ok", &json!({ "postgres_changes": [] }));
         if flag("/config/presence/enabled") {
             self.send(frame, "presence_state", json!({}));
+        }
+    }
+
+    /// How long the token of a frame, or else the client's key, lets it stay in a channel; or why it may not enter.
+    async fn admitted(&self, frame: &Frame, private: bool) -> Result<SystemTime, String> {
+        let token = frame.payload.get("access_token").and_then(Value::as_str);
+        let token = token.filter(|token| !token.starts_with("sb_"));
+        let keys = &self.realtime.authorization.keys;
+        let own = if self.role == Role::Service { &keys.service } else { &keys.anon };
+        let caller = self.realtime.authorization.caller(token.unwrap_or(own))?;
+        if private && caller.role != "service_role" {
+            let topic = frame.topic.strip_prefix(TOPIC_PREFIX).unwrap_or_default();
+            let may_read = self.realtime.authorization.may_read(&caller, topic).await;
+            if !may_read.map_err(|error| format!("UnableToSetPolicies: {error}"))? {
+                return Err(
+                    "Unauthorized: You do not have permissions to read from this Channel topic".to_owned()
+                );
+            }
+        }
+        Ok(caller.until)
+    }
+
+    /// A renewed token. It gets no reply; one that doesn't do ends the stay.
+    async fn renew(&self, frame: &Frame) {
+        let Some(private) = self.stays.lock().get(&frame.topic).map(|stay| stay.private) else {
+            return;
+        };
+        match self.admitted(frame, private).await {
+            Ok(until) => {
+                if let Some(stay) = self.stays.lock().get_mut(&frame.topic) {
+                    stay.until = until;
+                }
+            }
+            Err(reason) => self.end(&frame.topic, &reason),
+        }
+    }
+
+    /// Ends a stay, as the real server does: with its reason in a message, and a close.
+    fn end(&self, topic: &str, reason: &str) {
+        let Some(Stay { frame, .. }) = self.stays.lock().remove(topic) else {
+            return;
+        };
+        self.hub.leave(self.id, topic);
+        let channel = topic.strip_prefix(TOPIC_PREFIX);
+        let message =
+            json!({ "status": "error", "extension": "system", "message": reason, "channel": channel });
+        self.send(&frame, "system", message);
+        self.send(&frame, "phx_close", json!({}));
+    }
+
+    /// Ends stays when their tokens do, until the client is gone.
+    async fn end_stays(&self) {
+        loop {
+            tokio::time::sleep(TOKENS_EVERY).await;
+            let now = SystemTime::now();
+            let over: Vec<_> = self
+                .stays
+                .lock()
+                .iter()
+                .filter(|(_, stay)| stay.until <= now)
+                .map(|(topic, _)| topic.clone())
+                .collect();
+            for topic in over {
+                self.end(&topic, "Access token has expired");
+            }
         }
     }
 
