@@ -87,7 +87,7 @@ test("an image from elsewhere is shown, and one that is gone is its description"
 test("an image above 4 MB goes straight to storage and shows how far it is", async (t) => {
   const { ada, sam } = await meet(t);
   await ada.context.newCDPSession(ada.page).then((session) =>
-    session.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 5_000_000 }),
+    session.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 1_000_000 }),
   );
   await ada.side.locator("input[type=file]").setInputFiles(image("big.png", 6_000_000));
   await ada.side.getByText("straight to storage").waitFor();
