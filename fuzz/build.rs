@@ -30,7 +30,9 @@ fn main() -> io::Result<()> {
         for file in fs::read_dir(&sources)? {
             let file = file?.path();
             let module = file.extension().is_some_and(|extension| extension == "rs");
-            if module && !file.ends_with("main.rs") || file.extension().is_some_and(|extension| extension == "sql") {
+            if module && !file.ends_with("main.rs")
+                || file.extension().is_some_and(|extension| extension == "sql")
+            {
                 fs::copy(&file, out.join(file.file_name().unwrap_or_default()))?;
             }
         }

@@ -22,7 +22,7 @@ async fn an_unknown_path_answers_404() {
         "/v1/nothing",
         "/v1/config/more",
         "/v1/conversations/c/messages/m/more",
-        "/v1/conversations/c",
+        "/v1/conversation/c",
         "/V1/config",
         "/config",
         "/v1/%00",
