@@ -515,10 +515,13 @@ export interface components {
                  */
                 channel_prefix: "conv:";
                 /**
-                 * @description Present where channels are private: join them with `{config: {private: true}}`. The public key can then listen, but not broadcast.
+                 * @description Present where channels are private: join them with `{config: {private: true}}`. The public key can then listen, but not broadcast. Where the tenant requires user tokens, it can't even listen.
                  * @constant
                  */
                 private?: true;
+                /** @description For a user token: the JWT that Realtime lets this user listen with. Give it to supabase-js as `accessToken: async () => ...`, and ask again before `expires_at`. */
+                access_token?: string;
+                expires_at?: components["schemas"]["Time"];
             };
         };
         UserAnswer: {
@@ -777,19 +780,31 @@ export interface components {
         };
         KeyError: {
             /** @enum {unknown} */
-            error: "missing x-tinychat-api-key header" | "invalid api key";
+            error: "missing x-tinychat-api-key header" | "invalid api key" | "invalid user token" | "user token expired" | "user token required";
         };
         TenantError: {
             /** @enum {unknown} */
             error: "tenant is overage" | "tenant is suspended";
         };
+        CallerError: {
+            /** @enum {unknown} */
+            error: "user_id is not the caller" | "tenant is overage" | "tenant is suspended";
+        };
+        SenderCallerError: {
+            /** @enum {unknown} */
+            error: "sender_id is not the caller" | "tenant is overage" | "tenant is suspended";
+        };
+        CreatorError: {
+            /** @enum {unknown} */
+            error: "caller must be a participant" | "tenant is overage" | "tenant is suspended";
+        };
         ParticipantError: {
             /** @enum {unknown} */
-            error: "user is not a participant" | "tenant is overage" | "tenant is suspended";
+            error: "user is not a participant" | "user_id is not the caller" | "tenant is overage" | "tenant is suspended";
         };
         SenderError: {
             /** @enum {unknown} */
-            error: "only the sender may change this message" | "tenant is overage" | "tenant is suspended";
+            error: "only the sender may change this message" | "sender_id is not the caller" | "tenant is overage" | "tenant is suspended";
         };
         NoConversation: {
             /** @constant */
@@ -836,6 +851,33 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["TenantError"];
+            };
+        };
+        /** @description The user token is another user's; or the tenant is past its plan's limit, or was suspended. */
+        NotTheCaller: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["CallerError"];
+            };
+        };
+        /** @description The user token is another user's; or the tenant is past its plan's limit, or was suspended. */
+        SenderNotCaller: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["SenderCallerError"];
+            };
+        };
+        /** @description The user token's user isn't among the participants; or the tenant is past its plan's limit, or was suspended. */
+        CallerNotAParticipant: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["CreatorError"];
             };
         };
         /** @description Someone else's message; or the tenant is past its plan's limit, or was suspended. */
@@ -1021,7 +1063,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["TenantInactive"];
+            403: components["responses"]["NotTheCaller"];
             413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["Throttled"];
             500: components["responses"]["Failure"];
@@ -1074,7 +1116,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["TenantInactive"];
+            403: components["responses"]["NotTheCaller"];
             429: components["responses"]["Throttled"];
             500: components["responses"]["Failure"];
             503: components["responses"]["Unavailable"];
@@ -1112,7 +1154,8 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["TenantInactive"];
+            403: components["responses"]["CallerNotAParticipant"];
+            404: components["responses"]["NoConversation"];
             413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["Throttled"];
             500: components["responses"]["Failure"];
@@ -1243,7 +1286,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["TenantInactive"];
+            403: components["responses"]["SenderNotCaller"];
             404: components["responses"]["NoConversation"];
             413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["Throttled"];
@@ -1437,7 +1480,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["TenantInactive"];
+            403: components["responses"]["SenderNotCaller"];
             404: components["responses"]["NoConversation"];
             413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["Throttled"];
