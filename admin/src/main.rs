@@ -123,7 +123,7 @@ mod tests {
         let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("tinychat "));
         let words = |line: &str| -> Vec<String> {
             let line = line.split(" #").next().unwrap().replace("$KEY", "pk_live_01234567");
-            let line = ["$TENANT", "$ENDPOINT"]
+            let line = ["$TENANT", "$ENDPOINT", "$KID"]
                 .iter()
                 .fold(line, |line, name| line.replace(name, "11111111-2222-4333-8444-555555555555"));
             // Quotes are around whole words.
