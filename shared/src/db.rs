@@ -4,7 +4,7 @@ use crate::auth::Credential;
 use crate::error::Cause;
 use crate::route_function::{RouteFunction, SCHEMA};
 use crate::{Error, Result, config, error, telemetry, tls};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use std::iter;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -102,22 +102,14 @@ impl Db {
         // Postgres ends the statement before its time is up here, so that nothing is committed after a caller was told of
         // a failure. The role's own timeout does so for a statement that begins at once; any other needs one of its own.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
-        let usual = (STATEMENT_TIMEOUT..=TIMEOUT).contains(&left);
-        let rows = async {
-            if usual {
-                return client.query_typed(sql, params).await;
-            }
-            let timeout = left.as_millis().max(1); // 0 would be no timeout
-            client.batch_execute(&format!("begin; set local statement_timeout = {timeout}")).await?;
-            let rows = client.query_typed(sql, params).await?;
-            client.batch_execute("commit").await?;
-            Ok(rows)
-        };
-        match timeout_at(deadline, rows).await {
+        if !(STATEMENT_TIMEOUT..=TIMEOUT).contains(&left) {
+            return within(left, Object::take(client), sql, params, deadline).await;
+        }
+        match timeout_at(deadline, client.query_typed(sql, params)).await {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(error)) => {
                 let died = connection_died(&error);
-                if died || !usual {
+                if died {
                     drop(Object::take(client));
                 }
                 let may_pass = died || lost_a_race(&error);
@@ -128,6 +120,32 @@ impl Db {
                 Err(Failure { cause: elapsed.into(), may_pass: false })
             }
         }
+    }
+}
+
+/// Runs a statement with a timeout of its own, over a connection that ends with it. Were it kept, whoever used it next might
+/// do so inside this transaction: the work is dropped where it is when its time is up.
+async fn within(
+    limit: Duration,
+    client: ClientWrapper,
+    sql: &str,
+    params: &[Param<'_>],
+    deadline: Instant,
+) -> Result<Vec<Row>, Failure> {
+    let timeout = limit.as_millis().max(1); // 0 would be no timeout
+    let rows = async {
+        client.batch_execute(&format!("begin; set local statement_timeout = {timeout}")).await?;
+        let rows = client.query_typed(sql, params).await?;
+        client.batch_execute("commit").await?;
+        Ok(rows)
+    };
+    match timeout_at(deadline, rows).await {
+        Ok(Ok(rows)) => Ok(rows),
+        Ok(Err(error)) => {
+            let may_pass = connection_died(&error) || lost_a_race(&error);
+            Err(Failure { cause: Cause::from(error), may_pass })
+        }
+        Err(elapsed) => Err(Failure { cause: elapsed.into(), may_pass: false }),
     }
 }
 

@@ -14,7 +14,7 @@ const TENANTS: &str = "
 const STEP: &str = include_str!("check-usage.sql");
 
 /// How long a step may take.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
