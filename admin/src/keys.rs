@@ -84,7 +84,7 @@ impl NewKey {
         Ok(Self { kind: kind.as_str(), hash, prefix: key.chars().take(PREFIX).collect(), key })
     }
 
-    /// What is stored: hash, prefix and kind.
+    /// The stored columns: hash, prefix and kind.
     pub fn params(&self) -> [Param<'_>; 3] {
         [(&self.hash, Type::BYTEA), (&self.prefix, Type::TEXT), (&self.kind, Type::TEXT)]
     }

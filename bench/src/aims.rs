@@ -14,7 +14,7 @@ pub(crate) const FIRST_ANSWER: f64 = 30.0;
 /// What a request in the largest database may take, as a multiple of one in the smallest.
 pub(crate) const GROWTH: f64 = 1.5;
 
-/// What a send into a conversation that has received many may take, as a multiple of one into another conversation.
+/// The longest that a send into a conversation with many messages may take, as a multiple of one into a new conversation.
 pub(crate) const HOT: f64 = 1.15;
 
 /// How many plans of statements inside server-side functions there may be per request.

@@ -15,7 +15,7 @@ use crate::webhooks::Webhooks;
 use serde::Serialize;
 use std::fmt;
 
-/// What a run has measured; what `BENCH_ONLY` left out is empty. Times are in microseconds, but for cold starts', which are in milliseconds.
+/// The measurements of a run. Those that `BENCH_ONLY` left out are empty. Times are in microseconds, but for cold starts', which are in milliseconds.
 #[derive(Serialize)]
 pub(crate) struct Measured {
     pub(crate) warm: Vec<Warm>,

@@ -1,4 +1,4 @@
-//! What the environment asks of a run.
+//! The settings of a run, from the environment.
 
 use anyhow::{Context, bail};
 use std::env;

@@ -58,7 +58,7 @@ impl Fault {
     }
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Serialize)]
 struct Finding {
     check: &'static str,

@@ -93,7 +93,7 @@ impl Target {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// What an error on the way there says of the settings.
+    /// The fault in the settings that a connection error points to.
     pub fn blame(&self, error: &(dyn Error + 'static)) -> Fault {
         let at = self.address();
         let fault = |seen: String, step: &str| Fault::new(self.setting, seen, step);

@@ -21,12 +21,12 @@ const PUBLIC: &str = "Set it to the project's public key, anon or sb_publishable
 const SECRET: &str = "Set it to the project's secret key, service_role or sb_secret_…";
 const ADDRESS: &str = "Set it to the project's address alone, such as https://abcdefghijkl.supabase.co";
 
-/// What to say if there are no faults.
+/// The line to print if there are no faults.
 pub fn summary() -> String {
     format!("all {} are set", NEEDED.len())
 }
 
-/// What is wrong with them, at most one thing for each.
+/// The faults of the settings, at most one for each.
 pub fn faults() -> Vec<Fault> {
     let mut faults: Vec<_> = NEEDED.into_iter().filter_map(|(name, place)| unfit(name, place)).collect();
     let sound = |name| faults.iter().all(|fault: &Fault| fault.setting != name);

@@ -14,7 +14,7 @@ use shared::config;
 use tabled::Tabled;
 use uuid::Uuid;
 
-/// What is said, over and over: `image` stands for a picture.
+/// The lines of the conversations, which repeat. `image` stands for a picture.
 const LIFE: &str = include_str!("life.json");
 const IMAGE: &str = "image";
 
@@ -49,11 +49,11 @@ struct Script {
     kind: String,
     external_ref: Option<String>,
     people: Vec<String>,
-    /// Who says it, by place among the people, and what.
+    /// The speaker, by place among the people, and the text.
     lines: Vec<(usize, String)>,
 }
 
-/// What there is now.
+/// The new tenant, its key, and how many rows of each kind it has.
 #[derive(Default, Serialize, Tabled)]
 struct Seeded {
     tenant: Uuid,
