@@ -20,12 +20,12 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 const ROUNDS: usize = 30;
 
 /// The functions that broadcast.
-const FUNCTIONS: [&str; 4] = ["send-message", "edit-message", "delete-message", "send-typing"];
+const FUNCTIONS: [&str; 5] = ["send-message", "edit-message", "mark-read", "delete-message", "send-typing"];
 
-/// A new message, sent, edited, deleted, and typing: one request to each of [`FUNCTIONS`].
+/// A new message, sent, edited, read, deleted, and typing: one request to each of [`FUNCTIONS`].
 struct Round {
     message: Value,
-    times: [Duration; 4],
+    times: [Duration; 5],
 }
 
 async fn round(chat: &mut Chat) -> Round {
@@ -35,9 +35,10 @@ async fn round(chat: &mut Chat) -> Round {
     let edit = ada.as_object().unwrap().clone();
     let edit = Request::patch(chat.message_path(), &Value::Object(edit)).with_field("body", "edited");
     let (_, edited) = timed(chat, edit).await;
+    let (_, read) = timed(chat, Request::post(chat.path("read"), &json!({ "user_id": "bob" }))).await;
     let (_, deleted) = timed(chat, Request::delete(chat.message_path(), &ada)).await;
     let (_, typed) = timed(chat, Request::post(chat.path("typing"), &ada)).await;
-    Round { message: chat.message.clone(), times: [sent, edited, deleted, typed] }
+    Round { message: chat.message.clone(), times: [sent, edited, read, deleted, typed] }
 }
 
 async fn timed(chat: &Chat, request: Request) -> (Value, Duration) {
@@ -50,6 +51,9 @@ async fn timed(chat: &Chat, request: Request) -> (Value, Duration) {
 /// Asserts that the next events are those of a round, in its order.
 async fn hears(channel: &mut Channel, message: &Value) {
     for body in [json!("sent"), json!("edited"), Value::Null] {
+        if body.is_null() {
+            assert_eq!(channel.next("read").await["read"]["user_id"], "bob");
+        }
         let event = channel.next("message").await;
         assert_eq!((&event["message"]["id"], &event["message"]["body"]), (&message["id"], &body));
     }
@@ -60,7 +64,7 @@ async fn hears(channel: &mut Channel, message: &Value) {
 async fn a_slow_realtime_slows_no_answer_and_loses_no_event() {
     let mut chat = Chat::new().await;
     let mut channel = listen(&chat).await;
-    let mut times = [(); 4].map(|()| [const { Vec::new() }; 2]);
+    let mut times = FUNCTIONS.map(|_| [const { Vec::new() }; 2]);
     let warm_up = round(&mut chat).await;
     hears(&mut channel, &warm_up.message).await;
     for number in 0..2 * ROUNDS {
@@ -134,7 +138,7 @@ async fn a_broken_realtime_changes_no_answer_and_what_is_lost_is_logged() {
             assert_eq!(errors.len(), 1, "{function} with {fault}: {errors:?}");
             let text = errors[0].to_string();
             let mut ids = vec![json!(chat.tenant), json!(chat.conversation)];
-            if *function != "send-typing" {
+            if !["mark-read", "send-typing"].contains(function) {
                 ids.push(round.message["id"].clone());
             }
             for id in ids {

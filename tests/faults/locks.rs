@@ -2,7 +2,7 @@
 
 use crate::cloud::{listen, superuser};
 use crate::support::lambda::event_of;
-use crate::support::{Channel, Chat, Function, Request};
+use crate::support::{Channel, Chat, Function, Receiver, Reply, Request};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -56,6 +56,13 @@ async fn until_waiting(count: i64) {
     }
 }
 
+/// Ends the one connection of the functions that waits for a lock.
+async fn end_waiting() {
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity
+        where wait_event_type = 'Lock' and usename = 'tinychat_functions'";
+    assert_eq!(superuser().await.query(end, &[]).await.unwrap().len(), 1);
+}
+
 /// Asserts that a repeat is answered well and heard, and a further one not heard again.
 async fn is_heard_when_repeated(chat: &Chat, channel: &mut Channel, change: &Change) {
     let repeated = chat.call(change.request.clone()).await.ok();
@@ -81,9 +88,7 @@ async fn what_was_answered_500_is_not_done_later_and_its_repeat_is_heard() {
         let ended = async {
             if ends {
                 sleep(Duration::from_millis(1_200)).await;
-                let end = "select pg_terminate_backend(pid) from pg_stat_activity
-                    where wait_event_type = 'Lock' and usename = 'tinychat_functions'";
-                assert_eq!(superuser().await.query(end, &[]).await.unwrap().len(), 1);
+                end_waiting().await;
             }
         };
         tokio::join!(refused, ended, released);
@@ -133,4 +138,34 @@ async fn repeats_at_the_same_time_are_heard_once() {
         assert_eq!(channel.next("message").await, answers[0]);
         channel.is_silent().await;
     }
+}
+
+#[tokio::test]
+async fn a_send_after_work_that_was_given_up_inside_a_transaction_is_stored() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::replying(|_| Reply::Slow(500)).await;
+    let endpoint = chat.webhook(&receiver.url).await;
+    let mut process = Function::start("send-message", &[]).await;
+    let event = |body| {
+        let message = json!({ "sender_id": "ada", "body": body });
+        event_of("send-message", &chat, &Request::post(chat.path("messages"), &message))
+    };
+    assert_eq!(process.call(event("first")).await.0, 200);
+    // The attempt can't be recorded, and its connection ends. Its second try has less time than the role's statements, and so a
+    // timeout and a transaction of its own, in which it still waits when the invocation's time is up.
+    let locked = superuser().await;
+    locked.batch_execute("begin").await.unwrap();
+    let deliveries = "select from tinychat.webhook_deliveries where endpoint_id = $1 for update";
+    assert_eq!(locked.query(deliveries, &[&endpoint.id]).await.unwrap().len(), 1);
+    until_waiting(1).await;
+    sleep(Duration::from_millis(300)).await;
+    end_waiting().await;
+    process.log_line("work after the response was given up").await;
+    locked.batch_execute("rollback").await.unwrap();
+    assert_eq!(process.call(event("second")).await.0, 200);
+    drop(process);
+    until_waiting(0).await;
+    let history = chat.history("").await;
+    let bodies: Vec<_> = history.iter().map(|message| &message["body"]).collect();
+    assert_eq!(bodies, ["first", "second"]);
 }

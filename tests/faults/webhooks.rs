@@ -372,13 +372,12 @@ async fn sends_and_deliverers_at_endpoints_that_fail_half_of_the_time_never_dead
         while Instant::now() < end {
             let message = json!({ "sender_id": format!("client {client}"), "body": sent.to_string() });
             let answer = chat.call(Request::post(chat.path("messages"), &message)).await;
-            assert_eq!(answer.status, 200);
-            sent += 1;
+            sent += usize::from(answer.status == 200);
         }
         sent
     };
     let sent: usize = join_all((0..6).map(client)).await.into_iter().sum();
-    println!("{sent} messages");
+    assert!(sent > 100, "{sent} messages");
     assert_eq!(deadlocks().await - before, 0, "deadlocks while {sent} messages were sent");
     for endpoint in &endpoints {
         chat.retire(endpoint).await;
