@@ -23,6 +23,12 @@ pub(crate) const NESTED_PLANS: f64 = 0.01;
 /// What planning may take per request in all, in microseconds: the plan of a call, and no plan that reads tables.
 pub(crate) const PLANNING: f64 = 25.0;
 
+/// A request's median with a user token as a multiple of that with a key.
+pub(crate) const P50_TOKEN: f64 = 1.1;
+
+/// The CPU time that a function may use more for a user token, in microseconds.
+pub(crate) const CPU_TOKEN: f64 = 15.0;
+
 /// What a start may take as a multiple of the baseline's: no more, but for noise.
 const NO_WORSE: f64 = 1.1;
 
@@ -64,6 +70,14 @@ pub(crate) fn missed(measured: &Measured) -> Vec<String> {
             at_most(format!("{route}, p50 to Node's"), node.ratio.p50, P50_TO_NODE);
             at_most(format!("{route}, CPU to Node's"), node.ratio.cpu, CPU_TO_NODE);
         }
+    }
+    for tokens in &measured.tokens {
+        at_most(
+            format!("{}, p50 with a token to that with a key", tokens.route),
+            tokens.p50_ratio,
+            P50_TOKEN,
+        );
+        at_most(format!("{}, µs of CPU more with a token", tokens.route), tokens.more_cpu, CPU_TOKEN);
     }
     for Plans { route, nested, planning, .. } in &measured.plans {
         at_most(format!("{route}, nested plans per request"), *nested, NESTED_PLANS);

@@ -21,6 +21,7 @@ mod settings;
 mod size;
 mod stats;
 mod table;
+mod tokens;
 mod warm;
 mod webhooks;
 
@@ -43,6 +44,7 @@ fn main() -> anyhow::Result<()> {
     let measured = Measured {
         warm: settings.measure("warm", || warm::measure(&lab))?,
         noise: settings.measure("noise", || noise::measure(&lab).map(Some))?,
+        tokens: settings.measure("tokens", || tokens::measure(&lab))?,
         plans: settings.measure("plans", || plans::measure(&lab))?,
         sends: settings.measure("sends", || sends::measure(&lab))?,
         hot: settings.measure("hot", || hot::measure(&lab, settings.sends))?,

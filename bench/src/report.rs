@@ -1,6 +1,8 @@
 //! The report: everything measured, the aims that were missed, and all of it as tables.
 
-use crate::aims::{self, FIRST_ANSWER, GROWTH, HOT, INIT_RATIO, NESTED_PLANS, PLANNING};
+use crate::aims::{
+    self, CPU_TOKEN, FIRST_ANSWER, GROWTH, HOT, INIT_RATIO, NESTED_PLANS, P50_TOKEN, PLANNING,
+};
 use crate::cold::{Cold, HELLO, Other};
 use crate::hot::Hot;
 use crate::noise::Noise;
@@ -10,6 +12,7 @@ use crate::sends::Sends;
 use crate::size::BinarySize;
 use crate::stats::Sample;
 use crate::table::Table;
+use crate::tokens::Tokens;
 use crate::warm::{Compared, Warm};
 use crate::webhooks::Webhooks;
 use serde::Serialize;
@@ -20,6 +23,7 @@ use std::fmt;
 pub(crate) struct Measured {
     pub(crate) warm: Vec<Warm>,
     pub(crate) noise: Option<Noise>,
+    pub(crate) tokens: Vec<Tokens>,
     pub(crate) plans: Vec<Plans>,
     pub(crate) sends: Vec<Sends>,
     pub(crate) hot: Vec<Hot>,
@@ -210,6 +214,25 @@ impl Measured {
         table
     }
 
+    fn tokens(&self) -> Table {
+        let (ratio, cpu) = (format!("ratio, aim {P50_TOKEN}"), format!("CPU more, µs, aim {CPU_TOKEN}"));
+        let head =
+            ["with a user token", "p50, µs", "with a key", &ratio, &cpu, "Postgres' CPU, µs", "with a key"];
+        let mut table = Table::new(&head);
+        for Tokens { route, key, token, p50_ratio, more_cpu } in &self.tokens {
+            table.row([
+                (*route).to_owned(),
+                cell(Some(token.p50), 0),
+                cell(Some(key.p50), 0),
+                cell(Some(*p50_ratio), 2),
+                cell(Some(*more_cpu), 1),
+                cell(Some(token.backend), 0),
+                cell(Some(key.backend), 0),
+            ]);
+        }
+        table
+    }
+
     fn sends(&self) -> Table {
         let mut table = Table::new(&[
             "sends per second",
@@ -278,7 +301,8 @@ impl fmt::Display for Report {
         let baseline =
             measured.other("baseline", |warm| warm.baseline.as_ref(), |cold| cold.baseline.as_ref());
         let node = measured.other("Node.js", |warm| warm.node.as_ref(), |cold| cold.node.as_ref());
-        let tables = [measured.warm(), measured.postgres(), baseline, node, measured.cold()];
+        let tables =
+            [measured.warm(), measured.postgres(), baseline, node, measured.tokens(), measured.cold()];
         let more = [measured.scale(), measured.sends(), measured.hot(), measured.webhooks()];
         for table in tables.iter().chain(&more).filter(|table| !table.is_empty()) {
             writeln!(f, "{table}")?;

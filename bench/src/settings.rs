@@ -7,7 +7,8 @@ use std::str::FromStr;
 use std::time::Instant;
 
 /// The measurements, as `BENCH_ONLY` names them, in their order.
-const PARTS: [&str; 9] = ["warm", "noise", "plans", "sends", "hot", "webhooks", "scale", "cold", "size"];
+const PARTS: [&str; 10] =
+    ["warm", "noise", "tokens", "plans", "sends", "hot", "webhooks", "scale", "cold", "size"];
 
 /// The settings of one run.
 pub(crate) struct Settings {
