@@ -40,7 +40,7 @@ CLIENT := clients/javascript
 # In a folder of its own, too: some of its people have many conversations.
 CLIENT_CLOUD := $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
 
-.PHONY: help dev test contract browser client bench fuzz soak lint build deploy logs invoke sam-test ship package sbom clean \
+.PHONY: help dev test contract browser client bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
 	setup setup-rust setup-postgres setup-pgbouncer setup-nodejs setup-node setup-contract setup-bench setup-client setup-pages \
 	setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
 
@@ -122,6 +122,10 @@ lint: setup-rust setup-deny setup-sam setup-contract setup-client setup-zizmor #
 	.tools/zizmor/bin/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.tools/zizmor/bin/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
 	.tools/zizmor/bin/zizmor --offline --quiet .github
+
+new-route: setup-client ## Stamps a route (NAME=archive-conversation ROUTE="POST /v1/conversations/{id}/archive")
+	@scripts/new-route "$(NAME)" "$(ROUTE)"
+	@npm run -s types --prefix $(CLIENT)
 
 build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
 	PATH="$(CURDIR)/$(TOOLS):$$PATH" sam build --parameter-overrides Architecture=$(ARCHITECTURE)

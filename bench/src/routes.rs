@@ -215,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn every_route_is_measured() {
+        let template = project_file("template.yaml").unwrap();
+        let measured = ROUTES.map(|route| route.name);
+        // An API event is the last of its function's properties, and follows the function's name.
+        let mut name = "";
+        for line in template.lines() {
+            if let Some((_, binary)) = line.split_once("Binary: ") {
+                name = binary.trim_end_matches([' ', '}']);
+            } else if line.trim() == "Type: HttpApi" {
+                assert!(measured.contains(&name), "{name} is new: add it to ROUTES, and its statement to bench/statements");
+            }
+        }
+        assert_eq!(template.matches("Type: HttpApi").count(), ROUTES.len());
+    }
+
+    #[test]
     fn every_request_replaces_what_it_shall() {
         for route in &ROUTES {
             let event = route.event().unwrap();

@@ -1,6 +1,7 @@
 //! What functions log: a line for each request, and nothing that is the caller's own.
 
-use crate::support::lambda::event;
+use crate::isolation::{self, Ids};
+use crate::support::lambda::{event, routes};
 use crate::support::relay::{closed_port, database_url_at};
 use crate::support::{Chat, Function, Request, assert_keys, assert_time, setting};
 use serde_json::{Value, json};
@@ -110,33 +111,35 @@ async fn a_refused_request_says_why_and_a_turned_away_caller_is_nobodys() {
 #[tokio::test]
 async fn every_route_that_knows_its_tenant_logs_it() {
     let chat = Chat::new().await;
-    chat.call(Request::get("/v1/config")).await.ok();
-    chat.call(Request::post("/v1/users", &json!({ "user_id": "ada" }))).await.ok();
-    chat.conversations_of("nobody").await;
-    chat.history("").await;
-    chat.call(Request::post(chat.path("typing"), &json!({ "sender_id": "ada" }))).await.ok();
-    chat.call(Request::patch(chat.message_path(), &json!({ "sender_id": "ada", "body": "b" }))).await.ok();
-    chat.call(Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))).await.ok();
-    chat.call(Request::get(format!("/v1/conversations/{}", chat.conversation))).await.ok();
-    chat.call(Request::post(chat.path("read"), &json!({ "user_id": "bob" }))).await.ok();
-    let upload = json!({ "content_type": "image/png", "size": 1 });
-    chat.call(Request::post(chat.path("upload"), &upload)).await.ok();
-    for function in [
-        "get-config",
-        "upsert-user",
-        "list-conversations",
-        "create-conversation",
-        "get-conversation",
-        "list-messages",
-        "send-message",
-        "mark-read",
-        "send-typing",
-        "edit-message",
-        "delete-message",
-        "upload-image",
-    ] {
-        assert_eq!(lines(&chat, function, 1).await[0]["status"], 200, "{function}");
+    let message = chat.message["id"].as_str().unwrap().to_owned();
+    let [user, reference] = ["ada", "order_1"].map(str::to_owned);
+    let ids = Ids::from([
+        ("id", chat.conversation.clone()),
+        ("msgId", message.clone()),
+        ("reply_to", message),
+        ("user_id", user),
+        ("external_ref", reference.clone()),
+        ("client_message_id", reference),
+    ]);
+    for (method, path) in isolation::routes() {
+        let (query, body) = isolation::example(&method, &path);
+        chat.call(isolation::fill(&method, &path, query, &body, &ids)).await;
     }
+    for function in routes().into_iter().filter(|name| name != "route-not-found") {
+        until_logged(&chat, &function).await;
+    }
+}
+
+/// Waits for a line of a function about a tenant's request.
+async fn until_logged(chat: &Chat, function: &str) {
+    let tenant = format!(r#""tenant":"{}""#, chat.tenant);
+    for _ in 0..100 {
+        if log(function).contains(&tenant) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{function} has logged nothing about {}", chat.tenant);
 }
 
 #[tokio::test]

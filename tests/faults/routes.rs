@@ -1,6 +1,6 @@
 //! Every route that uses the database, with a request that it accepts.
 
-use crate::support::{Chat, Request};
+use crate::support::{Chat, Request, lambda};
 use serde_json::json;
 
 /// A route's function, and an example request.
@@ -31,5 +31,8 @@ pub async fn routes(chat: &Chat) -> Vec<Route> {
         ("send-typing", Request::post(chat.path("typing"), &ada)),
         ("upload-image", Request::post(chat.path("upload"), &image)),
     ];
+    let known = requests.each_ref().map(|(function, _)| *function);
+    let new = lambda::routes().into_iter().filter(|name| name != "route-not-found" && !known.contains(&name.as_str()));
+    assert_eq!(new.collect::<Vec<_>>(), [""; 0], "add a request that each of these routes accepts");
     requests.map(|(function, request)| Route { function, request }).into()
 }
