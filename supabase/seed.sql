@@ -14,6 +14,10 @@ from (values
 ) as demo (key, tenant_id)
 on conflict (hash) do update set revoked_at = null;
 
+insert into tinychat.api_keys (hash, tenant_id, prefix, kind) values
+    (sha256('sk_test_DemoTenantOnlyForLocalUse01'), '11111111-2222-4333-8444-555555555555', 'sk_test_Demo', 'secret')
+on conflict (hash) do update set revoked_at = null;
+
 insert into tinychat.conversations (id, tenant_id, kind, external_ref, participants, created_at, last_at) values
     ('c0ffee00-0000-4000-8000-000000000001', '11111111-2222-4333-8444-555555555555', 'order', 'order_9001',
         '{u_42,driver_3}', '2026-01-15T10:15:00Z', '2026-01-15T10:18:30Z')

@@ -123,6 +123,8 @@ pub enum Event {
     Updated,
     #[value(name = "message.deleted")]
     Deleted,
+    #[value(name = "conversation.updated")]
+    ConversationUpdated,
 }
 
 #[derive(Serialize, Tabled)]

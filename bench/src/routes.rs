@@ -58,7 +58,7 @@ const ROUTE: Route = Route {
 };
 
 /// All routes, in the README's order.
-pub(crate) const ROUTES: [Route; 13] = [
+pub(crate) const ROUTES: [Route; 14] = [
     Route { name: "get-config", parameters: &[KEY], aim_to_baseline: MOST, ..ROUTE },
     Route {
         name: "upsert-user",
@@ -96,6 +96,14 @@ pub(crate) const ROUTES: [Route; 13] = [
         ..ROUTE
     },
     Route { name: "get-conversation", parameters: &[KEY, IN], ..ROUTE },
+    Route {
+        name: "update-conversation",
+        aim: None,
+        replace: ("add_participants", |n| {
+            format!("{}_participants", if n % 2 == 0 { "add" } else { "remove" })
+        }),
+        ..ROUTE
+    },
     Route {
         name: "list-messages",
         parameters: &[KEY, IN, "null::timestamptz", "50::bigint"],

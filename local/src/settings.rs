@@ -10,8 +10,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The keys of the two demo tenants, which supabase/seed.sql makes.
+/// The keys of the two demo tenants, which supabase/seed.sql makes. One has a secret key, too.
 pub(crate) const TINYCHAT_API_KEY: &str = "pk_test_DemoTenantOnlyForLocalUse01";
+const TINYCHAT_SECRET_KEY: &str = "sk_test_DemoTenantOnlyForLocalUse01";
 const OTHER_TENANT_API_KEY: &str = "pk_test_OtherTenantOnlyForLocalUse1";
 
 /// What a run has come up with.
@@ -42,6 +43,7 @@ impl Settings {
         all.extend(variables([
             ("API_URL", &self.api_url),
             ("TINYCHAT_API_KEY", TINYCHAT_API_KEY),
+            ("TINYCHAT_SECRET_KEY", TINYCHAT_SECRET_KEY),
             ("OTHER_TENANT_API_KEY", OTHER_TENANT_API_KEY),
             ("DATABASE_URL", &self.database_url),
             ("FUNCTION_DATABASE_URL", &self.function_database_url),

@@ -19,10 +19,11 @@ use uuid::Uuid;
 const REGISTER: &str = "
     insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret)
     select 'eeeeeeee-0000-4000-8000-000000000001', id, $1,
-        '{message.created,message.updated,message.deleted}', $2
+        '{message.created,message.updated,message.deleted,conversation.updated}', $2
     from tinychat.tenants
     where id = '11111111-2222-4333-8444-555555555555'
-    on conflict (id) do update set url = excluded.url, disabled_at = null, failures = 0, held_until = null
+    on conflict (id) do update
+        set url = excluded.url, events = excluded.events, disabled_at = null, failures = 0, held_until = null
     returning secret";
 
 struct Receiver {

@@ -59,6 +59,12 @@ pub enum Error {
     /// A user token's user isn't among the participants of a conversation to be created.
     #[error("caller must be a participant")]
     CallerNotParticipant,
+    /// Only the tenant's backend or staff may do this.
+    #[error("secret key required")]
+    SecretKeyRequired,
+    /// The conversation takes no messages from users any more.
+    #[error("conversation is closed")]
+    ConversationClosed,
     /// Someone else's message.
     #[error("only the sender may change this message")]
     NotTheSender,
@@ -100,6 +106,8 @@ impl Error {
             | Self::UserNotCaller
             | Self::CallerNotParticipant
             | Self::NotAParticipant
+            | Self::SecretKeyRequired
+            | Self::ConversationClosed
             | Self::NotTheSender => StatusCode::FORBIDDEN,
             Self::ConversationNotFound | Self::MessageNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -147,6 +155,10 @@ pub fn verdict(text: &str) -> Result<()> {
         "sender_not_caller" => Error::SenderNotCaller,
         "user_not_caller" => Error::UserNotCaller,
         "caller_not_participant" => Error::CallerNotParticipant,
+        "secret_key_required" => Error::SecretKeyRequired,
+        "conversation_closed" => Error::ConversationClosed,
+        "participants_required" => Error::invalid("participants is required"),
+        "too_many_participants" => Error::invalid("too many participants"),
         "not_the_sender" => Error::NotTheSender,
         unknown => Error::Database(format!("unknown verdict {unknown:?}").into()),
     })

@@ -309,6 +309,10 @@ choice!(
     Kind { Order = "order", Support = "support", Direct = "direct" }
 );
 choice!(
+    /// Whether a conversation goes on.
+    Status { Open = "open", Closed = "closed" }
+);
+choice!(
     /// What a message carries.
     MessageType { Text = "text", Image = "image" }
 );

@@ -224,6 +224,7 @@ pub struct Conversation {
     pub kind: String,
     pub external_ref: Option<String>,
     pub participants: Vec<String>,
+    pub status: String,
     pub last_message: Option<String>,
     pub last_at: Option<Timestamp>,
     pub updated_at: Timestamp,
@@ -239,11 +240,19 @@ impl TryFrom<&Row> for Conversation {
             kind: row.try_get("kind")?,
             external_ref: row.try_get("external_ref")?,
             participants: row.try_get("participants")?,
+            status: row.try_get("status")?,
             last_message: row.try_get("last_message")?,
             last_at: row.try_get("last_at")?,
             updated_at: row.try_get("updated_at")?,
         })
     }
+}
+
+/// `{"conversation": …}`: an answer, and the payload of its broadcast.
+#[derive(Debug, Serialize)]
+pub struct ConversationEnvelope {
+    /// The conversation.
+    pub conversation: Conversation,
 }
 
 /// How far a participant has read: all messages up to a time.

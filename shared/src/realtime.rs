@@ -5,7 +5,7 @@
 
 use crate::breaker::Breaker;
 use crate::db::Chain;
-use crate::model::{ConversationId, MessageEnvelope, MessageId, ReadCursor, TenantId};
+use crate::model::{ConversationEnvelope, ConversationId, MessageEnvelope, MessageId, ReadCursor, TenantId};
 use crate::{Result, after_response, config, telemetry, tls};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use serde::Serialize;
@@ -74,6 +74,11 @@ impl Realtime {
     /// Broadcasts that a participant has read on.
     pub fn read(&self, row: &Row, cursor: &ReadCursor) -> Result<()> {
         self.broadcast(row, cursor.conversation_id, None, "read", json!({ "read": cursor }))
+    }
+
+    /// Broadcasts that a conversation's participants or status have changed.
+    pub fn conversation(&self, row: &Row, envelope: &ConversationEnvelope) -> Result<()> {
+        self.broadcast(row, envelope.conversation.id, None, "conversation", envelope)
     }
 
     fn broadcast(

@@ -52,7 +52,7 @@ async fn a_realtime_that_is_down_refuses_or_hangs_fails_nothing() {
     let nowhere = format!("http://127.0.0.1:{}", closed_port().await);
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silence = format!("http://{}", silent.local_addr().unwrap());
-    for name in ["send-message", "edit-message", "delete-message", "send-typing"] {
+    for name in ["send-message", "edit-message", "delete-message", "update-conversation", "send-typing"] {
         for change in [
             ("SUPABASE_URL", nowhere.as_str()),
             ("SUPABASE_URL", &silence),

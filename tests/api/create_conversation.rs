@@ -32,7 +32,7 @@ async fn a_new_conversation_is_answered_in_full() {
     Uuid::parse_str(conversation["id"].as_str().unwrap()).unwrap();
     let expected = json!({
         "id": conversation["id"], "tenant_id": chat.tenant, "kind": "order", "external_ref": "order_9001",
-        "participants": ["ada", "bob"], "last_message": null, "last_at": null,
+        "participants": ["ada", "bob"], "status": "open", "last_message": null, "last_at": null,
         "updated_at": conversation["updated_at"],
     });
     assert_time(&conversation["updated_at"]);

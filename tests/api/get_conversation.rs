@@ -22,7 +22,7 @@ async fn a_conversation_is_answered_in_full_with_its_members_in_order() {
     let conversation = &answer["conversation"];
     let expected = json!({
         "id": chat.conversation, "tenant_id": chat.tenant, "kind": "direct", "external_ref": null,
-        "participants": ["zoe", "ada"], "last_message": "hello", "last_at": message["created_at"],
+        "participants": ["zoe", "ada"], "status": "open", "last_message": "hello", "last_at": message["created_at"],
         "updated_at": message["created_at"],
         "members": [
             { "user_id": "zoe", "name": "Zoë", "role": "driver", "read_at": message["created_at"] },

@@ -69,6 +69,7 @@ pub fn example(method: &str, path: &str) -> (&'static str, Value) {
         ("PATCH", "/v1/conversations/{id}/messages/{msgId}") => {
             ("", json!({ "sender_id": "{user_id}", "body": "edited" }))
         }
+        ("PATCH", "/v1/conversations/{id}") => ("", json!({ "status": "open" })),
         ("DELETE", "/v1/conversations/{id}/messages/{msgId}") | ("POST", "/v1/conversations/{id}/typing") => {
             ("", json!({ "sender_id": "{user_id}" }))
         }
@@ -78,6 +79,11 @@ pub fn example(method: &str, path: &str) -> (&'static str, Value) {
         ("POST", "/v1/conversations/{id}/upload") => ("", json!({ "content_type": "image/png", "size": 42 })),
         _ => panic!("{method} {path} is new: say here which ids it takes"),
     }
+}
+
+/// Whether a route is for the tenant's backend and staff only.
+pub fn is_servers(method: &str, path: &str) -> bool {
+    (method, path) == ("PATCH", "/v1/conversations/{id}")
 }
 
 /// The request of a route's example, with these ids in its slots.
@@ -90,6 +96,7 @@ pub fn fill(method: &str, path: &str, query: &str, body: &Value, ids: &Ids) -> R
         method: Method::from_bytes(method.replace("ANY", "GET").as_bytes()).unwrap(),
         ..Request::get(fill(&format!("{path}{query}")))
     };
+    let request = if is_servers(method, path) { request.with_secret_key() } else { request };
     if body.is_null() { request } else { request.body("application/json", fill(&body.to_string())) }
 }
 

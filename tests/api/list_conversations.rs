@@ -25,7 +25,7 @@ async fn a_conversation_is_listed_in_full_for_each_participant_and_no_one_else()
     for (user, unread_count) in [("ada", 0), ("bob", 1)] {
         let expected = json!({
             "id": chat.conversation, "tenant_id": chat.tenant, "kind": "direct", "external_ref": null,
-            "participants": ["ada", "bob"], "last_message": "hello", "last_at": chat.message["created_at"],
+            "participants": ["ada", "bob"], "status": "open", "last_message": "hello", "last_at": chat.message["created_at"],
             "updated_at": chat.message["created_at"], "unread_count": unread_count,
         });
         assert_eq!(chat.conversations_of(user).await, [expected]);
@@ -67,6 +67,7 @@ async fn a_conversation_without_messages_has_no_preview_and_no_time() {
             "kind",
             "external_ref",
             "participants",
+            "status",
             "last_message",
             "last_at",
             "updated_at",
@@ -289,10 +290,42 @@ async fn a_conversation_is_found_by_its_reference() {
 }
 
 #[tokio::test]
-async fn all_conversations_are_open() {
-    let chat = Chat::new().await;
-    assert_eq!(pages(&chat, "user_id=ada&status=open").await, [chat.conversation.as_str()]);
-    assert_eq!(pages(&chat, "user_id=ada&status=closed").await, [""; 0]);
+async fn status_filters_whatever_else_does_and_pages_of_any_size_make_the_whole() {
+    let mut chat = Chat::new().await;
+    let (mut all, mut closed) = (vec![chat.conversation.clone()], Vec::new());
+    for n in 0..11 {
+        let kind = ["order", "support", "direct"][n % 3];
+        let body =
+            json!({ "kind": kind, "external_ref": format!("ref {n}"), "participants": ["ada", "bob"] });
+        let answer = chat.call(Request::post("/v1/conversations", &body)).await.ok();
+        answer["conversation"]["id"].as_str().unwrap().clone_into(&mut chat.conversation);
+        all.insert(0, chat.conversation.clone());
+        if n % 2 == 0 {
+            chat.send("bob", "unread").await;
+        }
+        if n % 4 < 2 {
+            chat.update(&json!({ "status": "closed" })).await;
+            closed.push(chat.conversation.clone());
+        }
+    }
+    let both = pages(&chat, "user_id=ada").await;
+    assert_eq!(both, all, "a change of status is no activity");
+    for status in ["open", "closed"] {
+        let expected: Vec<_> =
+            all.iter().filter(|id| closed.contains(id) == (status == "closed")).cloned().collect();
+        for limit in [1, 2, 5, 100] {
+            let query = format!("user_id=ada&status={status}&limit={limit}");
+            assert_eq!(pages(&chat, &query).await, expected, "{query}");
+        }
+        for filter in ["&kind=order", "&unread=true", "&kind=support&unread=true", "&external_ref=ref+4"] {
+            let of_both = pages(&chat, &format!("user_id=ada{filter}")).await;
+            let expected: Vec<_> = of_both.into_iter().filter(|id| expected.contains(id)).collect();
+            assert_eq!(pages(&chat, &format!("user_id=ada&status={status}{filter}")).await, expected);
+        }
+    }
+    chat.conversation.clone_from(&closed[0]);
+    chat.update(&json!({ "status": "open" })).await;
+    assert!(pages(&chat, "user_id=ada&status=open").await.contains(&closed[0]));
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ mod mark_read;
 mod route_not_found;
 mod send_message;
 mod send_typing;
+mod update_conversation;
 mod upload_image;
 mod upsert_user;
 

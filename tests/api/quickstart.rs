@@ -91,6 +91,16 @@ async fn the_python_page_prints_what_it_says() {
 }
 
 #[tokio::test]
+async fn the_queue_page_prints_what_it_says() {
+    let chat = Chat::without_messages().await;
+    let secret = chat.secret_key();
+    chat.add_secret_key(&secret).await;
+    let settings = [("TINYCHAT_SECRET_KEY", secret.as_str())];
+    let printed = run_with("queue.md", "js", "node", &["--input-type=module"], &settings).await;
+    assert_eq!(printed, blocks("queue.md", "text"));
+}
+
+#[tokio::test]
 async fn the_tokens_page_signs_tokens_that_the_api_accepts() {
     let chat = Chat::new().await;
     let key = TokenKey::new(&chat).await;

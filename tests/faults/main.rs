@@ -16,6 +16,7 @@ mod wire;
 
 mod broadcasts;
 mod freezing;
+mod life;
 mod locks;
 mod outages;
 mod releases;

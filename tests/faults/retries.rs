@@ -92,6 +92,24 @@ async fn a_delete_is_broadcast_once() {
 }
 
 #[tokio::test]
+async fn a_change_of_a_conversation_is_broadcast_once() {
+    let chat = Chat::new().await;
+    chat.add_secret_key(&chat.secret_key()).await;
+    let mut channel = listen(&chat).await;
+    let mut warm = Warm::start(&chat, "update-conversation").await;
+    for (cut, status) in CUTS.into_iter().zip(["closed", "open"]) {
+        let path = format!("/v1/conversations/{}", chat.conversation);
+        let request = Request::patch(path, &json!({ "status": status })).with_secret_key();
+        let changed = warm.cut(cut, &chat, &request).await;
+        assert_eq!(changed["conversation"]["status"], status);
+        assert_eq!(channel.next("conversation").await, changed, "{cut:?}");
+        let again = warm.process.call(event_of(warm.function, &chat, &request)).await;
+        assert_eq!(again, (200, changed));
+        channel.is_silent().await;
+    }
+}
+
+#[tokio::test]
 async fn typing_is_broadcast_once() {
     let chat = Chat::new().await;
     let mut channel = listen(&chat).await;

@@ -69,7 +69,7 @@ fn bad_requests(chat: &Chat, good: &Request) -> Vec<(Request, usize)> {
     if !good.body.is_empty() {
         let with_body = |body: &str| good.clone().body("application/json", body);
         bad.push((with_body("{"), 1));
-        bad.push((with_body("{}"), 1));
+        bad.push((with_body(r#"{"status": 0}"#), 1));
     }
     bad
 }

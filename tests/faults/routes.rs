@@ -11,6 +11,8 @@ pub struct Route {
 
 /// All of them. They can be requested in this order, any number of times.
 pub async fn routes(chat: &Chat) -> Vec<Route> {
+    chat.add_secret_key(&chat.secret_key()).await;
+    let conversation_path = format!("/v1/conversations/{}", chat.conversation);
     let unwanted = chat.send("ada", "unwanted").await;
     let unwanted = chat.path(&format!("messages/{}", unwanted["id"].as_str().unwrap()));
     let ada = json!({ "sender_id": "ada" });
@@ -22,7 +24,11 @@ pub async fn routes(chat: &Chat) -> Vec<Route> {
         ("upsert-user", Request::post("/v1/users", &json!({ "user_id": "ada" }))),
         ("list-conversations", Request::get("/v1/conversations?user_id=ada")),
         ("create-conversation", Request::post("/v1/conversations", &conversation)),
-        ("get-conversation", Request::get(format!("/v1/conversations/{}", chat.conversation))),
+        ("get-conversation", Request::get(&conversation_path)),
+        (
+            "update-conversation",
+            Request::patch(conversation_path, &json!({ "status": "open" })).with_secret_key(),
+        ),
         ("list-messages", Request::get(chat.path("messages"))),
         ("send-message", Request::post(chat.path("messages"), &body("hi"))),
         ("edit-message", Request::patch(chat.message_path(), &body("edited"))),

@@ -11,7 +11,7 @@ create function tinychat_api.create_conversation(
     p_participants text[]
 )
 returns table (
-    verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], last_message text,
+    verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], status text, last_message text,
     last_at timestamptz, updated_at timestamptz
 )
 language plpgsql
@@ -63,7 +63,7 @@ begin
 
     return query
         select
-            verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at,
+            verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
             tinychat.updated_at(c)
         from tinychat.conversations c
         left join lateral tinychat.preview(c.id) latest on true

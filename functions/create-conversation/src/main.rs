@@ -1,10 +1,9 @@
 //! POST /v1/conversations: creates a conversation, or returns the one that has the same `external_ref`.
 
-use serde::Serialize;
 use shared::db::Route;
 use shared::fields::{Kind, Name, TextList};
 use shared::http::{Request, serve};
-use shared::model::{Conversation, ConversationId};
+use shared::model::{Conversation, ConversationEnvelope, ConversationId};
 use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -31,12 +30,7 @@ impl Input {
     }
 }
 
-#[derive(Serialize)]
-struct Answer {
-    conversation: Conversation,
-}
-
-async fn create_conversation(route: &Route, request: Request) -> Result<Answer> {
+async fn create_conversation(route: &Route, request: Request) -> Result<ConversationEnvelope> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request)).await?;
     let row = route
@@ -50,5 +44,5 @@ async fn create_conversation(route: &Route, request: Request) -> Result<Answer> 
             ],
         )
         .await?;
-    Ok(Answer { conversation: Conversation::try_from(&row)? })
+    Ok(ConversationEnvelope { conversation: Conversation::try_from(&row)? })
 }

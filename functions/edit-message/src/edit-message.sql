@@ -34,6 +34,20 @@ begin
         end;
     end if;
     if verdict = 'ok' then
+        -- Whether it is open, and the caller still takes part, is certain once its row is locked.
+        select
+            case
+                when not (conversation.caller is null or conversation.staff or conversation.caller = any (c.participants))
+                    then 'conversation_not_found'
+                when c.status = 'closed' and not conversation.server then 'conversation_closed'
+                else 'ok'
+            end
+        into verdict
+        from tinychat.conversations c
+        where c.id = p_conversation_id
+        for no key update;
+    end if;
+    if verdict = 'ok' then
         clock := tinychat.tick(p_conversation_id);
         update tinychat.messages m
         set body = p_body, edited_at = clock, changed_at = clock

@@ -1,7 +1,7 @@
 -- A conversation with its participants, in their order.
 create function tinychat_api.get_conversation(p_credential jsonb, p_conversation_id uuid)
 returns table (
-    verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], last_message text,
+    verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], status text, last_message text,
     last_at timestamptz, updated_at timestamptz, members json
 )
 language plpgsql stable
@@ -18,8 +18,8 @@ begin
     end if;
     return query
         select
-            conversation.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at,
-            tinychat.updated_at(c),
+            conversation.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, c.status, latest.last_message,
+            c.last_at, tinychat.updated_at(c),
             (
                 select json_agg(
                     json_build_object('user_id', p.user_id, 'name', u.name, 'role', u.role, 'read_at', tinychat.iso(p.read_at))

@@ -1,9 +1,10 @@
 -- A page of a user's conversations, newest activity first, or the verdict alone. A list is one short index scan for each
--- kind, merged: the cost doesn't grow with the number of conversations.
+-- kind and status, merged: the cost doesn't grow with the number of conversations.
 create function tinychat_api.list_conversations(
     p_credential jsonb,
     p_user_id text, -- null: the caller
     p_kinds text[],
+    p_status text, -- null: both
     p_external_ref text, -- null: any or none
     p_unread boolean, -- whether to leave out what has been read
     p_before timestamptz, -- the cursor: activity and id of the last conversation of the page before
@@ -11,7 +12,7 @@ create function tinychat_api.list_conversations(
     p_limit bigint
 )
 returns table (
-    verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], last_message text,
+    verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], status text, last_message text,
     last_at timestamptz, updated_at timestamptz, unread_count bigint, active_at timestamptz,
     -- The cursor of the page's end, on each of its rows and on a row without a conversation; null if there is no more.
     next_at timestamptz, next_id uuid
@@ -21,6 +22,13 @@ as $$
 declare
     tenant record;
     lister text;
+    -- What participants.kind may be.
+    lists text[] := array(
+        select tinychat.list_of(wanted.kind, s.status)
+        from unnest(p_kinds) as wanted (kind)
+        cross join (values ('open'), ('closed')) as s (status)
+        where s.status = coalesce(p_status, s.status)
+    );
     before timestamptz := coalesce(p_before, 'infinity');
     ids uuid[];
     actives timestamptz[];
@@ -46,6 +54,7 @@ begin
             from tinychat.conversations c
             join tinychat.participants p on p.conversation_id = c.id and p.user_id = lister
             where c.tenant_id = tenant.id and c.kind = any (p_kinds) and c.external_ref = p_external_ref
+                and p.kind = any (lists)
                 and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
             order by p.active_at desc, p.conversation_id
         ) page;
@@ -53,7 +62,7 @@ begin
         select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
         from (
             select p.*
-            from unnest(p_kinds) as wanted (kind)
+            from unnest(lists) as wanted (kind)
             cross join lateral (
                 select p.conversation_id, p.active_at, p.read_at
                 from tinychat.participants p
@@ -70,7 +79,7 @@ begin
         select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
         from (
             select p.*
-            from unnest(p_kinds) as wanted (kind)
+            from unnest(lists) as wanted (kind)
             cross join lateral (
                 select p.conversation_id, p.active_at, p.read_at
                 from tinychat.participants p
@@ -90,7 +99,7 @@ begin
 
     return query
         select
-            verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, latest.last_message, c.last_at,
+            verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
             tinychat.updated_at(c), unread.unread_count, page.active_at, next_at, next_id
         from unnest(ids[:p_limit], actives[:p_limit], reads[:p_limit]) with ordinality as page (id, active_at, read_at, n)
         join tinychat.conversations c on c.id = page.id

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::auth::Credential;
 use shared::db::Route;
-use shared::fields::{Field, Kind, Name};
+use shared::fields::{Field, Kind, Name, Status};
 use shared::http::{Request, serve};
 use shared::model::{Conversation, List};
 use shared::{Error, Result, telemetry};
@@ -24,6 +24,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 struct Input {
     user_id: Option<Name>,
     kinds: Vec<&'static str>,
+    status: Option<&'static str>,
     external_ref: Option<Name>,
     unread: bool,
     limit: Limit,
@@ -35,12 +36,11 @@ impl Input {
         let mut query = request.query();
         let user_id = query.user("user_id", credential)?;
         let kind: Option<Kind> = query.optional("kind")?;
-        // Nothing closes a conversation yet.
-        let open = query.optional("status")?.is_none_or(|Status { open }| open);
-        let kinds = Kind::ALL.iter().filter(|each| open && kind.is_none_or(|kind| kind == **each));
+        let kinds = Kind::ALL.iter().filter(|each| kind.is_none_or(|kind| kind == **each));
         Ok(Self {
             user_id,
             kinds: kinds.map(|kind| kind.as_str()).collect(),
+            status: query.optional("status")?.map(|With(status)| status.as_str()),
             external_ref: query.optional_text("external_ref")?,
             unread: query.optional::<Unread>("unread")?.is_some(),
             limit: query.optional("limit")?.unwrap_or(Limit(100)),
@@ -71,18 +71,12 @@ impl Field for Unread {
     }
 }
 
-/// Only conversations that are `open`, or only those that are `closed`.
-struct Status {
-    open: bool,
-}
+/// Only conversations with this status.
+struct With(Status);
 
-impl Field for Status {
+impl Field for With {
     fn parse(name: &str, value: Value) -> Result<Self> {
-        match value.as_str() {
-            Some("open") => Ok(Self { open: true }),
-            Some("closed") => Ok(Self { open: false }),
-            _ => Err(Error::invalid(format!("{name} is invalid"))),
-        }
+        Status::parse(name, value).map(Self).map_err(|_| Error::invalid(format!("{name} is invalid")))
     }
 }
 
@@ -118,6 +112,7 @@ async fn list_conversations(route: &Route, request: Request) -> Result<Answer> {
             &[
                 ("user_id", &input.user_id),
                 ("kinds", &input.kinds),
+                ("status", &input.status),
                 ("external_ref", &input.external_ref),
                 ("unread", &input.unread),
                 ("before", &before),

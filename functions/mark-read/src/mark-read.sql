@@ -56,5 +56,9 @@ begin
         from tinychat.participants p
         cross join lateral tinychat.unread(p.conversation_id, p.user_id, p.read_at) u
         where p.conversation_id = p_conversation_id and p.user_id = reader;
+    if not found then
+        verdict := 'not_a_participant'; -- removed in the meantime
+        return next;
+    end if;
 end
 $$;

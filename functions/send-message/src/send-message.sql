@@ -24,6 +24,7 @@ declare
     conversation record;
     sender text;
     clock timestamptz;
+    refusal text;
     message tinychat.messages;
 begin
     select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
@@ -40,8 +41,16 @@ begin
 
     -- Senders take turns here, as edits and deletions do: the row's lock and the clock in it make times unique and order them
     -- as they commit.
-    -- What the statements after this one see includes all that was sent before.
-    select tinychat.updated_at(c) into clock
+    -- What the statements after this one see includes all that was sent before. A user who was removed in the meantime, and a
+    -- conversation that was closed, are seen here.
+    select
+        tinychat.updated_at(c),
+        case
+            when not (conversation.caller is null or conversation.staff or conversation.caller = any (c.participants))
+                then 'conversation_not_found'
+            when c.status = 'closed' and not conversation.server then 'conversation_closed'
+        end
+    into clock, refusal
     from tinychat.conversations c
     where c.id = p_conversation_id
     for no key update;
@@ -61,10 +70,13 @@ begin
 
     untold := not found or message.id = p_id or tinychat.untold(message.backend, message.created_at);
     if message.id is null then
-        if p_reply_to is not null and not exists (
+        if refusal is null and p_reply_to is not null and not exists (
             select from tinychat.messages m where m.conversation_id = p_conversation_id and m.id = p_reply_to
         ) then
-            verdict := 'reply_not_found';
+            refusal := 'reply_not_found';
+        end if;
+        if refusal is not null then
+            verdict := refusal;
             return next;
             return;
         end if;

@@ -4,6 +4,14 @@ returns table (verdict text, tenant_id uuid)
 language plpgsql stable
 as $$
 begin
-    return query select c.verdict, c.tenant_id from tinychat.conversation(p_credential, p_conversation_id) c;
+    return query
+        select
+            case
+                when c.verdict = 'ok' and o.status = 'closed' and not c.server then 'conversation_closed'
+                else c.verdict
+            end,
+            c.tenant_id
+        from tinychat.conversation(p_credential, p_conversation_id) c
+        left join tinychat.conversations o on o.id = c.id;
 end
 $$;

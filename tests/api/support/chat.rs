@@ -95,6 +95,10 @@ impl Chat {
             self.http.request(request.method.clone(), url).header("origin", "https://app.example");
         builder = match &request.key {
             Key::Own => builder.header("x-tinychat-api-key", &self.key),
+            Key::Secret => {
+                self.add_secret_key(&self.secret_key()).await;
+                builder.header("x-tinychat-api-key", self.secret_key())
+            }
             Key::Missing => builder,
             Key::Other(text) => builder.header("x-tinychat-api-key", text.as_bytes()),
         };
@@ -149,6 +153,12 @@ impl Chat {
         self.db.query_one(ROWS, &[&self.tenant]).await.unwrap().get(0)
     }
 
+    /// Changes the conversation's participants or status, and gives it as answered.
+    pub async fn update(&self, change: &Value) -> Value {
+        let path = format!("/v1/conversations/{}", self.conversation);
+        self.call(Request::patch(path, change).with_secret_key()).await.ok()["conversation"].take()
+    }
+
     /// Makes the tenant `active`, `overage` or `suspended`.
     pub async fn set_status(&self, status: &str) {
         self.db
@@ -157,9 +167,15 @@ impl Chat {
             .unwrap();
     }
 
+    /// The secret key that the tenant gets when it is first used.
+    pub fn secret_key(&self) -> String {
+        self.key.replace("pk_test_", "sk_live_")
+    }
+
     /// Gives the tenant another key.
     pub async fn add_key(&self, key: &str) {
-        let add = "insert into tinychat.api_keys (hash, tenant_id, prefix) values ($1, $2, left($3, 12))";
+        let add = "insert into tinychat.api_keys (hash, tenant_id, prefix) values ($1, $2, left($3, 12))
+            on conflict do nothing";
         self.db.execute(add, &[&hash(key), &self.tenant, &key]).await.unwrap();
     }
 
@@ -176,10 +192,11 @@ impl Chat {
         self.db.execute(require, &[&self.tenant]).await.unwrap();
     }
 
-    /// Revokes the key that the tenant began with.
+    /// Revokes the key that the tenant began with, and its secret key.
     pub async fn revoke_key(&self) {
-        let revoke = "update tinychat.api_keys set revoked_at = now() where hash = $1";
-        self.db.execute(revoke, &[&hash(&self.key)]).await.unwrap();
+        let revoke = "update tinychat.api_keys set revoked_at = now() where hash = any ($1)";
+        let hashes = [hash(&self.key), hash(&self.secret_key())];
+        self.db.execute(revoke, &[&&hashes[..]]).await.unwrap();
     }
 }
 

@@ -129,6 +129,7 @@ pub fn event_of(function: &str, chat: &Chat, request: &Request) -> Value {
     event["headers"]["content-type"] = json!(request.content_type);
     event["headers"]["x-tinychat-api-key"] = match &request.key {
         Key::Own => json!(chat.key),
+        Key::Secret => json!(chat.secret_key()),
         Key::Missing => json!(""),
         Key::Other(key) => json!(key),
     };

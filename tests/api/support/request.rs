@@ -22,6 +22,8 @@ pub struct Request {
 pub enum Key {
     /// The tenant's own key.
     Own,
+    /// The tenant's secret key.
+    Secret,
     /// No header at all.
     Missing,
     /// Any other text.
@@ -81,6 +83,11 @@ impl Request {
     /// The request with this text for a key.
     pub fn with_key(self, key: impl Into<String>) -> Self {
         Self { key: Key::Other(key.into()), ..self }
+    }
+
+    /// The request with the tenant's secret key.
+    pub fn with_secret_key(self) -> Self {
+        Self { key: Key::Secret, ..self }
     }
 
     /// The request without the key header.

@@ -1,0 +1,89 @@
+-- Changes who takes part in a conversation, and whether it is open. Asked for again, it changes nothing.
+create function tinychat_api.update_conversation(
+    p_credential jsonb,
+    p_conversation_id uuid,
+    p_add_participants text[], -- null: nobody
+    p_remove_participants text[],
+    p_status text, -- null: as it is
+    p_event_id uuid -- by which this request knows its own work, too
+)
+returns table (
+    verdict text, tenant_id uuid, id uuid, kind text, external_ref text, participants text[], status text,
+    last_message text, last_at timestamptz, updated_at timestamptz, changed boolean, tokens text, deliveries json
+)
+language plpgsql
+as $$
+declare
+    caller record;
+    conversation tinychat.conversations;
+    members text[];
+begin
+    select * into caller from tinychat.conversation(p_credential, p_conversation_id);
+    tenant_id := caller.tenant_id;
+    verdict := case
+        when caller.verdict = 'ok' and not (caller.server or caller.staff) then 'secret_key_required'
+        else caller.verdict
+    end;
+    if verdict = 'ok' then
+        -- The conversation first, then its participants: the order in which everyone locks them.
+        select * into conversation
+        from tinychat.conversations c
+        where c.id = p_conversation_id
+        for no key update;
+
+        -- Those who stay, in their order, and then those who are new. Whoever is in both lists takes part.
+        members := array(
+            select m.user_id
+            from unnest(conversation.participants) with ordinality as m (user_id, n)
+            where m.user_id <> all (coalesce(p_remove_participants, '{}')) or m.user_id = any (p_add_participants)
+            order by m.n
+        );
+        members := members || array(
+            select a.user_id
+            from unnest(p_add_participants) with ordinality as a (user_id, n)
+            where a.user_id <> all (members)
+            order by a.n
+        );
+        verdict := case
+            when cardinality(members) = 0 then 'participants_required'
+            when cardinality(members) > 100 then 'too_many_participants'
+            else 'ok'
+        end;
+    end if;
+    if verdict <> 'ok' then
+        return next;
+        return;
+    end if;
+
+    if members <> conversation.participants or p_status <> conversation.status then
+        update tinychat.conversations c
+        set participants = members, status = coalesce(p_status, c.status), update_id = p_event_id,
+            changed_at = greatest(tinychat.now_ms(), tinychat.updated_at(c) + interval '1 ms')
+        where c.id = p_conversation_id
+        returning * into conversation;
+
+        delete from tinychat.participants p
+        where p.conversation_id = p_conversation_id and p.user_id <> all (members);
+        update tinychat.participants p
+        set kind = tinychat.list_of(conversation.kind, conversation.status)
+        where p.conversation_id = p_conversation_id
+            and p.kind <> tinychat.list_of(conversation.kind, conversation.status);
+        -- Who joins has read everything so far.
+        insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at, read_at)
+        select conversation.id, m.user_id, conversation.tenant_id, tinychat.list_of(conversation.kind, conversation.status),
+            coalesce(conversation.last_at, conversation.created_at), conversation.changed_at
+        from unnest(members) as m (user_id)
+        on conflict do nothing;
+    end if;
+    changed := coalesce(conversation.update_id = p_event_id, false);
+
+    return query
+        select
+            verdict, c.tenant_id, c.id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
+            tinychat.updated_at(c), changed, caller.tokens,
+            case when changed then tinychat.record_conversation_event(c.tenant_id, p_event_id, c.id) end
+        from tinychat.conversations c
+        left join lateral tinychat.preview(c.id) latest on true
+        where c.id = p_conversation_id;
+end
+$$;

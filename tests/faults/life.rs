@@ -1,0 +1,194 @@
+//! A conversation's life under many at once: participants who come and go, and a conversation that closes while people write.
+
+use crate::support::{Answer, Chat, Request};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How many change a conversation's participants at once, and how often each does.
+const CHANGERS: u64 = 6;
+const CHANGES: usize = 25;
+
+/// How often a conversation is closed and opened again.
+const CLOSURES: usize = 12;
+
+const USERS: [&str; 6] = ["bob", "carl", "dan", "eve", "fay", "gus"];
+
+/// A change of participants, and the conversation that it was answered with.
+struct Change {
+    add: Vec<&'static str>,
+    remove: Vec<&'static str>,
+    answer: Value,
+}
+
+impl Change {
+    fn at(&self) -> &str {
+        self.answer["updated_at"].as_str().unwrap()
+    }
+
+    /// The participants after this change.
+    fn applied_to(&self, before: &[String]) -> Vec<String> {
+        let stays =
+            |user: &&String| self.add.contains(&user.as_str()) || !self.remove.contains(&user.as_str());
+        let mut after: Vec<_> = before.iter().filter(stays).cloned().collect();
+        let new = self.add.iter().map(|user| (*user).to_owned());
+        after.extend(new.filter(|user| !before.contains(user)));
+        after
+    }
+}
+
+fn participants(conversation: &Value) -> Vec<String> {
+    serde_json::from_value(conversation["participants"].clone()).unwrap()
+}
+
+/// Changes participants at random, one change after the other.
+async fn change(chat: &Chat, seed: u64) -> Vec<Change> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut changes = Vec::new();
+    for _ in 0..CHANGES {
+        let mut some = |most: usize| rng.choose_multiple(USERS, most);
+        let (add, remove) = (some(2), some(3));
+        let answer = chat.update(&json!({ "add_participants": add, "remove_participants": remove })).await;
+        changes.push(Change { add, remove, answer });
+    }
+    changes
+}
+
+/// Sends and reads on until it is told to stop. Nothing may fail but for the reader's being no participant.
+async fn live(chat: &Chat, user: &str, stop: &Cell<bool>) {
+    let read = Request::post(chat.path("read"), &json!({ "user_id": user }));
+    while !stop.get() {
+        chat.send(user, "hello").await;
+        let answer = chat.call(read.clone()).await;
+        if answer.status != 200 {
+            answer.error(403, "user is not a participant");
+        }
+    }
+}
+
+/// The participants' rows are those of the conversation, and of each the members show how far it has read.
+async fn agrees(chat: &Chat, expected: &[String]) {
+    let rows = chat.rows().await;
+    let rows: BTreeSet<_> =
+        rows["participants"].as_array().unwrap().iter().map(|row| row["user_id"].as_str().unwrap()).collect();
+    assert_eq!(rows, expected.iter().map(String::as_str).collect());
+    let answer = chat.call(Request::get(format!("/v1/conversations/{}", chat.conversation))).await.ok();
+    assert_eq!(participants(&answer["conversation"]), expected);
+    assert_eq!(answer["conversation"]["members"].as_array().unwrap().len(), expected.len());
+}
+
+/// The changes are as if they had been made one after the other, in the order of their times.
+#[tokio::test]
+async fn participants_end_as_the_history_of_changes_says() {
+    let chat = Chat::new().await;
+    let stop = Cell::new(false);
+    let changers = async {
+        let changes = join_all((0..CHANGERS).map(|n| change(&chat, n))).await;
+        stop.set(true);
+        changes.into_iter().flatten().collect::<Vec<_>>()
+    };
+    let lives = join_all(["ada", "bob", "carl"].map(|user| live(&chat, user, &stop)));
+    let (mut history, _) = tokio::join!(changers, lives);
+
+    // What changed nothing has the time of the last message, or of the change before it.
+    history.sort_by(|one, other| one.at().cmp(other.at()));
+    let mut state = vec!["ada".to_owned(), "bob".to_owned()];
+    let mut times = BTreeSet::new();
+    for group in history.chunk_by(|one, other| one.at() == other.at()) {
+        let after = participants(&group[0].answer);
+        if after != state {
+            // One of these has made the change, and the others have found it made.
+            assert!(times.insert(group[0].at()));
+            assert!(group.iter().any(|change| change.applied_to(&state) == after), "{state:?} to {after:?}");
+        }
+        for change in group {
+            assert_eq!(participants(&change.answer), after);
+            assert_eq!(change.applied_to(&after), after);
+        }
+        state = after;
+    }
+    assert!(times.len() > CHANGES, "{} changes", times.len());
+    agrees(&chat, &state).await;
+}
+
+/// What senders were told: the times of their messages.
+#[derive(Default)]
+struct Told {
+    sent: RefCell<Vec<Value>>,
+    refused: Cell<usize>,
+    stop: Cell<bool>,
+}
+
+impl Told {
+    /// Sends and edits until it is told to stop, as someone who holds the publishable key.
+    async fn write(&self, chat: &Chat, sender: &str) {
+        let body = json!({ "sender_id": sender, "body": "hello" });
+        let mut path = chat.path("messages/none");
+        while !self.stop.get() {
+            let answer = chat.call(Request::post(chat.path("messages"), &body)).await;
+            if let Some(message) = self.takes(&answer) {
+                path = chat.path(&format!("messages/{}", message["id"].as_str().unwrap()));
+                self.sent.borrow_mut().push(message["created_at"].clone());
+            } else if path.ends_with("none") {
+                continue;
+            }
+            if let Some(message) = self.takes(&chat.call(Request::patch(&path, &body)).await) {
+                self.sent.borrow_mut().push(message["updated_at"].clone());
+            }
+        }
+    }
+
+    fn takes(&self, answer: &Answer) -> Option<Value> {
+        if answer.status == 200 {
+            return Some(answer.json()["message"].take());
+        }
+        answer.error(403, "conversation is closed");
+        self.refused.update(|count| count + 1);
+        None
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_accepted_after_a_close_but_from_the_secret_key() {
+    let chat = Chat::new().await;
+    let told = Told::default();
+    let closures = async {
+        let mut closures = Vec::new();
+        let mut from_the_tenant = Vec::new();
+        for _ in 0..CLOSURES {
+            sleep(Duration::from_millis(60)).await;
+            let closed = chat.update(&json!({ "status": "closed" })).await;
+            let system = json!({ "sender_id": "tenant", "body": "closed" });
+            let sent = chat.call(Request::post(chat.path("messages"), &system).with_secret_key()).await.ok();
+            from_the_tenant.push(sent["message"]["created_at"].clone());
+            sleep(Duration::from_millis(40)).await;
+            let opened = chat.update(&json!({ "status": "open" })).await;
+            closures.push([closed, opened].map(|answer| answer["updated_at"].as_str().unwrap().to_owned()));
+        }
+        told.stop.set(true);
+        (closures, from_the_tenant)
+    };
+    let writers = join_all(["ada", "bob", "eve"].map(|sender| told.write(&chat, sender)));
+    let ((closures, from_the_tenant), _) = tokio::join!(closures, writers);
+
+    let within = |time: &Value| {
+        let time = time.as_str().unwrap();
+        closures.iter().any(|[closed, opened]| closed.as_str() < time && time < opened.as_str())
+    };
+    let sent = told.sent.take();
+    assert!(sent.len() > CLOSURES && told.refused.get() > CLOSURES, "{} {}", sent.len(), told.refused.get());
+    assert!(!sent.iter().any(within));
+    assert!(from_the_tenant.iter().all(within));
+    // Nor is anything stored that nobody was told of.
+    let stored = "select count(*) from tinychat.messages m
+        where m.conversation_id = $1::text::uuid and m.sender_id <> 'tenant' and (
+            m.created_at between $2::text::timestamptz and $3::text::timestamptz
+            or m.changed_at between $2::text::timestamptz and $3::text::timestamptz)";
+    for [closed, opened] in &closures {
+        let row = chat.db.query_one(stored, &[&chat.conversation, closed, opened]).await.unwrap();
+        assert_eq!(row.get::<_, i64>(0), 0, "from {closed} to {opened}");
+    }
+}
