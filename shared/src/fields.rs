@@ -316,6 +316,10 @@ choice!(
     /// What a message carries.
     MessageType { Text = "text", Image = "image" }
 );
+choice!(
+    /// What a message of the tenant's backend carries.
+    ServerMessageType { Text = "text", Image = "image", System = "system" }
+);
 
 #[cfg(test)]
 mod tests {

@@ -149,7 +149,7 @@ impl Serialize for Timestamp {
     }
 }
 
-/// A message as history shows it. Of a deleted one, `body` and `media_url` stay in the database.
+/// A message as history shows it. Of a deleted one, `body`, `media_url` and `metadata` stay in the database.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)] // named and explained in the API reference
 pub struct Message {
@@ -164,6 +164,11 @@ pub struct Message {
     pub updated_at: Timestamp,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<String>,
+    /// As Postgres writes it: numbers keep all their digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Box<RawValue>>,
 }
 
 impl TryFrom<&Row> for Message {
@@ -174,6 +179,8 @@ impl TryFrom<&Row> for Message {
         let unless_deleted = |column| {
             if deleted_at.is_some() { Ok(None) } else { row.try_get(column) }
         };
+        let metadata: Option<Json<Box<RawValue>>> =
+            if deleted_at.is_some() { None } else { row.try_get("metadata")? };
         Ok(Self {
             id: row.try_get("id")?,
             conversation_id: row.try_get("conversation_id")?,
@@ -186,6 +193,8 @@ impl TryFrom<&Row> for Message {
             updated_at: row.try_get("updated_at")?,
             edited_at: row.try_get("edited_at")?,
             deleted_at,
+            client_message_id: row.try_get("client_message_id")?,
+            metadata: metadata.map(|json| json.0),
         })
     }
 }

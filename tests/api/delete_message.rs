@@ -1,6 +1,7 @@
 //! DELETE /v1/conversations/{id}/messages/{msgId}
 
 use crate::support::checks::required_string;
+use crate::support::token_key::TokenKey;
 use crate::support::{Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -92,4 +93,38 @@ async fn another_sender_answers_403_after_the_deletion_too() {
 #[tokio::test]
 async fn the_sender_must_be_a_string_of_at_most_255_characters() {
     required_string(request, "sender_id", 255).await;
+}
+
+#[tokio::test]
+async fn a_secret_key_deletes_anyones_message_and_needs_no_sender() {
+    let mut chat = Chat::new().await;
+    for who in [json!({}), json!({ "sender_id": null }), json!({ "sender_id": "eve" })] {
+        chat.message = chat.send("bob", "rude").await;
+        let delete = Request::delete(chat.message_path(), &who).with_secret_key();
+        let deleted = chat.call(delete.clone()).await.ok();
+        assert_eq!(
+            (&deleted["message"]["sender_id"], &deleted["message"]["body"]),
+            (&json!("bob"), &Value::Null)
+        );
+        assert_eq!(chat.call(delete).await.ok(), deleted);
+    }
+    assert_eq!(chat.history("").await.len(), 1);
+    let delete = Request::delete(chat.message_path(), &json!({ "sender_id": 7 })).with_secret_key();
+    chat.refuses(delete, 400, "sender_id must be a string").await;
+}
+
+#[tokio::test]
+async fn staff_delete_their_own_messages_only() {
+    let chat = Chat::new().await;
+    let key = TokenKey::new(&chat).await;
+    let delete = Request::delete(chat.message_path(), &json!({})).with_key(key.token_as("sam", "admin"));
+    chat.refuses(delete, 403, "only the sender may change this message").await;
+}
+
+#[tokio::test]
+async fn another_tenants_secret_key_finds_no_message() {
+    let (chat, other) = (Chat::new().await, Chat::new().await);
+    other.add_secret_key(&other.secret_key()).await;
+    let delete = Request::delete(chat.message_path(), &json!({})).with_key(other.secret_key());
+    chat.refuses(delete, 404, "conversation not found").await;
 }

@@ -38,6 +38,7 @@ mod hostile_events;
 mod isolation;
 mod least_rights;
 mod logs;
+mod metadata;
 mod migrations;
 mod openapi;
 mod participants_listen;

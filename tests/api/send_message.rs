@@ -1,6 +1,7 @@
 //! POST /v1/conversations/{id}/messages
 
 use crate::support::checks::{optional_string, refuses_values, required_string};
+use crate::support::token_key::TokenKey;
 use crate::support::{Chat, Request, assert_keys, assert_time, setting};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -273,4 +274,52 @@ async fn a_direct_upload_can_be_sent_as_an_image() {
     let url = format!("{}/storage/v1/object/public/chat/a/b/c.png", setting("SUPABASE_URL"));
     let message = chat.call(image(&chat).with_field("media_url", url.clone())).await.ok();
     assert_eq!(message["message"]["media_url"], url);
+}
+
+fn system(chat: &Chat) -> Request {
+    let body = json!({ "sender_id": "shop", "message_type": "system", "body": "Sam has joined" });
+    Request::post(chat.path("messages"), &body)
+}
+
+#[tokio::test]
+async fn a_secret_key_sends_system_messages() {
+    let mut chat = Chat::new().await;
+    chat.message = chat.call(system(&chat).with_secret_key()).await.ok()["message"].take();
+    let kind = |message: &Value| (message["message_type"].clone(), message["body"].clone());
+    assert_eq!(kind(&chat.message), (json!("system"), json!("Sam has joined")));
+    assert_eq!(kind(&chat.history("").await[1]), kind(&chat.message));
+    assert_eq!(chat.conversations_of("bob").await[0]["last_message"], "Sam has joined");
+    let bad = system(&chat).with_secret_key();
+    chat.refuses(bad.clone().without_field("body"), 400, "body is required").await;
+    let unknown = "message_type must be one of text, image, system";
+    chat.refuses(bad.with_field("message_type", "video"), 400, unknown).await;
+}
+
+#[tokio::test]
+async fn to_others_there_are_no_system_messages() {
+    let chat = Chat::new().await;
+    let key = TokenKey::new(&chat).await;
+    let unknown = "message_type must be one of text, image";
+    chat.refuses(system(&chat), 400, unknown).await;
+    for role in ["customer", "admin", "support"] {
+        chat.refuses(system(&chat).with_key(key.token_as("shop", role)), 400, unknown).await;
+    }
+}
+
+/// Whoever holds the publishable key can name any sender, but must not speak for the tenant.
+#[tokio::test]
+async fn a_system_message_is_changed_by_the_secret_key_only() {
+    let mut chat = Chat::new().await;
+    chat.message = chat.call(system(&chat).with_secret_key()).await.ok()["message"].take();
+    let shop = json!({ "sender_id": "shop", "body": "Eve has joined" });
+    let edit = Request::patch(chat.message_path(), &shop);
+    let delete = Request::delete(chat.message_path(), &shop);
+    for request in [edit.clone(), delete.clone()] {
+        chat.refuses(request.clone(), 403, "secret key required").await;
+        let other = request.with_field("sender_id", "ada");
+        chat.refuses(other, 403, "only the sender may change this message").await;
+    }
+    let edited = chat.call(edit.with_secret_key()).await.ok();
+    assert_eq!(edited["message"]["body"], "Eve has joined");
+    chat.call(delete.with_secret_key()).await.ok();
 }

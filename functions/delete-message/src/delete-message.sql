@@ -3,14 +3,15 @@ create function tinychat_api.delete_message(
     p_credential jsonb,
     p_conversation_id uuid,
     p_id uuid,
-    p_sender_id text, -- null: the caller
+    p_sender_id text, -- null: the caller; of no meaning beside a secret key, which deletes anyone's
     p_deletion_id uuid, -- by which this request knows its own work
     p_event_id uuid
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
-    edited_at timestamptz, deleted_at timestamptz, untold boolean, tokens text, deliveries json
+    edited_at timestamptz, deleted_at timestamptz, client_message_id text, metadata jsonb, untold boolean,
+    tokens text, deliveries json
 )
 language plpgsql
 as $$
@@ -29,8 +30,10 @@ begin
         where m.conversation_id = p_conversation_id and m.id = p_id;
         verdict := case
             when not found then 'message_not_found'
+            when conversation.server then 'ok'
             when p_sender_id <> conversation.caller then 'sender_not_caller'
             when message.sender_id <> coalesce(p_sender_id, conversation.caller) then 'not_the_sender'
+            when message.message_type = 'system' then 'secret_key_required'
             else 'ok'
         end;
     end if;
@@ -59,7 +62,8 @@ begin
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at,
-        tinychat.updated_at(message), message.edited_at, message.deleted_at, untold, conversation.tokens,
+        tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
+        message.metadata, untold, conversation.tokens,
         case when deleted_now then
             tinychat.record_event(tenant_id, p_event_id, 'message.deleted', message.conversation_id, message.id)
         end;

@@ -10,7 +10,7 @@ create function tinychat_api.edit_message(
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
-    edited_at timestamptz, deleted_at timestamptz, tokens text, deliveries json
+    edited_at timestamptz, deleted_at timestamptz, client_message_id text, metadata jsonb, tokens text, deliveries json
 )
 language plpgsql
 as $$
@@ -30,6 +30,7 @@ begin
             when not found then 'message_not_found'
             when p_sender_id <> conversation.caller then 'sender_not_caller'
             when message.sender_id <> coalesce(p_sender_id, conversation.caller) then 'not_the_sender'
+            when message.message_type = 'system' and not conversation.server then 'secret_key_required'
             else 'ok'
         end;
     end if;
@@ -65,7 +66,8 @@ begin
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at,
-        tinychat.updated_at(message), message.edited_at, message.deleted_at, conversation.tokens,
+        tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
+        message.metadata, conversation.tokens,
         tinychat.record_event(tenant_id, p_event_id, 'message.updated', message.conversation_id, message.id);
 end
 $$;

@@ -5,7 +5,7 @@ create function tinychat_api.list_messages(
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, body text, message_type text,
     media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz, edited_at timestamptz,
-    deleted_at timestamptz
+    deleted_at timestamptz, client_message_id text, metadata jsonb
 )
 language plpgsql stable
 as $$
@@ -19,7 +19,8 @@ begin
             return query
                 select
                     conversation.verdict, conversation.tenant_id, m.id, m.conversation_id, m.sender_id, m.body,
-                    m.message_type, m.media_url, m.reply_to, m.created_at, tinychat.updated_at(m), m.edited_at, m.deleted_at
+                    m.message_type, m.media_url, m.reply_to, m.created_at, tinychat.updated_at(m), m.edited_at, m.deleted_at,
+                    m.client_message_id, m.metadata
                 from tinychat.messages m
                 where m.conversation_id = conversation.id
                     and m.deleted_at is null
@@ -42,7 +43,7 @@ begin
                 select
                     conversation.verdict, conversation.tenant_id, m.id, m.conversation_id, m.sender_id, m.body,
                     m.message_type, m.media_url, m.reply_to, m.created_at, coalesce(m.changed_at, m.created_at),
-                    m.edited_at, m.deleted_at
+                    m.edited_at, m.deleted_at, m.client_message_id, m.metadata
                 from (
                     (
                         select m.*

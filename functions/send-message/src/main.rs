@@ -1,8 +1,8 @@
 //! POST /v1/conversations/{id}/messages: stores a message and broadcasts it.
 
-use shared::auth::Credential;
+use shared::auth::{Credential, CredentialKind};
 use shared::db::Route;
-use shared::fields::{MediaUrl, MessageBody, MessageType, Name, Text};
+use shared::fields::{MediaUrl, MessageBody, MessageType, Name, Object, ServerMessageType, Text};
 use shared::http::{Request, serve};
 use shared::model::{EventId, FullMessage, MessageEnvelope, MessageId};
 use shared::realtime::Realtime;
@@ -19,30 +19,41 @@ async fn main() -> Result<(), lambda_http::Error> {
 struct Input {
     sender_id: Option<Name>,
     body: Option<MessageBody>,
-    message_type: MessageType,
+    message_type: &'static str,
     media_url: Option<MediaUrl>,
     reply_to: Option<MessageId>,
     receiver_id: Option<Name>,
     client_message_id: Option<Text<64>>,
+    metadata: Option<Object<4_096>>,
 }
 
 impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
+        let message_type = match credential.kind() {
+            CredentialKind::Secret => body.optional("message_type")?.map(ServerMessageType::as_str),
+            CredentialKind::Publishable | CredentialKind::Token => {
+                body.optional("message_type")?.map(MessageType::as_str)
+            }
+        };
         let input = Self {
             sender_id: body.user("sender_id", credential)?,
             body: body.optional_text("body")?,
-            message_type: body.optional("message_type")?.unwrap_or(MessageType::Text),
+            message_type: message_type.unwrap_or(MessageType::Text.as_str()),
             media_url: body.optional_text("media_url")?,
             reply_to: body.optional_text("reply_to")?,
             receiver_id: body.optional_text("receiver_id")?,
             client_message_id: body.optional_text("client_message_id")?,
+            metadata: body.optional_object("metadata")?,
         };
-        match input.message_type {
-            MessageType::Text if input.body.is_none() => Err(Error::invalid("body is required")),
-            MessageType::Image if input.media_url.is_none() => Err(Error::invalid("media_url is required")),
-            MessageType::Text | MessageType::Image => Ok(input),
+        if input.message_type == MessageType::Image.as_str() {
+            if input.media_url.is_none() {
+                return Err(Error::invalid("media_url is required"));
+            }
+        } else if input.body.is_none() {
+            return Err(Error::invalid("body is required"));
         }
+        Ok(input)
     }
 }
 
@@ -58,10 +69,11 @@ async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> R
                 ("sender_id", &input.sender_id),
                 ("receiver_id", &input.receiver_id),
                 ("body", &input.body),
-                ("message_type", &input.message_type.as_str()),
+                ("message_type", &input.message_type),
                 ("media_url", &input.media_url),
                 ("reply_to", &input.reply_to),
                 ("client_message_id", &input.client_message_id),
+                ("metadata", &input.metadata),
                 ("event_id", &EventId::now()),
             ],
         )

@@ -10,13 +10,14 @@ create function tinychat_api.send_message(
     p_media_url text,
     p_reply_to uuid,
     p_client_message_id text,
+    p_metadata jsonb,
     p_event_id uuid
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
-    edited_at timestamptz, deleted_at timestamptz, untold boolean, tokens text,
-    deliveries json
+    edited_at timestamptz, deleted_at timestamptz, client_message_id text, metadata jsonb, untold boolean,
+    tokens text, deliveries json
 )
 language plpgsql
 as $$
@@ -31,8 +32,10 @@ begin
     tenant_id := conversation.tenant_id;
     sender := coalesce(p_sender_id, conversation.caller);
     verdict := case
-        when conversation.verdict = 'ok' and sender <> conversation.caller then 'sender_not_caller'
-        else conversation.verdict
+        when conversation.verdict <> 'ok' then conversation.verdict
+        when sender <> conversation.caller then 'sender_not_caller'
+        when p_message_type = 'system' and not conversation.server then 'secret_key_required'
+        else 'ok'
     end;
     if verdict <> 'ok' then
         return next;
@@ -82,10 +85,10 @@ begin
         end if;
         insert into tinychat.messages as m
             (conversation_id, id, sender_id, receiver_id, body, message_type, media_url, reply_to, client_message_id,
-            backend, created_at)
+            metadata, backend, created_at)
         values (
             p_conversation_id, p_id, sender, p_receiver_id, p_body, p_message_type, p_media_url, p_reply_to,
-            p_client_message_id, pg_backend_pid(), greatest(tinychat.now_ms(), clock + interval '1 ms')
+            p_client_message_id, p_metadata, pg_backend_pid(), greatest(tinychat.now_ms(), clock + interval '1 ms')
         )
         returning * into message;
         update tinychat.conversations c set last_at = message.created_at where c.id = p_conversation_id;
@@ -101,7 +104,8 @@ begin
     return query select
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at,
-        tinychat.updated_at(message), message.edited_at, message.deleted_at, untold, conversation.tokens,
+        tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
+        message.metadata, untold, conversation.tokens,
         -- Another id is an earlier message's, whose event was written then.
         case when message.id = p_id then
             tinychat.record_event(tenant_id, p_event_id, 'message.created', message.conversation_id, message.id)
