@@ -3,6 +3,7 @@
 use crate::database::{Database, id};
 use crate::keys::{Kind, NewKey};
 use crate::output::{Failure, Output};
+use crate::tokens::Switch;
 use anyhow::Context;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Subcommand, value_parser};
@@ -42,6 +43,13 @@ pub enum Command {
         #[arg(value_parser = value_parser!(i64).range(1..))]
         messages: Option<i64>,
     },
+    /// Refuses floods: more than 20 messages in 10 s by one sender in one conversation are 429
+    Guard {
+        /// The tenant's id
+        #[arg(value_parser = id)]
+        tenant: Uuid,
+        switch: Switch,
+    },
     /// Refuses a tenant's requests with 403 from now on
     Suspend {
         /// The tenant's id
@@ -65,6 +73,8 @@ struct Tenant {
     message_limit: Option<i64>,
     #[tabled(rename = "tokens", display("tabled::derive::display::bool", "required", "optional"))]
     tokens_required: bool,
+    #[tabled(display("tabled::derive::display::bool", "on", "off"))]
+    guard: bool,
     keys: i64,
     created_at: Timestamp,
 }
@@ -88,6 +98,7 @@ impl TryFrom<&Row> for Tenant {
             status: row.try_get("status")?,
             message_limit: row.try_get("message_limit")?,
             tokens_required: row.try_get("tokens_required")?,
+            guard: row.try_get("guard")?,
             keys: row.try_get("keys")?,
             created_at: row.try_get("created_at")?,
         })
@@ -135,6 +146,11 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
                     status = case when $2 is null and status = 'overage' then 'active' else status end
                 where id = $1 returning *";
             one(database, sql, &[(&tenant, Type::UUID), (&messages, Type::INT8)], output).await
+        }
+        Command::Guard { tenant, switch } => {
+            let on = switch == Switch::On;
+            let sql = "update tinychat.tenants set guard = $2 where id = $1 returning *";
+            one(database, sql, &[(&tenant, Type::UUID), (&on, Type::BOOL)], output).await
         }
         Command::Suspend { tenant } => set_status(database, tenant, "suspended", output).await,
         Command::Activate { tenant } => set_status(database, tenant, "active", output).await,

@@ -68,6 +68,12 @@ pub enum Error {
     /// Someone else's message.
     #[error("only the sender may change this message")]
     NotTheSender,
+    /// The sender floods the conversation: see `tinychat.guard_wait`.
+    #[error("too many messages")]
+    TooManyMessages {
+        /// How many seconds to wait.
+        retry_after: u32,
+    },
     /// An upload above 10 MB.
     #[error("file too large (>10 MB)")]
     FileTooLarge,
@@ -110,9 +116,23 @@ impl Error {
             | Self::ConversationClosed
             | Self::NotTheSender => StatusCode::FORBIDDEN,
             Self::ConversationNotFound | Self::MessageNotFound | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::TooManyMessages { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::FileTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMime(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Database(_) | Self::Storage(_) | Self::Panic => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The headers that the answer has besides its content type: for the guard those of
+    /// draft-ietf-httpapi-ratelimit-headers-10.
+    pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::TooManyMessages { retry_after } => vec![
+                ("retry-after", retry_after.to_string()),
+                ("ratelimit-policy", r#""sender";q=20;w=10"#.to_owned()),
+                ("ratelimit", format!(r#""sender";r=0;t={retry_after}"#)),
+            ],
+            _ => Vec::new(),
         }
     }
 
@@ -160,6 +180,9 @@ pub fn verdict(text: &str) -> Result<()> {
         "participants_required" => Error::invalid("participants is required"),
         "too_many_participants" => Error::invalid("too many participants"),
         "not_the_sender" => Error::NotTheSender,
-        unknown => Error::Database(format!("unknown verdict {unknown:?}").into()),
+        other => match other.strip_prefix("too_many_messages ").map(str::parse) {
+            Some(Ok(retry_after)) => Error::TooManyMessages { retry_after },
+            _ => Error::Database(format!("unknown verdict {other:?}").into()),
+        },
     })
 }

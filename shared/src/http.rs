@@ -183,6 +183,11 @@ fn answer_of<T>(result: Result<T>) -> Answer<T> {
     let mut response = Box::new(ApiGatewayV2httpResponse::default());
     response.status_code = error.status().as_u16().into();
     response.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    for (name, value) in error.headers() {
+        if let Ok(value) = value.try_into() {
+            response.headers.insert(name, value);
+        }
+    }
     response.body = Some(Body::Text(serde_json::json!({ "error": error.to_string() }).to_string()));
     Answer::Failure(response)
 }
@@ -242,6 +247,16 @@ mod tests {
         assert_eq!(answer["statusCode"], 415);
         assert_eq!(answer["headers"]["content-type"], "application/json");
         assert_eq!(answer["body"], r#"{"error":"unsupported mime: \"\u0001"}"#);
+    }
+
+    #[test]
+    fn a_sender_who_must_wait_is_told_how_long() {
+        let error: Result<()> = crate::error::verdict("too_many_messages 7");
+        let answer = serde_json::to_value(answer_of(error)).unwrap();
+        assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(429), &json!("7")));
+        assert_eq!(answer["headers"]["ratelimit-policy"], r#""sender";q=20;w=10"#);
+        assert_eq!(answer["headers"]["ratelimit"], r#""sender";r=0;t=7"#);
+        assert_eq!(answer["body"], r#"{"error":"too many messages"}"#);
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod cors;
 mod doctor;
 mod doctor_stack;
 mod events;
+mod guard;
 mod hostile_events;
 mod isolation;
 mod least_rights;

@@ -26,6 +26,7 @@ declare
     sender text;
     clock timestamptz;
     refusal text;
+    guarded boolean;
     message tinychat.messages;
 begin
     select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
@@ -52,8 +53,9 @@ begin
             when not (conversation.caller is null or conversation.staff or conversation.caller = any (c.participants))
                 then 'conversation_not_found'
             when c.status = 'closed' and not conversation.server then 'conversation_closed'
-        end
-    into clock, refusal
+        end,
+        not conversation.server and (select t.guard from tinychat.tenants t where t.id = c.tenant_id)
+    into clock, refusal, guarded
     from tinychat.conversations c
     where c.id = p_conversation_id
     for no key update;
@@ -77,6 +79,9 @@ begin
             select from tinychat.messages m where m.conversation_id = p_conversation_id and m.id = p_reply_to
         ) then
             refusal := 'reply_not_found';
+        end if;
+        if refusal is null and guarded then
+            refusal := 'too_many_messages ' || tinychat.guard_wait(p_conversation_id, sender, tinychat.now_ms());
         end if;
         if refusal is not null then
             verdict := refusal;
