@@ -1,6 +1,6 @@
 //! Judges a run by its history, in the spirit of Jepsen: nothing here knows how the history came about.
 
-use crate::history::{Change, Death, Event, History, Live, Naming, Send, Stored};
+use crate::history::{Change, Closure, Death, Event, History, Kept, Live, Naming, Send, Stored};
 use crate::listener::FUNCTIONS;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub fn check(history: &History, stored: &[Stored], events: &[Event]) -> Vec<Stri
     in_order(&history.sends, stored, &mut wrong);
     told(history, events, &mut wrong);
     heard(history, &mut wrong);
+    closed(history, stored, &mut wrong);
     wrong
 }
 
@@ -123,6 +124,41 @@ fn in_order(sends: &[Send], stored: &[Stored], wrong: &mut Vec<String>) {
     }
 }
 
+/// No message has a time at which its conversation was closed, and nobody was refused at another.
+fn closed(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
+    let mut closures: HashMap<&str, Vec<&Closure>> = HashMap::new();
+    for closure in &history.closures {
+        closures.entry(&closure.conversation).or_default().push(closure);
+    }
+    let of = |conversation: &str| closures.get(conversation).into_iter().flatten();
+    for message in stored {
+        let is_within = |at: &String| {
+            of(&message.conversation).any(|closure| closure.closed_at < *at && *at < closure.opened_at)
+        };
+        if is_within(&message.created_at) {
+            wrong.push(format!("accepted when closed: {} at {}", message.body, message.created_at));
+        }
+    }
+    for refusal in &history.refusals {
+        if !of(&refusal.conversation)
+            .any(|closure| closure.asked <= refusal.ended && refusal.began <= closure.opened)
+        {
+            wrong.push(format!("refused when open: {} at {:?}", refusal.conversation, refusal.ended));
+        }
+    }
+}
+
+/// What is wrong with the conversations that were kept: nothing, if each is open and has the participants that it was left with.
+pub fn check_participants(kept: &[Kept], stored: &[Kept]) -> Vec<String> {
+    let left = kept.iter().filter(|kept| {
+        !stored.iter().any(|stored| {
+            stored.conversation == kept.conversation && stored.participants == kept.participants
+        })
+    });
+    left.map(|kept| format!("participants lost: {} was left with {:?}", kept.conversation, kept.participants))
+        .collect()
+}
+
 /// The acknowledged changes as a listener hears of them, and when each was last asked for and answered.
 fn acknowledged(history: &History) -> impl Iterator<Item = (Live, [Duration; 2])> {
     let created = history.sends.iter().filter_map(|send| {
@@ -200,7 +236,7 @@ fn told(history: &History, events: &[Event], wrong: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Acknowledged;
+    use crate::history::{Acknowledged, Refusal};
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -367,6 +403,58 @@ mod tests {
         assert_eq!(found(&[("u", "1")]), [r#"name lost: u is Some("1")"#]);
         assert_eq!(found(&[]), ["name lost: u is None"]);
         assert_eq!(found(&[("u", "2"), ("v", "1")]), ["nobody named v"]);
+    }
+
+    #[test]
+    fn a_message_that_was_accepted_while_its_conversation_was_closed_is_found() {
+        let closure = |closed_at: &str, opened_at: &str| Closure {
+            conversation: "c".into(),
+            closed_at: closed_at.into(),
+            opened_at: opened_at.into(),
+            asked: ms(21),
+            opened: ms(29),
+        };
+        finds("accepted when closed: t2", |history, _, _| {
+            history.closures.push(closure("2026-1", "2026-3"));
+        });
+        let between = |history: &mut History, _: &mut Vec<Stored>, _: &mut Vec<Event>| {
+            history.closures.push(closure("2026-2", "2026-3"));
+            history.closures.push(Closure { conversation: "d".into(), ..closure("2026-1", "2026-3") });
+        };
+        assert_eq!(found(between), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_refusal_while_the_conversation_was_open_is_found() {
+        let refuse = |began: u64, ended: u64| {
+            found(|history, _, _| {
+                history.closures.push(Closure {
+                    conversation: "c".into(),
+                    closed_at: "2026-2".into(),
+                    opened_at: "2026-3".into(),
+                    asked: ms(21),
+                    opened: ms(29),
+                });
+                let refusal = Refusal { conversation: "c".into(), began: ms(began), ended: ms(ended) };
+                history.refusals.push(refusal);
+            })
+            .len()
+        };
+        assert_eq!([refuse(10, 22), refuse(22, 23), refuse(28, 40)], [0; 3]);
+        assert_eq!([refuse(10, 20), refuse(30, 40)], [1; 2]);
+    }
+
+    #[test]
+    fn participants_that_are_lost_are_found() {
+        let kept = |participants: &[&str]| Kept {
+            conversation: "c".into(),
+            participants: participants.iter().map(|&user| user.to_owned()).collect(),
+        };
+        let left = [kept(&["a", "b"])];
+        assert_eq!(check_participants(&left, &[kept(&["a", "b"])]), Vec::<String>::new());
+        for stored in [&[kept(&["a"])][..], &[kept(&["b", "a"])], &[]] {
+            assert_eq!(check_participants(&left, stored).len(), 1);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One client: its own sender, which goes on and on with whatever comes to its mind, and writes down what it was told.
 
 use crate::checker::EDITED;
-use crate::history::{Acknowledged, Change, Naming, Recorder, Send};
+use crate::history::{Acknowledged, Change, Naming, Recorder, Refusal, Send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -213,8 +213,9 @@ impl Client {
         let path = format!("/v1/conversations/{}/upload", self.conversation());
         let head = "--b\r\ncontent-disposition: form-data; name=\"file\"\r\ncontent-type: image/png\r\n\r\n";
         let form = [head.as_bytes(), PNG, b"\r\n--b--\r\n"].concat();
+        let began = self.recorder.began.elapsed();
         let answer = self.api.send(Method::POST, &path, "multipart/form-data; boundary=b", form).await;
-        if let Some(answer) = self.judge("upload", &path, answer) {
+        if let Some(answer) = self.judge("upload", &path, began, answer) {
             let url = answer.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
             self.recorder.history.lock().uploads.push(url);
         }
@@ -222,16 +223,24 @@ impl Client {
 
     /// The body of a good answer.
     async fn call(&self, operation: &'static str, method: Method, path: &str, body: &Value) -> Option<Value> {
+        let began = self.recorder.began.elapsed();
         let answer = self.api.call(method, path, body).await;
-        self.judge(operation, path, answer)
+        self.judge(operation, path, began, answer)
     }
 
-    /// A fault makes an answer a 500, a gateway's 503, or none at all. Anything else is odd.
-    fn judge(&self, operation: &'static str, path: &str, answer: Answer) -> Option<Value> {
+    /// A fault makes an answer a 500, a gateway's 503, or none at all, and a closed conversation makes it a 403. Anything else is
+    /// odd.
+    fn judge(&self, operation: &'static str, path: &str, began: Duration, answer: Answer) -> Option<Value> {
         self.recorder.count(operation, answer.status == 200);
         match answer.status {
             200 => Some(answer.body),
             0 | 500 | 503 => None,
+            403 if answer.body == json!({ "error": "conversation is closed" }) => {
+                let conversation = path.split('/').nth(3).unwrap_or_default().to_owned();
+                let ended = self.recorder.began.elapsed();
+                self.recorder.history.lock().refusals.push(Refusal { conversation, began, ended });
+                None
+            }
             status => {
                 self.recorder.odd(format!("{status} to {operation} {path}: {}", answer.body));
                 None

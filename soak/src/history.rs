@@ -11,6 +11,9 @@ pub struct History {
     pub sends: Vec<Send>,
     pub changes: Vec<Change>,
     pub namings: Vec<Naming>,
+    pub closures: Vec<Closure>,
+    pub refusals: Vec<Refusal>,
+    pub kept: Vec<Kept>,
     /// Answers that no fault explains.
     pub oddities: Vec<String>,
     /// The addresses of acknowledged uploads.
@@ -80,6 +83,33 @@ pub struct Naming {
     pub user: String,
     pub name: String,
     pub acknowledged: bool,
+}
+
+/// A time in which a conversation was closed to its users.
+#[derive(Clone)]
+pub struct Closure {
+    pub conversation: String,
+    /// As the API writes times: not before the close, and not after it was opened again.
+    pub closed_at: String,
+    pub opened_at: String,
+    /// When the close was asked for, and the opening answered, since the run began.
+    pub asked: Duration,
+    pub opened: Duration,
+}
+
+/// A request that was refused because its conversation was closed.
+#[derive(Clone)]
+pub struct Refusal {
+    pub conversation: String,
+    pub began: Duration,
+    pub ended: Duration,
+}
+
+/// A conversation as its keeper has left it, which is open.
+#[derive(Clone)]
+pub struct Kept {
+    pub conversation: String,
+    pub participants: Vec<String>,
 }
 
 /// A message as the database has it.

@@ -8,6 +8,7 @@ mod checker;
 mod client;
 mod follower;
 mod history;
+mod keeper;
 mod listener;
 mod nemesis;
 mod processes;

@@ -1,9 +1,10 @@
 //! A run: the tenant, its clients, what befalls them, and the verdict.
 
-use crate::checker::{check, check_users};
+use crate::checker::{check, check_participants, check_users};
 use crate::client::{Api, Client, times};
 use crate::follower::Follower;
-use crate::history::{Event, Recorder, Stored};
+use crate::history::{Event, Kept, Recorder, Stored};
+use crate::keeper::Keeper;
 use crate::listener::{self, Listener};
 use crate::nemesis::Nemesis;
 use crate::processes::Memory;
@@ -24,6 +25,9 @@ use uuid::Uuid;
 const CLIENTS: usize = 16;
 const CONVERSATIONS: usize = 8;
 const FOLLOWERS: usize = 3;
+
+/// How many of the conversations are closed now and then, and have guests.
+const KEPT: usize = 2;
 
 /// How many endpoints the tenant has.
 const ENDPOINTS: usize = 3;
@@ -58,9 +62,10 @@ pub async fn run() -> anyhow::Result<()> {
     let follower = || Follower::new(world.api.clone(), recorder.clone(), &conversations);
     let mut followers: Vec<_> = std::iter::repeat_with(follower).take(FOLLOWERS).collect();
     let following = join_all(followers.iter_mut().map(|follower| follower.run(until)));
+    let keeping = join_all(world.keepers(&conversations).into_iter().map(|keeper| keeper.run(until)));
     let mut memory = Memory::default();
     tokio::select! {
-        (_, _, broken) = async { tokio::join!(join_all(clients), following, nemesis.run(until)) } => broken.context("the faults")?,
+        (_, _, _, broken) = async { tokio::join!(join_all(clients), following, keeping, nemesis.run(until)) } => broken.context("the faults")?,
         () = memory.watch() => {} // which never ends
     }
     world.drain(DRAIN.min(length)).await?;
@@ -73,6 +78,8 @@ fn client_name(number: usize) -> String {
 
 struct World {
     api: Arc<Api>,
+    /// The same with the tenant's secret key.
+    secret_api: Arc<Api>,
     recorder: Arc<Recorder>,
     /// By the endpoint's id.
     receivers: HashMap<String, Arc<Receiver>>,
@@ -89,18 +96,23 @@ pub async fn connect() -> anyhow::Result<tokio_postgres::Client> {
 impl World {
     fn new(http: reqwest::Client, recorder: Arc<Recorder>) -> anyhow::Result<Self> {
         let key = format!("pk_test_{}", Uuid::new_v4().simple());
-        let api = Arc::new(Api { http, url: env::var("API_URL")?, key });
-        Ok(Self { api, recorder, receivers: HashMap::new(), tenant: Uuid::new_v4() })
+        let url = env::var("API_URL")?;
+        let secret_key = key.replace("pk_test_", "sk_test_");
+        let secret_api = Arc::new(Api { http: http.clone(), url: url.clone(), key: secret_key });
+        let api = Arc::new(Api { http, url, key });
+        Ok(Self { api, secret_api, recorder, receivers: HashMap::new(), tenant: Uuid::new_v4() })
     }
 
     async fn add_tenant(&mut self) -> anyhow::Result<()> {
         let database = connect().await?;
-        let hash = Sha256::digest(&self.api.key).to_vec();
         database
             .execute("insert into tinychat.tenants (id, name) values ($1, 'Soak')", &[&self.tenant])
             .await?;
-        let key = "insert into tinychat.api_keys (hash, tenant_id, prefix) values ($1, $2, 'pk_test_soak')";
-        database.execute(key, &[&hash, &self.tenant]).await?;
+        let key = "insert into tinychat.api_keys (hash, tenant_id, prefix, kind) values ($1, $2, 'soak', $3)";
+        for (api, kind) in [(&self.api, "publishable"), (&self.secret_api, "secret")] {
+            let hash = Sha256::digest(&api.key).to_vec();
+            database.execute(key, &[&hash, &self.tenant, &kind]).await?;
+        }
         let endpoint = "insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret) values
             (gen_random_uuid(), $1, $2, '{message.created,message.updated,message.deleted}',
             'whsec_' || encode(sha256('soak'), 'base64')) returning id::text";
@@ -123,6 +135,16 @@ impl World {
             ids.push(id.with_context(|| format!("no conversation: {}", answer.body))?.to_owned());
         }
         Ok(ids)
+    }
+
+    fn keepers(&self, conversations: &[String]) -> Vec<Keeper> {
+        let kept = conversations.iter().take(KEPT).map(|conversation| Keeper {
+            api: self.secret_api.clone(),
+            recorder: self.recorder.clone(),
+            conversation: conversation.clone(),
+            participants: (0..CLIENTS).map(client_name).collect(),
+        });
+        kept.collect()
     }
 
     /// Waits for the outbox to be empty, as long as that may take.
@@ -169,6 +191,26 @@ impl World {
             }
         });
         Ok(events.collect())
+    }
+
+    /// The open conversations, and whose lists each is in.
+    async fn participants(&self) -> anyhow::Result<Vec<Kept>> {
+        let query = "select c.id::text, c.participants, (
+                select array_agg(p.user_id) from tinychat.participants p
+                where p.conversation_id = c.id and p.kind = c.kind
+            ) from tinychat.conversations c where c.tenant_id = $1 and c.status = 'open'";
+        let mut all = Vec::new();
+        for row in connect().await?.query(query, &[&self.tenant]).await? {
+            let (conversation, participants, mut listed): (String, Vec<String>, Vec<String>) =
+                (row.get(0), row.get(1), row.get(2));
+            listed.sort_by_key(|user| participants.iter().position(|other| other == user));
+            if listed != participants {
+                self.recorder
+                    .odd(format!("{conversation} has {participants:?}, and is listed for {listed:?}"));
+            }
+            all.push(Kept { conversation, participants });
+        }
+        Ok(all)
     }
 
     /// What the users are called.
@@ -218,9 +260,10 @@ impl World {
         for follower in followers {
             followed.extend(follower.judge(&stored).await);
         }
-        let names = self.names().await?;
+        let (names, participants) = (self.names().await?, self.participants().await?);
         self.recorder.history.lock().lost = listener::lost()?;
         let mut wrong = check(&self.recorder.history.lock(), &stored, &events);
+        wrong.extend(check_participants(&self.recorder.history.lock().kept, &participants));
         wrong.extend(check_users(&self.recorder.history.lock().namings, &names));
         wrong.extend(followed);
         wrong.extend(memory.grown());
@@ -246,6 +289,7 @@ impl World {
         for (operation, [well, failed]) in self.recorder.counts.lock().iter() {
             println!("| {operation} | {well} | {failed} |");
         }
+        println!("\nClosures: {}; refused meanwhile: {}.", history.closures.len(), history.refusals.len());
         println!("\n| fault | times |\n|---|---|");
         for (fault, times) in self.recorder.faults.lock().iter() {
             println!("| {fault} | {times} |");
