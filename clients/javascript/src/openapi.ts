@@ -91,7 +91,11 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change participants or status
+         * @description For the tenant's own backend, by its secret key, and for staff (a user token with the role `admin` or `support`). What is left out stays as it is. Participants keep their order, and new ones follow; they have read everything so far. Adding who takes part, removing who doesn't, and a status that the conversation has already, change nothing. Whoever is in both lists takes part. In a closed conversation only the secret key can send, edit, type and upload; reading, marking as read and deleting go on. If something changed, the event `conversation` is broadcast on the conversation's channel with what this call answers, and webhooks hear `conversation.updated`. The answer is the conversation as lists show it; its members are in `GET /v1/conversations/{id}`.
+         */
+        patch: operations["updateConversation"];
         trace?: never;
     };
     "/v1/conversations/{id}/messages": {
@@ -116,7 +120,7 @@ export interface paths {
         put?: never;
         /**
          * Send a message
-         * @description Stores the message, broadcasts it on the conversation's channel and tells the tenant's webhooks. The sender need not be a participant. To be able to send again after a lost answer, pass a `client_message_id`: the second call then answers the first one's message, and nothing happens twice.
+         * @description Stores the message, broadcasts it on the conversation's channel and tells the tenant's webhooks. The sender need not be a participant. To be able to send again after a lost answer, pass a `client_message_id`: the second call then answers the first one's message, and nothing happens twice. A secret key may also send messages of the type `system`, such as "Sam has joined"; only a secret key can then edit or delete them.
          */
         post: operations["sendMessage"];
         delete?: never;
@@ -148,7 +152,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a message
-         * @description Hides the message from history and sets `deleted_at`; the row stays for moderation. Only the sender may. Deleting again gets the same answer, and nobody is told twice. The request has a body, as the edit does.
+         * @description Hides the message from history and sets `deleted_at`; the row stays for moderation. Only the sender may, and the tenant's backend with its secret key, which needs no `sender_id`. Deleting again gets the same answer, and nobody is told twice. The request has a body, as the edit does.
          */
         delete: operations["deleteMessage"];
         options?: never;
@@ -308,6 +312,26 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "conversation.updated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Participants or status changed
+         * @description As `message.created`. There is no message in it.
+         */
+        post: operations["conversationUpdated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export interface components {
     schemas: {
@@ -320,6 +344,11 @@ export interface components {
          * @enum {string}
          */
         Kind: "order" | "support" | "direct";
+        /**
+         * @description Whether the conversation goes on, or takes no more messages from users.
+         * @enum {string}
+         */
+        Status: "open" | "closed";
         /**
          * @description What a user is to the tenant.
          * @enum {string}
@@ -380,7 +409,15 @@ export interface components {
             /** @description The `user_id`s of who takes part. Repetitions are dropped. */
             participants: components["schemas"]["Name"][];
         };
-        MessageInput: components["schemas"]["TextMessageInput"] | components["schemas"]["ImageMessageInput"];
+        ConversationUpdate: {
+            /** @description The `user_id`s of who takes part from now on. */
+            add_participants?: components["schemas"]["Name"][] | null;
+            /** @description The `user_id`s of who takes part no more. */
+            remove_participants?: components["schemas"]["Name"][] | null;
+            /** @enum {string|null} */
+            status?: "open" | "closed" | null;
+        };
+        MessageInput: components["schemas"]["TextMessageInput"] | components["schemas"]["ImageMessageInput"] | components["schemas"]["SystemMessageInput"];
         /** Text */
         TextMessageInput: {
             sender_id: components["schemas"]["Name"];
@@ -394,6 +431,7 @@ export interface components {
             reply_to?: components["schemas"]["ReplyTo"];
             receiver_id?: components["schemas"]["ReceiverId"];
             client_message_id?: components["schemas"]["ClientMessageId"];
+            metadata?: components["schemas"]["Metadata"];
         };
         /** Image */
         ImageMessageInput: {
@@ -406,6 +444,21 @@ export interface components {
             reply_to?: components["schemas"]["ReplyTo"];
             receiver_id?: components["schemas"]["ReceiverId"];
             client_message_id?: components["schemas"]["ClientMessageId"];
+            metadata?: components["schemas"]["Metadata"];
+        };
+        /**
+         * System
+         * @description By a secret key only.
+         */
+        SystemMessageInput: {
+            sender_id: components["schemas"]["Name"];
+            /** @constant */
+            message_type: "system";
+            body: components["schemas"]["Body"];
+            reply_to?: components["schemas"]["ReplyTo"];
+            receiver_id?: components["schemas"]["ReceiverId"];
+            client_message_id?: components["schemas"]["ClientMessageId"];
+            metadata?: components["schemas"]["Metadata"];
         };
         /** @description Plain text. */
         Body: string;
@@ -422,6 +475,10 @@ export interface components {
         ReceiverId: components["schemas"]["OptionalName"];
         /** @description Your own id of this message. Sent again by the same sender in the same conversation, it gets the first message back. */
         ClientMessageId: string | null;
+        /** @description Anything that your app wants to keep with the message, up to 4 KiB (4,096 bytes) of JSON, counted and answered as `notification_prefs` of a user is. */
+        Metadata: {
+            [key: string]: components["schemas"]["Json"];
+        } | null;
         /**
          * @example {
          *       "sender_id": "u_42",
@@ -439,7 +496,7 @@ export interface components {
          *     }
          */
         DeleteInput: {
-            /** @description Who sent the message; nobody else may delete it. */
+            /** @description Who sent the message; nobody else may delete it. A secret key may, whoever is named here. */
             sender_id: components["schemas"]["Name"];
         };
         /**
@@ -621,6 +678,7 @@ export interface components {
          *         "u_42",
          *         "driver_3"
          *       ],
+         *       "status": "open",
          *       "last_message": "Two minutes away.",
          *       "last_at": "2026-01-15T10:18:30.000Z",
          *       "updated_at": "2026-01-15T10:18:30.000Z"
@@ -634,11 +692,12 @@ export interface components {
             kind: components["schemas"]["Kind"];
             external_ref: string | null;
             participants: string[];
+            status: components["schemas"]["Status"];
             /** @description The newest message's text, of which at most 200 characters; `[image]` for an image without one, null before the first message. */
             last_message: string | null;
             /** @description When the last message was sent, deleted or not. */
             last_at: components["schemas"]["OptionalTime"];
-            /** @description The conversation's clock at its last change, be it the creation or a message sent, edited or deleted. */
+            /** @description The conversation's clock at its last change: the creation, a message that was sent, edited or deleted, or a change of participants or status. */
             updated_at: components["schemas"]["Time"];
         };
         MessageAnswer: {
@@ -673,7 +732,7 @@ export interface components {
             /** @description The text, or an image's caption. Null once the message is deleted. */
             body: string | null;
             /** @enum {string} */
-            message_type: "text" | "image";
+            message_type: "text" | "image" | "system";
             /** @description The image's address. Null once the message is deleted. */
             media_url: string | null;
             /**
@@ -687,6 +746,10 @@ export interface components {
             updated_at: components["schemas"]["Time"];
             edited_at: components["schemas"]["OptionalTime"];
             deleted_at: components["schemas"]["OptionalTime"];
+            /** @description Present where the sender has set it, so that an app finds the message that it has sent. */
+            client_message_id?: string;
+            /** @description Present where the sender has set it, unless the message is deleted. */
+            metadata?: Record<string, never>;
         };
         /**
          * @description What sending, editing and deleting answer and broadcast.
@@ -775,6 +838,15 @@ export interface components {
             /** @constant */
             type?: "message.deleted";
         };
+        ConversationUpdated: {
+            /** @constant */
+            type: "conversation.updated";
+            /** @description When it happened. */
+            timestamp: components["schemas"]["Time"];
+            data: {
+                conversation: components["schemas"]["Conversation"];
+            };
+        };
         InvalidInput: {
             error: string;
         };
@@ -792,7 +864,15 @@ export interface components {
         };
         SenderCallerError: {
             /** @enum {unknown} */
-            error: "sender_id is not the caller" | "tenant is overage" | "tenant is suspended";
+            error: "sender_id is not the caller" | "conversation is closed" | "tenant is overage" | "tenant is suspended";
+        };
+        ServerError: {
+            /** @enum {unknown} */
+            error: "secret key required" | "tenant is overage" | "tenant is suspended";
+        };
+        ClosedError: {
+            /** @enum {unknown} */
+            error: "conversation is closed" | "tenant is overage" | "tenant is suspended";
         };
         CreatorError: {
             /** @enum {unknown} */
@@ -804,7 +884,11 @@ export interface components {
         };
         SenderError: {
             /** @enum {unknown} */
-            error: "only the sender may change this message" | "sender_id is not the caller" | "tenant is overage" | "tenant is suspended";
+            error: "only the sender may change this message" | "sender_id is not the caller" | "secret key required" | "tenant is overage" | "tenant is suspended";
+        };
+        EditorError: {
+            /** @enum {unknown} */
+            error: "only the sender may change this message" | "sender_id is not the caller" | "secret key required" | "conversation is closed" | "tenant is overage" | "tenant is suspended";
         };
         NoConversation: {
             /** @constant */
@@ -813,6 +897,10 @@ export interface components {
         NoMessage: {
             /** @enum {unknown} */
             error: "conversation not found" | "message not found";
+        };
+        FloodError: {
+            /** @constant */
+            error: "too many messages";
         };
         FileTooLarge: {
             /** @constant */
@@ -862,7 +950,25 @@ export interface components {
                 "application/json": components["schemas"]["CallerError"];
             };
         };
-        /** @description The user token is another user's; or the tenant is past its plan's limit, or was suspended. */
+        /** @description Neither a secret key nor a token of staff; or the tenant is past its plan's limit, or was suspended. */
+        NotTheServer: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ServerError"];
+            };
+        };
+        /** @description The conversation is closed; or the tenant is past its plan's limit, or was suspended. */
+        Closed: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ClosedError"];
+            };
+        };
+        /** @description The user token is another user's, or the conversation is closed; or the tenant is past its plan's limit, or was suspended. */
         SenderNotCaller: {
             headers: {
                 [name: string]: unknown;
@@ -880,13 +986,22 @@ export interface components {
                 "application/json": components["schemas"]["CreatorError"];
             };
         };
-        /** @description Someone else's message; or the tenant is past its plan's limit, or was suspended. */
+        /** @description Someone else's message, or the tenant's own system message; or the tenant is past its plan's limit, or was suspended. */
         NotTheSender: {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["SenderError"];
+            };
+        };
+        /** @description Someone else's message, or the tenant's own system message, or the conversation is closed; or the tenant is past its plan's limit, or was suspended. */
+        NotEditable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["EditorError"];
             };
         };
         /** @description The user doesn't take part; or the tenant is past its plan's limit, or was suspended. */
@@ -947,6 +1062,27 @@ export interface components {
                  *     }
                  */
                 "application/json": components["schemas"]["GatewayError"];
+            };
+        };
+        /** @description API Gateway takes no more requests just now; or the tenant has the guard on, and the sender has sent 20 messages in this conversation within 10 seconds. The guard's answer has the headers below, after draft-ietf-httpapi-ratelimit-headers-10. It takes no notice of repeats of a `client_message_id`, nor of secret keys. */
+        Flooded: {
+            headers: {
+                /** @description Seconds to wait before sending again. */
+                "Retry-After"?: number;
+                /**
+                 * @description The guard.
+                 * @example "sender";q=20;w=10
+                 */
+                "RateLimit-Policy"?: string;
+                /**
+                 * @description What is left, and the seconds until there is more.
+                 * @example "sender";r=0;t=7
+                 */
+                RateLimit?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["FloodError"] | components["schemas"]["GatewayError"];
             };
         };
         /** @description A dependency failed, usually for a moment. */
@@ -1085,7 +1221,7 @@ export interface operations {
                 /** @description Only conversations with unread messages. */
                 unread?: "true";
                 /** @description Only conversations that are open, or only those that are closed. */
-                status?: "open" | "closed";
+                status?: components["schemas"]["Status"];
                 /** @description How many conversations at most. More than 100 means 100. */
                 limit?: number;
                 /** @description The `next` of the page before. */
@@ -1194,6 +1330,52 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    updateConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The conversation.
+                 * @example c0ffee00-0000-4000-8000-000000000001
+                 */
+                id: components["parameters"]["ConversationId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationUpdate"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationAnswer"];
+                };
+            };
+            /** @description The body breaks a rule, which the text names; or nobody, or more than 100, would take part. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvalidInput"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["NotTheServer"];
+            404: components["responses"]["NoConversation"];
+            413: components["responses"]["RequestTooLarge"];
+            429: components["responses"]["Throttled"];
+            500: components["responses"]["Failure"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     listMessages: {
         parameters: {
             query?: {
@@ -1289,7 +1471,7 @@ export interface operations {
             403: components["responses"]["SenderNotCaller"];
             404: components["responses"]["NoConversation"];
             413: components["responses"]["RequestTooLarge"];
-            429: components["responses"]["Throttled"];
+            429: components["responses"]["Flooded"];
             500: components["responses"]["Failure"];
             503: components["responses"]["Unavailable"];
         };
@@ -1318,7 +1500,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The message, whose `body` and `media_url` are null now. */
+            /** @description The message, whose `body` and `media_url` are null now, and which has no `metadata`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1388,7 +1570,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["NotTheSender"];
+            403: components["responses"]["NotEditable"];
             404: components["responses"]["NoMessage"];
             413: components["responses"]["RequestTooLarge"];
             429: components["responses"]["Throttled"];
@@ -1527,7 +1709,7 @@ export interface operations {
                 };
             };
             401: components["responses"]["Unauthorized"];
-            403: components["responses"]["TenantInactive"];
+            403: components["responses"]["Closed"];
             404: components["responses"]["NoConversation"];
             /** @description More than 10 MB, or more than API Gateway lets through. */
             413: {
@@ -1681,6 +1863,51 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["MessageDeleted"];
+            };
+        };
+        responses: {
+            /** @description Nobody is here any more; the endpoint is turned off. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Received. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    conversationUpdated: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description The event's own id, the same in every attempt.
+                 * @example msg_2KWPBgLlAfxdpx2AI54pPJ85f4W
+                 */
+                "webhook-id": components["parameters"]["WebhookId"];
+                /**
+                 * @description When this attempt was made, in seconds since 1970. Refuse what is older than a few minutes.
+                 * @example 1768472469
+                 */
+                "webhook-timestamp": components["parameters"]["WebhookTimestamp"];
+                /**
+                 * @description One or more signatures with a space between: `v1,` and the base64 HMAC-SHA256 of `<webhook-id>.<webhook-timestamp>.<body>` under the endpoint's secret. There are two while a secret is being replaced.
+                 * @example v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=
+                 */
+                "webhook-signature": components["parameters"]["WebhookSignature"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationUpdated"];
             };
         };
         responses: {

@@ -42,7 +42,7 @@ export interface Member {
 }
 
 /** A conversation as the server describes it. Servers before the additions leave out what is optional. */
-export type ConversationData = Omit<Schemas["Conversation"], "updated_at"> & {
+export type ConversationData = Omit<Schemas["Conversation"], "updated_at" | "status"> & {
   status?: "open" | "closed";
   unread_count?: number;
   updated_at?: string;
