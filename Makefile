@@ -35,10 +35,10 @@ FAULTS := $(SUITE) faults -- --test-threads=1
 CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/contract/schemathesis.toml \
 	run docs/openapi.yaml
 # In a folder of its own: the others leave the demo's people conversations that look like its own.
-BROWSER := PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test --test-concurrency=1 tests/browser/*.test.mjs
+BROWSER := REALTIME_INBOX=true PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test --test-concurrency=1 tests/browser/*.test.mjs
 CLIENT := clients/javascript
 # In a folder of its own, too: some of its people have many conversations.
-CLIENT_CLOUD := $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
+CLIENT_CLOUD := REALTIME_INBOX=true $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
 
 .PHONY: help dev test contract browser client bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
 	setup setup-rust setup-postgres setup-pgbouncer setup-nodejs setup-node setup-contract setup-bench setup-client setup-pages \
@@ -49,7 +49,7 @@ help: ## Lists these commands
 
 dev: setup-rust setup-postgres ## Starts the local cloud, its demo and API reference; Ctrl-C stops it
 	@$(MAKE) -s setup-pages || echo "Without Node.js there are no pages: the API starts without its demo and reference."
-	PAGES=$$(test -e $(CLIENT)/dist/index.js && echo 1 || echo 0) cargo run --bin local
+	REALTIME_INBOX=true PAGES=$$(test -e $(CLIENT)/dist/index.js && echo 1 || echo 0) cargo run --bin local
 
 test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in each of their ways
 	cargo test --workspace --lib --bins

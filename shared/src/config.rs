@@ -18,10 +18,19 @@ pub fn optional(name: &'static str) -> Option<String> {
 
 /// Whether conversations are private Realtime channels (`REALTIME_PRIVATE`, by default `false`).
 pub fn realtime_private() -> Result<bool, lambda_http::Error> {
-    match optional("REALTIME_PRIVATE").as_deref() {
+    switch("REALTIME_PRIVATE")
+}
+
+/// Whether events also go to the participants' inbox channels (`REALTIME_INBOX`, by default `false`).
+pub fn realtime_inbox() -> Result<bool, lambda_http::Error> {
+    switch("REALTIME_INBOX")
+}
+
+fn switch(name: &'static str) -> Result<bool, lambda_http::Error> {
+    match optional(name).as_deref() {
         Some("true") => Ok(true),
         Some("false") | None => Ok(false),
-        Some(_) => Err("REALTIME_PRIVATE must be `true` or `false`".into()),
+        Some(_) => Err(format!("{name} must be `true` or `false`").into()),
     }
 }
 

@@ -87,6 +87,7 @@ async fn a_setting_that_cant_be_meant_so_is_blamed_before_anything_is_tried() {
         ("SUPABASE_SERVICE_ROLE_KEY", &keys[0], "is the public key", &["realtime"]),
         ("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_x", "is the public key", &["realtime"]),
         ("REALTIME_PRIVATE", "yes", "`true` nor `false`", &["realtime"]),
+        ("REALTIME_INBOX", "on", "`true` nor `false`", &[]),
         ("STORAGE_REGION", "", "is missing", &["storage"]),
         ("STORAGE_ACCESS_KEY_ID", "a b", "a space", &["storage"]),
         ("DATABASE_URL", "postgres://u:hunter2@h:5432/d?sslmode=maybe", "can't be used", &database),

@@ -36,6 +36,7 @@ mod doctor_stack;
 mod events;
 mod guard;
 mod hostile_events;
+mod inbox;
 mod isolation;
 mod least_rights;
 mod logs;

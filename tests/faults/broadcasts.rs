@@ -229,6 +229,34 @@ async fn a_broadcast_whose_first_try_fails_is_not_lost() {
     }
 }
 
+#[tokio::test]
+async fn a_batch_that_is_too_large_for_realtime_reaches_the_conversation_without_the_inboxes() {
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let broken = "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    for (first_answer, inbox_hears) in [(busy, false), (broken, true)] {
+        let chat = Chat::new().await;
+        let mut inbox = Channel::join_inbox(&chat.register("bob").await).await;
+        let mut channel = listen(&chat).await;
+        let url = fails_once(first_answer).await;
+        let mut process =
+            Function::start("send-message", &[("SUPABASE_URL", &url), ("REALTIME_INBOX", "true")]).await;
+        let request = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
+        let (status, sent) = process.call(event_of("send-message", &chat, &request)).await;
+        assert_eq!(status, 200, "{sent}");
+        assert_eq!(channel.next("message").await, sent);
+        if inbox_hears {
+            assert_eq!(inbox.next("message").await, sent);
+        } else {
+            let line: Value = serde_json::from_str(&process.log_line("broadcast lost").await).unwrap();
+            assert!(line["error"].as_str().unwrap().contains("without the inbox channels"), "{line}");
+            process.log_line("broadcasts_lost\":1").await;
+        }
+        for channel in [&mut channel, &mut inbox] {
+            channel.is_silent().await;
+        }
+    }
+}
+
 /// The address of a Supabase whose first connection ends with this answer.
 async fn fails_once(first_answer: &'static str) -> String {
     let supabase = Url::parse(&setting("SUPABASE_URL")).unwrap();

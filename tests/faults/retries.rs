@@ -2,7 +2,7 @@
 
 use crate::cloud::{listen, superuser};
 use crate::support::lambda::event_of;
-use crate::support::{Chat, Function, Request};
+use crate::support::{Channel, Chat, Function, Request};
 use crate::wire::{Cut, Wire};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,7 +21,8 @@ struct Warm {
 impl Warm {
     async fn start(chat: &Chat, function: &'static str) -> Self {
         let wire = Wire::new().await;
-        let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
+        let settings = [("DATABASE_URL", wire.database_url.as_str()), ("REALTIME_INBOX", "true")];
+        let mut process = Function::start(function, &settings).await;
         // A request that comes to nothing opens the connection.
         let stranger =
             Request::post("/v1/", &json!({})).with_key(format!("pk_test_{}", Uuid::new_v4().simple()));
@@ -123,8 +124,9 @@ async fn typing_is_broadcast_once() {
 }
 
 #[tokio::test]
-async fn a_conversation_is_created_once() {
+async fn a_conversation_is_created_and_broadcast_once() {
     let chat = Chat::new().await;
+    let mut inbox = Channel::join_inbox(&chat.register("eve").await).await;
     let mut warm = Warm::start(&chat, "create-conversation").await;
     for cut in CUTS {
         for external_ref in [Value::Null, json!(format!("{cut:?}"))] {
@@ -135,6 +137,8 @@ async fn a_conversation_is_created_once() {
             let after = chat.conversations_of("ada").await;
             assert_eq!(after.len(), before.len() + 1);
             assert!(after.iter().any(|listed| listed["id"] == created["conversation"]["id"]));
+            assert_eq!(inbox.next("conversation").await, created);
+            inbox.is_silent().await;
         }
     }
 }

@@ -35,7 +35,8 @@ pub fn faults() -> Vec<Fault> {
         sound("SUPABASE_URL").then(supabase_url).flatten(),
         sound("SUPABASE_ANON_KEY").then(anon_key).flatten(),
         sound("SUPABASE_SERVICE_ROLE_KEY").then(service_role_key).flatten(),
-        realtime_private(),
+        switch("REALTIME_PRIVATE", config::realtime_private().is_ok()),
+        switch("REALTIME_INBOX", config::realtime_inbox().is_ok()),
     ];
     faults.extend(more.into_iter().flatten());
     faults
@@ -101,9 +102,8 @@ fn service_role_key() -> Option<Fault> {
     is_public.then(|| Fault::new("SUPABASE_SERVICE_ROLE_KEY", "is the public key", SECRET))
 }
 
-fn realtime_private() -> Option<Fault> {
-    config::realtime_private().err()?;
-    Some(Fault::new("REALTIME_PRIVATE", "is neither `true` nor `false`", "Set it to one of them"))
+fn switch(name: &'static str, is_one: bool) -> Option<Fault> {
+    (!is_one).then(|| Fault::new(name, "is neither `true` nor `false`", "Set it to one of them"))
 }
 
 #[cfg(test)]

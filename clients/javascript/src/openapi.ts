@@ -572,6 +572,11 @@ export interface components {
                  */
                 channel_prefix: "conv:";
                 /**
+                 * @description Present where users have inbox channels: a user's `id`, as `POST /v1/users` answers it, after this prefix is the channel's name.
+                 * @constant
+                 */
+                user_channel_prefix?: "user:";
+                /**
                  * @description Present where channels are private: join them with `{config: {private: true}}`. The public key can then listen, but not broadcast. Where the tenant requires user tokens, it can't even listen.
                  * @constant
                  */
@@ -824,7 +829,19 @@ export interface components {
             data: {
                 message: components["schemas"]["FullMessage"];
                 conversation: components["schemas"]["Conversation"];
+                /** @description In `message.created`, at an endpoint that was registered with `--recipients`: the participants without the sender, as they are when the event is delivered. */
+                recipients?: components["schemas"]["Recipient"][];
+                /** @description How many recipients aren't among them, because all together have at most 65,536 bytes of JSON. Those with the most data are left out. */
+                recipients_left_out?: number;
             };
+        };
+        Recipient: {
+            user_id: string;
+            /** @description Empty for a participant that was never registered by `POST /v1/users`. */
+            fcm_tokens: string[];
+            notification_prefs: Record<string, never>;
+            /** @description As in the list of conversations; 100 means 100 or more. */
+            unread_count: number;
         };
         MessageCreated: components["schemas"]["Event"] & {
             /** @constant */

@@ -8,11 +8,12 @@ create function tinychat_api.create_conversation(
     p_id uuid, -- for a new row
     p_kind text,
     p_external_ref text,
-    p_participants text[]
+    p_participants text[],
+    p_inbox boolean -- whether to look for inbox channels
 )
 returns table (
     verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], status text, last_message text,
-    last_at timestamptz, updated_at timestamptz
+    last_at timestamptz, updated_at timestamptz, tokens text, inboxes uuid[] -- null for one that was there before
 )
 language plpgsql
 as $$
@@ -64,7 +65,8 @@ begin
     return query
         select
             verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
-            tinychat.updated_at(c)
+            tinychat.updated_at(c), tenant.tokens,
+            case when p_inbox and conversation = p_id then tinychat.inboxes(c.id) end
         from tinychat.conversations c
         left join lateral tinychat.preview(c.id) latest on true
         where c.id = conversation and c.tenant_id = tenant.id;

@@ -4,13 +4,15 @@ use shared::db::Route;
 use shared::fields::{Kind, Name, TextList};
 use shared::http::{Request, serve};
 use shared::model::{Conversation, ConversationEnvelope, ConversationId};
+use shared::realtime::Realtime;
 use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init();
+    let realtime = Realtime::from_env()?;
     let route = Route::connect(include_str!("create-conversation.sql")).await?;
-    serve(|request| create_conversation(&route, request)).await
+    serve(|request| create_conversation(&route, &realtime, request)).await
 }
 
 struct Input {
@@ -30,7 +32,11 @@ impl Input {
     }
 }
 
-async fn create_conversation(route: &Route, request: Request) -> Result<ConversationEnvelope> {
+async fn create_conversation(
+    route: &Route,
+    realtime: &Realtime,
+    request: Request,
+) -> Result<ConversationEnvelope> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request)).await?;
     let row = route
@@ -41,8 +47,11 @@ async fn create_conversation(route: &Route, request: Request) -> Result<Conversa
                 ("kind", &input.kind.as_str()),
                 ("external_ref", &input.external_ref),
                 ("participants", &input.participants),
+                ("inbox", &realtime.inbox),
             ],
         )
         .await?;
-    Ok(ConversationEnvelope { conversation: Conversation::try_from(&row)? })
+    let answer = ConversationEnvelope { conversation: Conversation::try_from(&row)? };
+    realtime.new_conversation(&row, &answer)?;
+    Ok(answer)
 }

@@ -44,6 +44,7 @@ async fn delete_message(route: &Route, realtime: &Realtime, request: Request) ->
                 ("sender_id", &input.sender_id),
                 ("deletion_id", &DeletionId::random()),
                 ("event_id", &EventId::now()),
+                ("inbox", &realtime.inbox),
             ],
         )
         .await?;

@@ -5,12 +5,14 @@ create function tinychat_api.edit_message(
     p_id uuid,
     p_sender_id text, -- null: the caller
     p_body text,
-    p_event_id uuid
+    p_event_id uuid,
+    p_inbox boolean -- whether to look for inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
-    edited_at timestamptz, deleted_at timestamptz, client_message_id text, metadata jsonb, tokens text, deliveries json
+    edited_at timestamptz, deleted_at timestamptz, client_message_id text, metadata jsonb, tokens text, inboxes uuid[],
+    deliveries json
 )
 language plpgsql
 as $$
@@ -68,6 +70,7 @@ begin
         message.message_type, message.media_url, message.reply_to, message.created_at,
         tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
         message.metadata, conversation.tokens,
+        case when p_inbox then tinychat.inboxes(p_conversation_id) end,
         tinychat.record_event(tenant_id, p_event_id, 'message.updated', message.conversation_id, message.id);
 end
 $$;

@@ -40,6 +40,7 @@ async fn edit_message(route: &Route, realtime: &Realtime, request: Request) -> R
                 ("sender_id", &input.sender_id),
                 ("body", &input.body),
                 ("event_id", &EventId::now()),
+                ("inbox", &realtime.inbox),
             ],
         )
         .await?;

@@ -5,7 +5,7 @@ use shared::access_token::{Listener, Signer};
 use shared::db::Route;
 use shared::http::{Request, serve};
 use shared::model::{TenantId, Timestamp};
-use shared::realtime::CHANNEL_PREFIX;
+use shared::realtime::{CHANNEL_PREFIX, USER_CHANNEL_PREFIX};
 use shared::{Result, config, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,6 +15,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         supabase_url: config::supabase_url()?,
         supabase_anon_key: config::supabase_anon_key()?,
         channel_prefix: CHANNEL_PREFIX,
+        user_channel_prefix: config::realtime_inbox()?.then_some(USER_CHANNEL_PREFIX),
         private: config::realtime_private()?,
         access: None,
     };
@@ -40,6 +41,9 @@ struct Realtime {
     supabase_url: String,
     supabase_anon_key: String,
     channel_prefix: &'static str,
+    /// Present where users have inbox channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_channel_prefix: Option<&'static str>,
     /// Whether clients must join channels as private ones.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     private: bool,

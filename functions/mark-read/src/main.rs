@@ -51,6 +51,7 @@ async fn mark_read(route: &Route, realtime: &Realtime, request: Request) -> Resu
                 ("conversation_id", &request.conversation()),
                 ("user_id", &input.user_id),
                 ("message_id", &input.message_id),
+                ("inbox", &realtime.inbox),
             ],
         )
         .await?;

@@ -3,11 +3,12 @@ create function tinychat_api.mark_read(
     p_credential jsonb,
     p_conversation_id uuid,
     p_user_id text, -- null: the caller
-    p_message_id uuid -- null: everything
+    p_message_id uuid, -- null: everything
+    p_inbox boolean -- whether to look for inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, conversation_id uuid, user_id text, read_at timestamptz, unread_count bigint, moved boolean,
-    tokens text
+    tokens text, inboxes uuid[]
 )
 language plpgsql
 as $$
@@ -52,7 +53,7 @@ begin
 
     return query
         select verdict, p.tenant_id, p.conversation_id, p.user_id, p.read_at, u.unread_count, moved,
-            conversation.tokens
+            conversation.tokens, case when p_inbox and moved then tinychat.inboxes(p_conversation_id) end
         from tinychat.participants p
         cross join lateral tinychat.unread(p.conversation_id, p.user_id, p.read_at) u
         where p.conversation_id = p_conversation_id and p.user_id = reader;

@@ -75,6 +75,7 @@ async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> R
                 ("client_message_id", &input.client_message_id),
                 ("metadata", &input.metadata),
                 ("event_id", &EventId::now()),
+                ("inbox", &realtime.inbox),
             ],
         )
         .await?;

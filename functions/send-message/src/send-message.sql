@@ -11,13 +11,14 @@ create function tinychat_api.send_message(
     p_reply_to uuid,
     p_client_message_id text,
     p_metadata jsonb,
-    p_event_id uuid
+    p_event_id uuid,
+    p_inbox boolean -- whether to look for inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
     message_type text, media_url text, reply_to uuid, created_at timestamptz, updated_at timestamptz,
     edited_at timestamptz, deleted_at timestamptz, client_message_id text, metadata jsonb, untold boolean,
-    tokens text, deliveries json
+    tokens text, inboxes uuid[], deliveries json
 )
 language plpgsql
 as $$
@@ -111,6 +112,7 @@ begin
         message.message_type, message.media_url, message.reply_to, message.created_at,
         tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
         message.metadata, untold, conversation.tokens,
+        case when p_inbox and untold then tinychat.inboxes(p_conversation_id) end,
         -- Another id is an earlier message's, whose event was written then.
         case when message.id = p_id then
             tinychat.record_event(tenant_id, p_event_id, 'message.created', message.conversation_id, message.id)

@@ -64,6 +64,7 @@ async fn update_conversation(
                 ("remove_participants", &input.remove_participants.map(|users| users.0)),
                 ("status", &input.status.map(Status::as_str)),
                 ("event_id", &EventId::now()),
+                ("inbox", &realtime.inbox),
             ],
         )
         .await?;

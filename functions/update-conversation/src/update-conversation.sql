@@ -5,11 +5,13 @@ create function tinychat_api.update_conversation(
     p_add_participants text[], -- null: nobody
     p_remove_participants text[],
     p_status text, -- null: as it is
-    p_event_id uuid -- by which this request knows its own work, too
+    p_event_id uuid, -- by which this request knows its own work, too
+    p_inbox boolean -- whether to look for inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, kind text, external_ref text, participants text[], status text,
-    last_message text, last_at timestamptz, updated_at timestamptz, changed boolean, tokens text, deliveries json
+    last_message text, last_at timestamptz, updated_at timestamptz, changed boolean, tokens text, inboxes uuid[],
+    deliveries json
 )
 language plpgsql
 as $$
@@ -17,6 +19,7 @@ declare
     caller record;
     conversation tinychat.conversations;
     members text[];
+    removed text[] := '{}';
 begin
     select * into caller from tinychat.conversation(p_credential, p_conversation_id);
     tenant_id := caller.tenant_id;
@@ -56,6 +59,7 @@ begin
     end if;
 
     if members <> conversation.participants or p_status <> conversation.status then
+        removed := array(select unnest(conversation.participants) except select unnest(members));
         update tinychat.conversations c
         set participants = members, status = coalesce(p_status, c.status), update_id = p_event_id,
             changed_at = greatest(tinychat.now_ms(), tinychat.updated_at(c) + interval '1 ms')
@@ -81,6 +85,8 @@ begin
         select
             verdict, c.tenant_id, c.id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
             tinychat.updated_at(c), changed, caller.tokens,
+            -- Whoever was removed has to hear of it, too.
+            case when p_inbox and changed then tinychat.inboxes(c.id, removed) end,
             case when changed then tinychat.record_conversation_event(c.tenant_id, p_event_id, c.id) end
         from tinychat.conversations c
         left join lateral tinychat.preview(c.id) latest on true

@@ -55,6 +55,18 @@ impl Channel {
         Self::ask_with(&format!("conv:{conversation}"), NEWEST, true, Some(access_token)).await
     }
 
+    /// Joins a user's inbox channel, by the user's UUID.
+    pub async fn join_inbox(user: &str) -> Self {
+        let (channel, reply) = Self::ask_to_join(&format!("user:{user}"), NEWEST, false).await;
+        assert_eq!(reply["status"], "ok", "{reply}");
+        channel
+    }
+
+    /// Asks to join a user's private inbox channel with an access token of the listener's own.
+    pub async fn ask_for_inbox_as(user: &str, access_token: &str) -> (Self, Value) {
+        Self::ask_with(&format!("user:{user}"), NEWEST, true, Some(access_token)).await
+    }
+
     /// Sends a new access token, which gets no reply.
     pub async fn renew(&mut self, access_token: &str) {
         let frame = json!(["1", "2", self.topic, "access_token", { "access_token": access_token }]);

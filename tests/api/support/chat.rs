@@ -53,6 +53,12 @@ impl Chat {
         answer["conversation"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Registers a user, and gives the UUID that the API answers.
+    pub async fn register(&self, user: &str) -> String {
+        let answer = self.call(Request::post("/v1/users", &json!({ "user_id": user }))).await.ok();
+        answer["user"]["id"].as_str().unwrap().to_owned()
+    }
+
     /// A path below this conversation.
     pub fn path(&self, rest: &str) -> String {
         format!("/v1/conversations/{}/{rest}", self.conversation)
