@@ -3,6 +3,7 @@
 use crate::database::{Database, id};
 use crate::listen::Listen;
 use crate::output::{Failure, Output};
+use crate::tokens::Switch;
 use anyhow::{Context, anyhow, bail};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -32,11 +33,14 @@ pub enum Command {
         /// The events it wants; by default all
         #[arg(long = "event", value_enum)]
         events: Vec<Event>,
+        /// Tells it with each new message whom the message is for, with their FCM tokens: for push services
+        #[arg(long)]
+        recipients: bool,
     },
-    /// Changes an endpoint's address or the events it wants
+    /// Changes an endpoint's address or what it is told
     #[command(
         group = ArgGroup::new("change").required(true).multiple(true),
-        override_usage = "tinychat webhooks set [OPTIONS] <TENANT> <ENDPOINT> <--url <URL>|--event <EVENT>>"
+        override_usage = "tinychat webhooks set [OPTIONS] <TENANT> <ENDPOINT> <--url <URL>|--event <EVENT>|--recipients <on|off>>"
     )]
     Set {
         #[command(flatten)]
@@ -47,6 +51,9 @@ pub enum Command {
         /// The events it wants
         #[arg(long = "event", value_name = "EVENT", group = "change", value_enum)]
         events: Vec<Event>,
+        /// Whether it is told with each new message whom the message is for
+        #[arg(long, group = "change", value_enum)]
+        recipients: Option<Switch>,
     },
     /// Lists a tenant's endpoints, the oldest first
     List {
@@ -138,6 +145,7 @@ struct Shown {
     id: Uuid,
     url: String,
     events: String,
+    recipients: bool,
     state: String,
     failures: i32,
     waiting: i64,
@@ -180,6 +188,7 @@ impl TryFrom<&Row> for Shown {
             id: row.try_get("id")?,
             url: row.try_get("url")?,
             events: row.try_get("events")?,
+            recipients: row.try_get("recipients")?,
             state: row.try_get("state")?,
             failures: row.try_get("failures")?,
             waiting: row.try_get("waiting")?,
@@ -209,7 +218,7 @@ impl TryFrom<&Row> for Delivery {
 
 /// Shows the endpoints in `w`.
 const SHOW: &str = "
-    select w.id, w.url, array_to_string(w.events, ' ') as events, w.failures, w.created_at,
+    select w.id, w.url, array_to_string(w.events, ' ') as events, w.recipients, w.failures, w.created_at,
         case
             when w.disabled_at is not null then 'disabled: ' || w.disabled_reason
             when w.held_until > now() then 'on hold'
@@ -221,8 +230,8 @@ const SHOW: &str = "
     order by w.created_at, w.id";
 
 const CREATE: &str = "
-    insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret)
-    select $2, id, $3, $4, $5 from tinychat.tenants where id = $1
+    insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret, recipients)
+    select $2, id, $3, $4, $5, $6 from tinychat.tenants where id = $1
     returning id";
 
 const ROTATE: &str = "
@@ -272,24 +281,28 @@ const ENABLE: &str = "
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
-        Command::Create { tenant, url, events } => {
+        Command::Create { tenant, url, events, recipients } => {
             accept(&url)?;
             let (id, secret) = (Uuid::now_v7(), new_secret());
             let events = names(if events.is_empty() { Event::value_variants() } else { &events });
-            let params: [Param; 5] = [
+            let params: [Param; 6] = [
                 (&tenant, Type::UUID),
                 (&id, Type::UUID),
                 (&url, Type::TEXT),
                 (&events, Type::TEXT_ARRAY),
                 (&secret, Type::TEXT),
+                (&recipients, Type::BOOL),
             ];
             show_secret(database, CREATE, &params, secret.clone(), "tenant", output).await
         }
-        Command::Set { of, url, events } => {
+        Command::Set { of, url, events, recipients } => {
             url.as_deref().map_or(Ok(()), accept)?;
             let events = Some(names(&events)).filter(|events| !events.is_empty());
-            let set = "url = coalesce($3, url), events = coalesce($4, events)";
-            change(database, &of, set, &[(&url, Type::TEXT), (&events, Type::TEXT_ARRAY)], output).await
+            let recipients = recipients.map(|switch| switch == Switch::On);
+            let set = "url = coalesce($3, url), events = coalesce($4, events), recipients = coalesce($5, recipients)";
+            let values: [Param; 3] =
+                [(&url, Type::TEXT), (&events, Type::TEXT_ARRAY), (&recipients, Type::BOOL)];
+            change(database, &of, set, &values, output).await
         }
         Command::List { tenant } => {
             let sql = "select * from tinychat.webhook_endpoints where tenant_id = $1";

@@ -54,7 +54,15 @@ impl Db {
     }
 
     fn new() -> Result<Self, lambda_http::Error> {
-        let (config, tls) = settings()?;
+        Self::with(settings()?)
+    }
+
+    /// Builds the pool for an address, and opens no connection.
+    pub fn at(url: &str) -> Result<Self, lambda_http::Error> {
+        Self::with(settings_for(url, None)?)
+    }
+
+    fn with((config, tls): (Config, MakeRustlsConnect)) -> Result<Self, lambda_http::Error> {
         let recycling_method = RecyclingMethod::Fast;
         let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method });
         let pool = Pool::builder(manager)

@@ -47,6 +47,7 @@ mod participants_listen;
 mod private_channels;
 mod quickstart;
 mod realtime;
+mod recipients;
 mod seed;
 mod smoke;
 mod tls;

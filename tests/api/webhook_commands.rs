@@ -48,6 +48,28 @@ async fn a_new_endpoint_hears_of_what_it_wants() {
 }
 
 #[tokio::test]
+async fn an_endpoint_with_recipients_is_made_so_shown_so_and_changed() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    let made = json(&format!("webhooks create {} {} --recipients", chat.tenant, receiver.url)).await;
+    let id = made["endpoint"].as_str().unwrap();
+    let (plain, _) = create(&chat, "http://127.0.0.1:1/").await;
+    let list = json(&format!("webhooks list {}", chat.tenant)).await;
+    let shown: Vec<_> =
+        list.as_array().unwrap().iter().map(|each| (&each["id"], &each["recipients"])).collect();
+    assert_eq!(shown, [(&id.into(), &true.into()), (&plain.into(), &false.into())]);
+    chat.send("ada", "one").await;
+    let event = receiver.wait_for(1).await[0].json();
+    assert_eq!(event["data"]["recipients"][0]["user_id"], "bob");
+    let set = |change: &str| format!("webhooks set {} {id} {change}", chat.tenant);
+    assert_eq!(json(&set("--recipients off")).await["recipients"], false);
+    chat.send("ada", "two").await;
+    assert!(receiver.wait_for(2).await[1].json()["data"].get("recipients").is_none());
+    assert_eq!(json(&set("--recipients on")).await["recipients"], true);
+    assert_eq!(json(&set("--event message.created")).await["recipients"], true, "other changes leave it");
+}
+
+#[tokio::test]
 async fn a_test_is_signed_and_shows_the_answer() {
     let chat = Chat::without_messages().await;
     let receiver = Receiver::replying(|_| Reply::Text(200, "thanks".to_owned())).await;

@@ -1,5 +1,6 @@
 //! Endpoints that are being served, each in a lane of its own, so that one that is slow or down is in nobody's way.
 
+use shared::db::Db;
 use shared::webhook::{Attempt, Delivery, Sender};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ const LIFETIME: Duration = Duration::from_secs(10);
 
 /// All lanes.
 pub struct Lanes {
+    db: Db,
     sender: Arc<Sender>,
     by_endpoint: HashMap<Uuid, Lane>,
     under_way: JoinSet<Attempt>,
@@ -38,8 +40,8 @@ struct Lane {
 }
 
 impl Lanes {
-    pub fn new(sender: Arc<Sender>) -> Self {
-        Self { sender, by_endpoint: HashMap::new(), under_way: JoinSet::new(), of: HashMap::new() }
+    pub fn new(db: Db, sender: Arc<Sender>) -> Self {
+        Self { db, sender, by_endpoint: HashMap::new(), under_way: JoinSet::new(), of: HashMap::new() }
     }
 
     /// Whether nothing is under way.
@@ -122,8 +124,8 @@ impl Lanes {
         while lane.under_way < WIDTH
             && let Some(delivery) = lane.waiting.pop_front()
         {
-            let (sender, bytes) = (self.sender.clone(), delivery.bytes());
-            let task = self.under_way.spawn(async move { sender.attempt(delivery).await });
+            let (db, sender, bytes) = (self.db.clone(), self.sender.clone(), delivery.bytes());
+            let task = self.under_way.spawn(async move { sender.attempt(&db, delivery).await });
             self.of.insert(task.id(), (endpoint, bytes));
             lane.under_way += 1;
         }
@@ -136,7 +138,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_that_panics_gives_its_lane_back() {
-        let mut lanes = Lanes::new(Arc::new(Sender::from_env().unwrap()));
+        let db = Db::at("postgres://nobody@127.0.0.1:1/none?sslmode=disable").unwrap();
+        let mut lanes = Lanes::new(db, Arc::new(Sender::from_env().unwrap()));
         let endpoint = Uuid::from_u128(1);
         let lane = Lane {
             tenant: endpoint,

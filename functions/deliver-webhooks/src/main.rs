@@ -50,7 +50,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 /// Does one thing after the other, whatever becomes of each. The error is of deliveries that had to stop.
 async fn work(db: &Db, sender: Arc<Sender>, days: f64, end: Instant) -> Result<()> {
     let mut figures = Figures::default();
-    let delivered = deliver(db, Lanes::new(sender), end, &mut figures).await;
+    let delivered = deliver(db, Lanes::new(db.clone(), sender), end, &mut figures).await;
     figures.recorded.dead += logged("events were not given up", expire(db, end).await).unwrap_or_default();
     figures.backlog_age = logged("the backlog was not looked at", backlog_age(db).await).unwrap_or_default();
     figures.print();

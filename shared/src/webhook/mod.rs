@@ -6,6 +6,7 @@
 //! done, deliver-webhooks does later.
 
 mod address;
+mod recipients;
 mod signature;
 
 pub use signature::{InvalidSecret, Secret, new_secret};
@@ -18,6 +19,7 @@ use reqwest::header::{CONTENT_TYPE, InvalidHeaderValue};
 use reqwest::{Client, Response, Url, redirect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::AddAssign;
 use std::sync::{Arc, OnceLock};
@@ -53,6 +55,9 @@ pub struct Delivery {
     payload: String,
     /// A time, as Postgres wrote it.
     leased_until: String,
+    /// Whether the endpoint is also told whom the message is for.
+    #[serde(default)]
+    recipients: bool,
 }
 
 /// What came of a delivery.
@@ -93,6 +98,14 @@ impl Delivery {
     /// How many bytes are to be sent.
     pub fn bytes(&self) -> usize {
         self.payload.len()
+    }
+
+    /// The payload with all that the endpoint wants.
+    async fn full_payload(&self, db: &Db) -> Result<Cow<'_, str>> {
+        if !self.recipients {
+            return Ok(Cow::Borrowed(&self.payload));
+        }
+        recipients::add(db, self.tenant_id, &self.payload).await.map(Cow::Owned)
     }
 
     /// The delivery, given back before an attempt.
@@ -155,15 +168,19 @@ impl Sender {
     }
 
     /// Attempts a delivery. An attempt that had less than the whole time, and got no answer in it, doesn't count.
-    pub async fn attempt(&self, delivery: Delivery) -> Attempt {
+    pub async fn attempt(&self, db: &Db, delivery: Delivery) -> Attempt {
         let secrets = [Some(&delivery.secret), delivery.previous_secret.as_ref()];
         let secrets: Result<Vec<_>, _> = secrets.into_iter().flatten().map(|text| text.parse()).collect();
-        let answer = match secrets {
-            Ok(secrets) => {
+        let answer = match (secrets, delivery.full_payload(db).await) {
+            (Ok(secrets), Ok(payload)) => {
                 let id = delivery.event_id.to_string();
-                self.send(&delivery.url, &id, &secrets, &delivery.payload).await
+                self.send(&delivery.url, &id, &secrets, &payload).await
             }
-            Err(invalid) => Answer { text: invalid.to_string(), ..Answer::default() },
+            (Err(invalid), _) => Answer { text: invalid.to_string(), ..Answer::default() },
+            (_, Err(error)) => {
+                tracing::error!(tenant = %delivery.tenant_id, error = %Chain(&error), "recipients were not read");
+                Answer { text: "not sent: its recipients could not be read".to_owned(), ..Answer::default() }
+            }
         };
         let cut_short = self.timeout < TIMEOUT && answer.late && answer.status.is_none();
         Attempt { made: !cut_short, answer, ..delivery.unmade() }
@@ -285,7 +302,7 @@ pub fn deliver(db: &Db, deliveries: Option<Json<Vec<Delivery>>>) {
         after_response::defer(async move {
             let (tenant, event) = (delivery.tenant_id, delivery.event_id);
             let Some(sender) = sender() else { return };
-            let attempt = sender.attempt(delivery).await;
+            let attempt = sender.attempt(&db, delivery).await;
             match record(&db, &[attempt]).await {
                 Ok(recorded) => recorded.tell(),
                 Err(error) => {

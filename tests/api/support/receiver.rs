@@ -149,6 +149,14 @@ impl Chat {
         endpoint
     }
 
+    /// Registers an endpoint for all events that is also told whom a new message is for.
+    pub async fn webhook_with_recipients(&self, url: &str) -> Endpoint {
+        let endpoint = self.webhook(url).await;
+        let recipients = "update tinychat.webhook_endpoints set recipients = true where id = $1";
+        self.db.execute(recipients, &[&endpoint.id]).await.unwrap();
+        endpoint
+    }
+
     /// The tenant's deliveries, the oldest first.
     pub async fn deliveries(&self) -> Vec<Value> {
         let sql = "select to_jsonb(d) from tinychat.webhook_deliveries d
