@@ -1,6 +1,7 @@
 // The demo of `make dev` in real Chromium. Runs inside the local cloud: `make browser`.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { after, test } from "node:test";
@@ -184,6 +185,23 @@ test("a conversation is begun from the inbox, and the same reference finds it ag
   await ada.side.getByLabel("External reference").fill(conversation.external_ref);
   await ada.button("Start").click();
   await ada.message("first").waitFor();
+});
+
+test("a conversation that Ada starts appears in Sam's inbox, and so does what she says there", async (t) => {
+  const { ada, sam } = await meet(t);
+  await sam.toInbox();
+  const reference = `order_${randomUUID().slice(0, 8)}`;
+  await ada.toInbox();
+  await ada.side.getByLabel("External reference").fill(reference);
+  await ada.button("Start").click();
+  const row = sam.conversation(reference);
+  await row.getByText("No messages yet").waitFor();
+  await ada.say("Can you hear me?");
+  await row.getByText("Can you hear me?").waitFor();
+  assert.equal(await row.locator(".unread").textContent(), "1");
+  assert.match(await sam.side.locator(".conversations button").first().textContent(), /Can you hear me/);
+  await row.click();
+  await sam.message("Can you hear me?").waitFor();
 });
 
 test("long histories load page by page, with a line between days", async (t) => {

@@ -269,6 +269,38 @@ describe("live", () => {
   });
 });
 
+describe("a user's own channel", () => {
+  test("a conversation that somebody else starts appears in the list, and one that isn't watched counts its messages", async () => {
+    const server = fakeServer();
+    server.inbox = true;
+    server.create(["me", "other"]);
+    const me = client(server);
+    await Promise.all([me.connect(), pass(500)]);
+    const id = server.create(["other", "me"]);
+    await pass(400);
+    expect(me.conversations.map(({ id }) => id)).toContain(id);
+    server.send(id, { sender_id: "other", body: "one" });
+    server.send(id, { sender_id: "other", body: "two" });
+    await pass(50);
+    expect(me.conversations[0]).toMatchObject({ id, last_message: "two", unread_count: 2 });
+    expect(me.unread_count).toBe(2);
+    expect([...supabase.clients[0]!.channels.keys()]).toEqual(["user:uuid-of-me"]);
+  });
+
+  test("what is read on another device is read here", async () => {
+    const server = fakeServer();
+    server.inbox = true;
+    const id = server.create(["me", "other"]);
+    server.send(id, { sender_id: "other", body: "one" });
+    const me = client(server);
+    await Promise.all([me.connect(), pass(500)]);
+    expect(me.unread_count).toBe(1);
+    server.read(id, "me");
+    await pass(400);
+    expect(me.unread_count).toBe(0);
+  });
+});
+
 describe("typing", () => {
   test("typing makes a request every two seconds at most", async () => {
     const server = fakeServer();

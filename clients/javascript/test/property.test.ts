@@ -14,6 +14,18 @@ afterEach(() => void vi.useRealTimers());
 const ME = { user_id: "me", name: "Me" };
 const RUNS = Number(process.env["RUNS"] ?? 150);
 
+interface Kind {
+  name: string;
+  modern: boolean;
+  inbox: boolean;
+}
+
+const KINDS: Kind[] = [
+  { name: "a server with updated_at and since", modern: true, inbox: false },
+  { name: "a server with users' own channels", modern: true, inbox: true },
+  { name: "a server with history alone", modern: false, inbox: false },
+];
+
 class World {
   readonly server: FakeServer;
   readonly client: TinyChat;
@@ -21,8 +33,9 @@ class World {
   readonly sent: Promise<unknown>[] = [];
   tokens = 1;
 
-  constructor(modern: boolean, history: number) {
+  constructor({ modern, inbox }: Kind, history: number) {
     this.server = new FakeServer(modern);
+    this.server.inbox = inbox;
     supabase.server = this.server;
     supabase.clients = [];
     this.id = this.server.create(["me", "other"]);
@@ -91,13 +104,14 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(0, 5, 30, 100, 700, 5000, 70_000).map((ms): [string, Step] => [`${ms} ms pass`, (w) => w.pass(ms)]) },
 );
 
-for (const modern of [true, false]) {
-  describe(modern ? "a server with updated_at and since" : "a server with history alone", () => {
+for (const kind of KINDS) {
+  const { modern } = kind;
+  describe(kind.name, () => {
     test("after any sequence of faults the client's state is the server's", { timeout: 600_000 }, async () => {
       const scenario = fc.record({ history: fc.constantFrom(0, 3, 70, 180), steps: fc.array(step, { maxLength: 40, size: "max" }) });
       await fc.assert(
         fc.asyncProperty(scenario, async ({ history, steps }) => {
-          const world = new World(modern, history);
+          const world = new World(kind, history);
           const { client, server, conversation, id } = world;
           client.connect().catch(() => {});
           conversation.watch().catch(() => {});

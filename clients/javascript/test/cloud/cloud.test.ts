@@ -95,6 +95,19 @@ test("the list has previews and unread counts, and who has read is shown", async
   await soon(() => expect(hers.readers(two!)).toEqual([sam.user!.user_id]));
 });
 
+test("a conversation that somebody else starts appears in the list, which one channel keeps up to date", async () => {
+  const poll = { live: 600_000, otherwise: 600_000 };
+  const { ada, sam } = await meet({ poll });
+  const phone = client(sam.user!.user_id, { poll });
+  await phone.connect();
+  const started = await ada.startConversation({ kind: "direct", participants: [ada.user!.user_id, sam.user!.user_id] });
+  await soon(() => expect(phone.conversations.map(({ id }) => id)).toContain(started.id));
+  await started.send("Here");
+  await soon(() => expect(phone.conversations[0]).toMatchObject({ id: started.id, last_message: "Here", unread_count: 1 }));
+  await sam.conversation(started.id).markRead();
+  await soon(() => expect(phone.unread_count).toBe(0));
+});
+
 test("images are uploaded both ways", async () => {
   const { hers, his } = await meet();
   for (const size of [PNG.length, 5_000_000]) {

@@ -63,6 +63,7 @@ export class FakeServer {
       id, tenant_id: "tenant", kind: "order", external_ref, participants, last_message: null, last_at: null, status: "open", updated_at: iso(now),
     };
     this.conversations.set(id, { data, clock: now, messages: new Map(), reads: new Map(participants.map((each) => [each, iso(now)])) });
+    this.#tell(this.#inboxes(data), "conversation", { conversation: data });
     return id;
   }
 
@@ -258,9 +259,15 @@ export class FakeServer {
   }
 
   #broadcast(topic: string, event: string, payload: unknown): void {
-    const topics = [topic];
     const stored = this.conversations.get(topic.slice("conv:".length));
-    if (this.inbox && event !== "typing") topics.push(...(stored?.data.participants ?? []).map((user) => `user:uuid-of-${user}`));
+    this.#tell([topic, ...(stored && event !== "typing" ? this.#inboxes(stored.data) : [])], event, payload);
+  }
+
+  #inboxes({ participants }: ConversationData): string[] {
+    return this.inbox && participants.length <= 20 ? participants.map((user) => `user:uuid-of-${user}`) : [];
+  }
+
+  #tell(topics: string[], event: string, payload: unknown): void {
     for (const each of topics) {
       for (const listener of this.#listeners.get(each) ?? []) {
         if (this.isSilent) continue;
