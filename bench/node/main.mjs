@@ -1,5 +1,5 @@
-// Three of the routes as plain functions in Node.js: the same statements, the same answers. `pg` sends each statement
-// unnamed, as it must behind a transaction-mode pooler.
+// Three of the routes in Node.js, with the same SQL statements and the same responses. `pg` sends each statement
+// unnamed, because a transaction-mode pooler keeps no prepared statements.
 
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { request, serve } from './runtime.mjs'
 
 const { AWS_LAMBDA_FUNCTION_NAME, DATABASE_URL, SUPABASE_URL, SUPABASE_ANON_KEY, SUPABASE_SERVICE_ROLE_KEY } = process.env
 
-// `pg` can't say what type a parameter has, so the statement does.
+// `pg` sends parameters without their types, so the statement casts them.
 const TYPES = {
   'get-config': ['bytea'],
   'list-messages': ['bytea', 'uuid', 'timestamptz', 'bigint'],
@@ -40,7 +40,7 @@ async function query(event, ...values) {
   return rows
 }
 
-// A UUIDv7, as the functions make them.
+// Generates a UUIDv7, as the Rust functions do.
 function newId() {
   const bytes = randomBytes(16)
   bytes.writeUIntBE(Date.now(), 0, 6)

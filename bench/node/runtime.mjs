@@ -1,4 +1,4 @@
-// Lambda's Runtime API, as a custom runtime polls it: one event at a time, over connections that are kept open.
+// A client of Lambda's Runtime API. It handles one event at a time and keeps its connections open.
 
 import http from 'node:http'
 
@@ -17,7 +17,8 @@ export function request(url, method, headers = {}, body = '') {
   })
 }
 
-// The handler returns the answer's body, and perhaps what is to be done after the response.
+// Runs the handler for each event. The handler returns the response's body as `answer`, and optionally `after`, a function to
+// call after the response.
 export async function serve(handler) {
   const url = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/invocation`
   for (;;) {

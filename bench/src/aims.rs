@@ -1,51 +1,52 @@
-//! What a run shall reach, and what it didn't.
+//! The aims of a run, and the check that lists those that were missed.
 
+use crate::measured::Measured;
 use crate::plans::Plans;
-use crate::report::Measured;
 use crate::sends::COMPARED;
 use crate::stats::Sample;
 
-/// What init without the database may take, as a multiple of hello world's.
+/// The longest init without the database, as a multiple of hello world's.
 pub(crate) const INIT_RATIO: f64 = 1.3;
 
-/// What a first answer may take after the process's start, in milliseconds.
+/// The longest time from a process's start to its first response, in milliseconds.
 pub(crate) const FIRST_ANSWER: f64 = 30.0;
 
-/// What a request in the largest database may take, as a multiple of one in the smallest.
+/// The longest time of a request in the largest database, as a multiple of the time in the smallest.
 pub(crate) const GROWTH: f64 = 1.5;
 
-/// The longest that a send into a conversation with many messages may take, as a multiple of one into a new conversation.
+/// The longest time of a send into a conversation with many messages, as a multiple of a send into a new one.
 pub(crate) const HOT: f64 = 1.15;
 
-/// How many plans of statements inside server-side functions there may be per request.
+/// The most plans per request of statements inside server-side functions.
 pub(crate) const NESTED_PLANS: f64 = 0.01;
 
-/// What planning may take per request in all, in microseconds: the plan of a call, and no plan that reads tables.
+/// The longest planning time per request, in microseconds. It is enough to plan the call, but no query of a table.
 pub(crate) const PLANNING: f64 = 25.0;
 
-/// A request's median with a user token as a multiple of that with a key.
+/// The longest median with a user token, as a multiple of the median with a key.
 pub(crate) const P50_TOKEN: f64 = 1.1;
 
-/// The CPU time that a function may use more for a user token, in microseconds.
+/// The most CPU time that a function may use in addition for a user token, in microseconds.
 pub(crate) const CPU_TOKEN: f64 = 15.0;
 
-/// What a start may take as a multiple of the baseline's: no more, but for noise.
+/// The longest start, as a multiple of the baseline's. The tenth above 1 is for noise.
 const NO_WORSE: f64 = 1.1;
 
-/// Sends per second by [`COMPARED`] processes, as multiples of the baseline's and of pgbench's.
+/// The fewest sends per second by [`COMPARED`] processes, as multiples of the baseline's and of pgbench's.
 const SENDS_TO_BASELINE: f64 = 2.0;
 const SENDS_TO_PREPARED: f64 = 0.8;
 
-/// A request's median and CPU time as multiples of those of bench/node.
+/// The longest median and the most CPU time of a request, as multiples of those of bench/node.
 const P50_TO_NODE: f64 = 0.5;
 const CPU_TO_NODE: f64 = 0.25;
 
-/// What a backend may spend on a request, in microseconds, where pgbench's spends `prepared` on the statement.
+/// Returns the most CPU time that a backend may use per request, in microseconds, given the `prepared` sample of pgbench.
 pub(crate) fn backend(prepared: &Sample) -> f64 {
     f64::max(1.3 * prepared.backend, prepared.backend + 40.0)
 }
 
-/// The aims that were missed. What couldn't be measured, NaN, is; what wasn't, as without a baseline, isn't.
+/// Lists the aims that were missed. A figure that couldn't be measured is NaN and counts as missed. A measurement that
+/// wasn't made, such as one without a baseline, doesn't count.
 pub(crate) fn missed(measured: &Measured) -> Vec<String> {
     let mut missed = Vec::new();
     let mut note = |met: bool, what: String, value: f64, aim: f64| {

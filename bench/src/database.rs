@@ -1,10 +1,11 @@
-//! Databases on the cluster that `local` runs: migrated, seeded and filled by fill.sql.
+//! Databases on the cluster that `local` runs. They are migrated, seeded and filled by fill.sql.
 
 use anyhow::Context;
 use std::path::Path;
 use tokio_postgres::{Client, NoTls, Row};
 
-/// Makes the database `name` anew and fills it with `rows` messages; what `url` names stays as it is.
+/// Creates the database `name`, replacing an old one, and fills it with `rows` messages. The database at `url` stays as
+/// it is.
 pub(crate) async fn make(url: &str, name: &str, rows: u64) -> anyhow::Result<()> {
     drop(url, name).await?;
     let cluster = connect(url).await?;
@@ -21,7 +22,7 @@ pub(crate) async fn make(url: &str, name: &str, rows: u64) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Drops the database `name`, if it is there.
+/// Drops the database `name` if it exists.
 pub(crate) async fn drop(url: &str, name: &str) -> anyhow::Result<()> {
     let statement = format!("drop database if exists {name} with (force)");
     connect(url).await?.batch_execute(&statement).await?;
@@ -34,14 +35,15 @@ pub(crate) async fn run(url: &str, sql: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The rows of a statement in the database at `url`.
+/// Returns the rows of a statement in the database at `url`.
 pub(crate) async fn query(url: &str, sql: &str) -> anyhow::Result<Vec<Row>> {
     Ok(connect(url).await?.query_typed(sql, &[]).await?)
 }
 
-/// The address of the database `name` beside the one at `url`.
+/// Returns the URL of the database `name` on the cluster of `url`.
 pub(crate) fn url(url: &str, name: &str) -> anyhow::Result<String> {
-    let (server, query) = url.split_once("/postgres?").context("an address that `local` sets")?;
+    let (server, query) =
+        url.split_once("/postgres?").context("DATABASE_URL must be the one that `local` sets")?;
     Ok(format!("{server}/{name}?{query}"))
 }
 

@@ -1,8 +1,9 @@
--- :rows messages of the demo tenant. Every other one is in one long conversation; the rest are spread evenly over
--- at least a hundred others, and over a hundred thousand where there are ten million. The user u_42 is in all.
--- u_42 has sent and read everything, the others have read nothing.
--- Conversation and message n have ids that end in n in hexadecimal; message n of all is from second n of 2026.
-set session_replication_role = replica; -- what is made here needs no checking against foreign keys, row by row
+-- Inserts :rows messages of the demo tenant. Half of them are in conversation 0. The other half is spread evenly over
+-- :rows / 100 conversations, but at least a hundred. The user u_42 participates in all conversations, has sent all
+-- messages and has read them. The other participants have read nothing.
+-- The id of conversation n, and of message n in its conversation, ends in n in hexadecimal. The n-th message of all was
+-- created in second n of 2026.
+set session_replication_role = replica; -- skips the foreign-key check of each row, which is slow
 set synchronous_commit = off;
 
 create function pg_temp.conversation_id(n bigint) returns uuid language sql immutable

@@ -1,4 +1,4 @@
-//! A function's process and the Lambda Runtime API that it polls: one event at a time, no freezing.
+//! A function's process and the Lambda Runtime API that it polls. It gets one event at a time and is never frozen.
 
 use crate::http::{Connection, Request};
 use crate::stats::micros;
@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a function may be silent before the benchmark gives up. deliver-webhooks is silent until the outbox is empty, which
-/// takes 5 s on a quiet machine and minutes on a busy one.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long the benchmark waits for a function's next request. deliver-webhooks sends none until the outbox is empty,
+/// which takes 5 s on an idle machine and minutes on a busy one.
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// A running function. Dropping it kills it.
 pub(crate) struct Function {
@@ -22,30 +22,30 @@ pub(crate) struct Function {
     started: Instant,
     listener: TcpListener,
     connections: Vec<Connection>,
-    /// The process id of the backend of Postgres that serves it, where that is of interest.
+    /// The process id of its backend in Postgres, if that is measured.
     pub(crate) backend: Option<i32>,
 }
 
-/// What became of an event.
-pub(crate) struct Answer {
-    /// From when the event was handed out until its answer was there.
+/// A function's response to an event.
+pub(crate) struct Response {
+    /// The time from the handing out of the event to the response.
     pub(crate) elapsed: Duration,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
-    /// Fails unless the answer to the app has this status. One without a status is a 200.
+impl Response {
+    /// Fails unless the app gets this status. A response without a status is a 200.
     pub(crate) fn expect(&self, status: u16) -> anyhow::Result<()> {
         let says = |start: &str| self.body.starts_with(start.as_bytes());
         if says(&format!(r#"{{"statusCode":{status},"#)) || (status == 200 && !says(r#"{"statusCode":"#)) {
             return Ok(());
         }
-        bail!("unexpected answer: {}", String::from_utf8_lossy(&self.body))
+        bail!("unexpected response: {}", String::from_utf8_lossy(&self.body))
     }
 }
 
 impl Function {
-    /// Starts a program with nothing but `variables`, and what Lambda adds, in its environment.
+    /// Starts a program. Its environment holds `variables` and the variables that Lambda adds, and no others.
     pub(crate) fn start(
         mut command: Command,
         name: &str,
@@ -66,9 +66,9 @@ impl Function {
         Ok(Self { name: name.to_owned(), child, started, listener, connections: Vec::new(), backend: None })
     }
 
-    /// Waits until it asks for an event, and hands out this one; returns how long after its start it asked, and
-    /// the answer.
-    pub(crate) fn invoke(&mut self, event: &str) -> anyhow::Result<(Duration, Answer)> {
+    /// Waits until the function polls, and hands out `event`. Returns the time from its start to that poll, and the
+    /// response.
+    pub(crate) fn invoke(&mut self, event: &str) -> anyhow::Result<(Duration, Response)> {
         let (mut connection, poll) = self.next()?;
         let polled = self.started.elapsed();
         self.expect_method(&poll, "GET")?;
@@ -78,30 +78,30 @@ impl Function {
         let handed_out = Instant::now();
         connection.write(head, event.as_bytes())?;
         self.connections.push(connection);
-        let (mut connection, answer) = self.next()?;
+        let (mut connection, response) = self.next()?;
         let elapsed = handed_out.elapsed();
-        self.expect_method(&answer, "POST")?;
+        self.expect_method(&response, "POST")?;
         connection.write("202 Accepted\r\n", b"")?;
         self.connections.push(connection);
-        let body = answer.body;
-        Ok((polled, Answer { elapsed, body }))
+        let body = response.body;
+        Ok((polled, Response { elapsed, body }))
     }
 
-    /// Waits until it asks for its first event; returns how long after its start that was.
+    /// Waits for its first poll. Returns the time from its start to that poll.
     pub(crate) fn first_poll(&mut self) -> anyhow::Result<Duration> {
         let (connection, poll) = self.next()?;
         let polled = self.started.elapsed();
         self.expect_method(&poll, "GET")?;
-        self.connections.push(connection); // to be there when it is killed: else it complains
+        self.connections.push(connection); // stays open, because the function logs an error if it closes
         Ok(polled)
     }
 
-    /// The time since its start.
+    /// Returns the time since its start.
     pub(crate) fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// CPU time that its threads have used, in microseconds.
+    /// Returns the CPU time that its threads have used, in microseconds.
     pub(crate) fn cpu(&self) -> anyhow::Result<f64> {
         let mut total = 0.0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -110,19 +110,19 @@ impl Function {
         Ok(total)
     }
 
-    /// CPU time that its backend of Postgres has used, in microseconds; NaN if it has none.
+    /// Returns the CPU time that its backend in Postgres has used, in microseconds, or NaN without a backend.
     pub(crate) fn backend_cpu(&self) -> anyhow::Result<f64> {
         self.backend.map_or(Ok(f64::NAN), |pid| scheduled(Path::new(&format!("/proc/{pid}"))))
     }
 
-    /// The most memory that it has had resident, in KiB.
+    /// Returns its peak resident memory, in KiB.
     pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
         Ok(line.trim_end_matches("kB").trim().parse()?)
     }
 
-    /// The next request on any connection, and that connection.
+    /// Returns the next request on any connection, and that connection.
     fn next(&mut self) -> anyhow::Result<(Connection, Request)> {
         loop {
             let mut sockets: Vec<_> = self
@@ -131,8 +131,8 @@ impl Function {
                 .map(|connection| PollFd::new(connection.stream().as_fd(), PollFlags::POLLIN))
                 .collect();
             sockets.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
-            if poll(&mut sockets, PollTimeout::try_from(PATIENCE)?)? == 0 {
-                bail!("{} is silent", self.name);
+            if poll(&mut sockets, PollTimeout::try_from(TIMEOUT)?)? == 0 {
+                bail!("{} sent no request within {} s", self.name, TIMEOUT.as_secs());
             }
             let ready = sockets.iter().position(|socket| socket.any().unwrap_or(false));
             match ready.filter(|&ready| ready < self.connections.len()) {
@@ -156,7 +156,7 @@ impl Function {
     }
 }
 
-/// CPU time of a process' or thread's folder in /proc, in microseconds.
+/// Returns the CPU time of a process or thread, given by its folder in /proc, in microseconds.
 fn scheduled(folder: &Path) -> anyhow::Result<f64> {
     let schedstat = fs::read_to_string(folder.join("schedstat"))?;
     let nanoseconds = schedstat.split(' ').next().unwrap_or_default().parse()?;

@@ -1,32 +1,32 @@
-//! Sends into a conversation that has received many, next to sends into one that has received none: the row versions that
-//! each send leaves behind must not make the next one slower.
+//! Sends into a conversation that has received many messages, compared with sends into a new one. The row versions that
+//! each send leaves behind must not slow down later sends.
 
-use crate::lab::{Lab, Maker, WARM};
+use crate::lab::{Implementation, Lab, WARM};
+use crate::round::round;
 use crate::routes::DEMO_CONVERSATION;
 use crate::stats::Sample;
-use crate::warm::round;
 use serde::Serialize;
 use std::iter;
 
 const ROUNDS: u32 = 7;
 
-/// The conversations of fill.sql: the one that receives many messages, the other one, and how many listeners both get
-/// beyond their two participants.
+/// Pairs of conversations from fill.sql: the used one, the fresh one, and how many participants both get in addition to
+/// their two.
 const PAIRS: [(u32, u32, u32); 2] = [(17, 18, 0), (19, 20, 98)];
 
-/// Conversations with so many participants.
+/// Sends into a used and a fresh conversation with the same number of participants.
 #[derive(Serialize)]
 pub(crate) struct Hot {
     pub(crate) participants: u32,
-    /// The messages that one of them had received before.
+    /// How many messages the used one had received before.
     pub(crate) sends: u32,
     pub(crate) used: Sample,
     pub(crate) fresh: Sample,
-    /// The median over rounds of the used one to the fresh one.
+    /// The median over rounds of the ratio of the used one to the fresh one.
     pub(crate) ratio: Sample,
 }
 
-/// Measures both sizes.
+/// Measures both pairs.
 pub(crate) fn measure(lab: &Lab, sends: u32) -> anyhow::Result<Vec<Hot>> {
     PAIRS.iter().map(|pair| measure_pair(lab, sends, *pair)).collect()
 }
@@ -48,12 +48,12 @@ fn measure_pair(lab: &Lab, sends: u32, (hot, fresh, listeners): (u32, u32, u32))
         ),
     )?;
     let before = lab.backends()?;
-    let mut function = lab.start(Maker::Ours, "send-message", &lab.database(WARM)?)?;
+    let mut function = lab.start(Implementation::Ours, "send-message", &lab.database(WARM)?)?;
     let event = include_str!("../../events/send-message.json");
     let [hot, fresh] = [hot, fresh].map(|conversation| event.replace(DEMO_CONVERSATION, &conversation));
     for _ in 0..sends {
-        let (_, answer) = function.invoke(&hot)?;
-        answer.expect(200)?;
+        let (_, response) = function.invoke(&hot)?;
+        response.expect(200)?;
     }
     function.backend = lab.backends()?.difference(&before).next().copied();
     let mut turn = |event: &String| round(&mut function, iter::repeat(event.clone()), 200);

@@ -1,10 +1,10 @@
-//! As much HTTP/1.1 as the clients of the benchmark speak: bodies with a length, connections kept open. Blocking and
-//! without a task between socket and clock, so that what is measured is the function.
+//! A small HTTP/1.1 server. It supports bodies with a length and connections that stay open, which is all that the
+//! functions need. It blocks and runs no tasks, so that its own scheduling adds nothing to the measured times.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-/// A request, as far as anyone here looks at it.
+/// The parts of a request that the benchmark needs.
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) body: Vec<u8>,
@@ -14,19 +14,19 @@ pub(crate) struct Request {
 pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    /// Takes the next client.
+    /// Accepts the next client.
     pub(crate) fn accept(listener: &TcpListener) -> io::Result<Self> {
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// The socket, to wait for.
+    /// Returns the socket, for `poll`.
     pub(crate) fn stream(&self) -> &TcpStream {
         self.0.get_ref()
     }
 
-    /// The next request; none if the client has closed the connection.
+    /// Returns the next request, or `None` if the client has closed the connection.
     pub(crate) fn read(&mut self) -> io::Result<Option<Request>> {
         let mut line = String::new();
         if self.0.read_line(&mut line)? == 0 {
@@ -50,7 +50,7 @@ impl Connection {
         Ok(Some(Request { method, body }))
     }
 
-    /// Answers it. `head` is the status and the headers, each line with its end.
+    /// Writes a response. `head` is the status and the headers, each with its line break.
     pub(crate) fn write(&mut self, head: &str, body: &[u8]) -> io::Result<()> {
         let mut response = format!("HTTP/1.1 {head}content-length: {}\r\n\r\n", body.len()).into_bytes();
         response.extend_from_slice(body);
@@ -58,7 +58,7 @@ impl Connection {
     }
 }
 
-/// A Supabase that is content with every broadcast and every stored object, at once, and its address.
+/// Starts a Supabase stand-in that accepts every broadcast and every object at once. Returns its URL.
 pub(crate) fn supabase() -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -1,10 +1,10 @@
-//! What all measurements share: the functions, their settings, the databases and pgbench.
+//! The environment of all measurements: functions, their settings, databases and pgbench.
 
 use crate::function::Function;
 use crate::pgbench::{Pgbench, Protocol};
+use crate::round::{REQUESTS, WARM_UP};
 use crate::settings::Settings;
 use crate::stats::Sample;
-use crate::warm::{REQUESTS, WARM_UP};
 use crate::{database, http};
 use anyhow::Context;
 use std::collections::BTreeSet;
@@ -15,53 +15,54 @@ use std::process::Command;
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Row;
 
-/// The database of all measurements but scale, and its messages.
+/// The database of all measurements except scale, and its number of messages.
 pub(crate) const WARM: &str = "bench_warm";
 pub(crate) const WARM_ROWS: u64 = 100_000;
 
-/// An address at which no database answers.
+/// A URL at which there is no database.
 pub(crate) const NO_DATABASE: &str = "postgres://bench@127.0.0.1:1/bench?sslmode=disable";
 
-/// The routes that bench/node has functions for.
+/// The routes that bench/node implements.
 const IN_NODE: [&str; 3] = ["get-config", "list-messages", "send-message"];
 
-/// Whose function it is.
+/// An implementation of a function.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Maker {
-    /// This version's, from where the benchmark was built to.
+pub(crate) enum Implementation {
+    /// The one of this version, from the folder of the benchmark's own binary.
     Ours,
-    /// Another version's, from the folder that the variable `BASELINE` names.
+    /// The one of another version, from the folder in the variable `BASELINE`.
     Baseline,
-    /// bench/node's.
+    /// The one in bench/node.
     Node,
 }
 
-/// The place where measurements run.
+/// The environment of the measurements.
 pub(crate) struct Lab {
-    /// Where reports go, and pgbench's files.
+    /// The folder for reports and pgbench's files.
     pub(crate) folder: PathBuf,
-    /// Where the release binaries are, this one among them.
+    /// The folder of the release binaries, including this one.
     pub(crate) binaries: PathBuf,
     pub(crate) pgbench: Pgbench,
     baseline: Option<PathBuf>,
     most_rounds: u32,
     node: PathBuf,
-    /// The superuser's address.
+    /// The superuser's URL.
     cluster: String,
-    /// The functions' and pgbench's address, whose role has settings and policies of its own.
+    /// The URL of the functions and pgbench. Its role has its own settings and policies.
     role: String,
     supabase: String,
     tokio: Runtime,
 }
 
 impl Lab {
-    /// Finds everything; `local` has set the addresses.
+    /// Finds everything. `local` has set the URLs in the environment.
     pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
         let variable = |name| env::var(name).with_context(|| format!("{name} is missing: run `make bench`"));
         let cluster = variable("DATABASE_URL")?;
         let program = env::current_exe()?;
-        let binaries = program.parent().context("a folder of binaries")?;
-        let folder = binaries.parent().context("a target folder")?.join("bench");
+        let binaries = program.parent().context("the benchmark must be in cargo's target folder")?;
+        let folder =
+            binaries.parent().context("the benchmark must be in cargo's target folder")?.join("bench");
         fs::create_dir_all(&folder)?;
         Ok(Self {
             pgbench: Pgbench::find(&folder, &cluster)?,
@@ -77,17 +78,17 @@ impl Lab {
         })
     }
 
-    /// How many rounds a measurement makes that should make `rounds`.
+    /// Returns `rounds`, or `BENCH_ROUNDS` if that is less.
     pub(crate) fn rounds(&self, rounds: u32) -> u32 {
         rounds.min(self.most_rounds)
     }
 
-    /// The address of the database `name`, as functions log in.
+    /// Returns the functions' URL of the database `name`.
     pub(crate) fn database(&self, name: &str) -> anyhow::Result<String> {
         database::url(&self.role, name)
     }
 
-    /// Makes the database `name` with `rows` messages.
+    /// Creates the database `name` with `rows` messages.
     pub(crate) fn make_database(&self, name: &str, rows: u64) -> anyhow::Result<()> {
         self.tokio.block_on(database::make(&self.cluster, name, rows))
     }
@@ -102,26 +103,33 @@ impl Lab {
         self.tokio.block_on(database::run(&database::url(&self.cluster, name)?, sql))
     }
 
-    /// The rows of one statement in the database [`WARM`], as the superuser.
+    /// Returns the rows of one statement in the database [`WARM`], run as the superuser.
     pub(crate) fn query(&self, sql: &str) -> anyhow::Result<Vec<Row>> {
         self.tokio.block_on(database::query(&database::url(&self.cluster, WARM)?, sql))
     }
 
-    /// Whose functions there are for a route; ours come first.
-    pub(crate) fn makers(&self, route: &str) -> Vec<Maker> {
-        let mut makers = vec![Maker::Ours];
+    /// Returns the implementations that exist for a route. Ours comes first.
+    pub(crate) fn implementations(&self, route: &str) -> Vec<Implementation> {
+        let mut implementations = vec![Implementation::Ours];
         let in_baseline = self.baseline.as_ref().is_some_and(|folder| folder.join(route).exists());
-        makers.extend(in_baseline.then_some(Maker::Baseline));
-        makers.extend(IN_NODE.contains(&route).then_some(Maker::Node));
-        makers
+        implementations.extend(in_baseline.then_some(Implementation::Baseline));
+        implementations.extend(IN_NODE.contains(&route).then_some(Implementation::Node));
+        implementations
     }
 
     /// Starts a function on the database at `database_url`.
-    pub(crate) fn start(&self, maker: Maker, name: &str, database_url: &str) -> anyhow::Result<Function> {
-        let command = match maker {
-            Maker::Ours => Command::new(self.binaries.join(name)),
-            Maker::Baseline => Command::new(self.baseline.as_ref().context("BASELINE")?.join(name)),
-            Maker::Node => {
+    pub(crate) fn start(
+        &self,
+        implementation: Implementation,
+        name: &str,
+        database_url: &str,
+    ) -> anyhow::Result<Function> {
+        let command = match implementation {
+            Implementation::Ours => Command::new(self.binaries.join(name)),
+            Implementation::Baseline => {
+                Command::new(self.baseline.as_ref().context("BASELINE isn't set")?.join(name))
+            }
+            Implementation::Node => {
                 let mut node = Command::new(&self.node);
                 node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("node/main.mjs"));
                 node
@@ -142,7 +150,7 @@ impl Lab {
         Function::start(command, name, &variables)
     }
 
-    /// The backends of Postgres that serve functions on the database [`WARM`]: their process ids.
+    /// Returns the process ids of the Postgres backends that serve functions on the database [`WARM`].
     pub(crate) fn backends(&self) -> anyhow::Result<BTreeSet<i32>> {
         let sql = format!(
             "select pid from pg_stat_activity
@@ -151,8 +159,8 @@ impl Lab {
         self.query(&sql)?.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// A round of pgbench, the yardstick, on the database [`WARM`].
-    pub(crate) fn yardstick(
+    /// Runs one round of pgbench on the database [`WARM`].
+    pub(crate) fn pgbench_round(
         &self,
         protocol: Protocol,
         statement: &str,

@@ -1,6 +1,6 @@
-//! Benchmarks of the release binaries on a real Postgres: `make bench` runs them, docs/PERFORMANCE.md explains them.
+//! Benchmarks of the release binaries on a real Postgres. `make bench` runs them, docs/PERFORMANCE.md explains them.
 //!
-//! Prints the tables and writes target/bench/report.json. [`Settings`](settings::Settings) has the variables that make a run
+//! Prints tables and writes target/bench/report.json. [`Settings`](settings::Settings) lists the variables that make a run
 //! shorter or longer.
 
 mod aims;
@@ -10,10 +10,12 @@ mod function;
 mod hot;
 mod http;
 mod lab;
+mod measured;
 mod noise;
 mod pgbench;
 mod plans;
 mod report;
+mod round;
 mod routes;
 mod scale;
 mod sends;
@@ -26,7 +28,8 @@ mod warm;
 mod webhooks;
 
 use lab::Lab;
-use report::{Measured, Report};
+use measured::Measured;
+use report::Report;
 use settings::Settings;
 use std::fs;
 use std::time::Instant;
@@ -40,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     for &rows in &sizes {
         lab.make_database(&scale::database(rows), rows)?;
     }
-    eprintln!("bench: databases took {:.0} s", start.elapsed().as_secs_f64());
+    eprintln!("bench: the databases took {:.0} s", start.elapsed().as_secs_f64());
     let measured = Measured {
         warm: settings.measure("warm", || warm::measure(&lab))?,
         noise: settings.measure("noise", || noise::measure(&lab).map(Some))?,

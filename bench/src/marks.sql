@@ -1,4 +1,4 @@
--- pgbench's backend notes how much CPU time it has used, in nanoseconds, as the kernel's scheduler counts it.
+-- Records the CPU time that pgbench's backend has used so far, in nanoseconds, as the kernel's scheduler counts it.
 create table public.marks (cpu bigint);
 
 create function public.mark() returns void

@@ -1,25 +1,25 @@
-//! How far the machine itself moves: the same thing measured twice; and the floors that nothing can go below.
+//! The noise of the machine, from measuring the same function twice, and the shortest times that any request can have.
 
-use crate::lab::{Lab, Maker, NO_DATABASE, WARM};
+use crate::lab::{Implementation, Lab, NO_DATABASE, WARM};
 use crate::pgbench::Protocol;
+use crate::round::{ROUNDS, round};
 use crate::stats::{Sample, median};
-use crate::warm::{ROUNDS, round};
 use serde::Serialize;
 
-/// The machine, as this run found it.
+/// Noise and lower bounds of one run.
 #[derive(Serialize)]
 pub(crate) struct Noise {
-    /// A function that does nothing.
+    /// A function that only returns a text.
     pub(crate) hello: Sample,
-    /// The p50 of one round of it to the p50 of the next: 1 on a quiet machine.
+    /// The ratio of the p50s of two consecutive rounds of it: 1 on an idle machine.
     pub(crate) spread: Spread,
-    /// pgbench's `select 1`: the round trip.
+    /// `select 1` by pgbench: a round trip.
     pub(crate) round_trip: Sample,
-    /// pgbench's update of one row in a table of one row: the round trip and the commit's flush to the disk.
+    /// An update of the only row of a table by pgbench: a round trip and a commit, which flushes to disk.
     pub(crate) commit: Sample,
 }
 
-/// Where ratios of like to like lay.
+/// The range of the ratios.
 #[derive(Serialize)]
 pub(crate) struct Spread {
     pub(crate) min: f64,
@@ -27,16 +27,16 @@ pub(crate) struct Spread {
     pub(crate) max: f64,
 }
 
-/// Measures them in turns.
+/// Measures all of them, in turns.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Noise> {
     lab.run_sql(
         WARM,
         "create table public.floor as select 0 as n; grant select, update on public.floor to public",
     )?;
     let event = include_str!("../../events/get-config.json");
-    let mut function = lab.start(Maker::Ours, "hello", NO_DATABASE)?;
+    let mut function = lab.start(Implementation::Ours, "hello", NO_DATABASE)?;
     let mut again = || round(&mut function, std::iter::repeat(event.to_owned()), 200);
-    let pgbench = |statement| lab.yardstick(Protocol::Prepared, statement, 0);
+    let pgbench = |statement| lab.pgbench_round(Protocol::Prepared, statement, 0);
     let (mut hello, mut ratios, mut round_trip, mut commit) = (vec![], vec![], vec![], vec![]);
     for _ in 0..lab.rounds(ROUNDS) {
         let (one, other) = (again()?, again()?);

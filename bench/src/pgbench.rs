@@ -1,4 +1,5 @@
-//! pgbench, the yardstick: a lean C client that runs each route's plain statement, of bench/statements.
+//! pgbench, a small client in C. It runs each route's plain statement, from bench/statements, as the reference that the
+//! functions are compared with.
 
 use crate::stats::{Sample, median, micros};
 use anyhow::{Context, bail};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// The parameters that never change, as in events/*.json.
+/// The parameters that are the same in all requests, as in events/*.json.
 const VARIABLES: [(&str, &str); 6] = [
     ("key", "pk_test_DemoTenantOnlyForLocalUse01"),
     ("conversation", crate::routes::CONVERSATION),
@@ -19,12 +20,12 @@ const VARIABLES: [(&str, &str); 6] = [
     ("body", "Hi, where is my order?"),
 ];
 
-/// How statements go to Postgres.
+/// The protocol in which statements go to Postgres.
 #[derive(Clone, Copy)]
 pub(crate) enum Protocol {
-    /// By name: each is parsed and planned once for a connection.
+    /// Named statements: Postgres parses and plans each once per connection.
     Prepared,
-    /// Unnamed: each is parsed and planned whenever it is run.
+    /// Unnamed statements: Postgres parses and plans each on every execution.
     Extended,
 }
 
@@ -37,16 +38,16 @@ impl Protocol {
     }
 }
 
-/// The program, and where it works.
+/// The program and its working folder.
 pub(crate) struct Pgbench {
     program: PathBuf,
     folder: PathBuf,
-    /// What a run costs before its first transaction, in microseconds of CPU time.
+    /// The CPU time of a run before its first transaction, in microseconds.
     start_up: f64,
 }
 
 impl Pgbench {
-    /// Finds it beside the server's programs, and measures its start-up on the database at `url`.
+    /// Finds the program next to the server's, and measures its start-up on the database at `url`.
     pub(crate) fn find(folder: &Path, url: &str) -> anyhow::Result<Self> {
         let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
         let program = versions
@@ -64,8 +65,8 @@ impl Pgbench {
         Ok(pgbench)
     }
 
-    /// Runs `statement` from one client, `warm_up` times and then `count` times more, with `:n` counting up from
-    /// `first`. Latencies are those of the `count`; before and after them the backend marks its CPU time.
+    /// Runs `statement` from one client, first `warm_up` and then `count` times. `:n` counts up from `first`. The
+    /// latencies are those of the last `count` executions. The backend records its CPU time before and after them.
     pub(crate) fn run(
         &self,
         url: &str,
@@ -91,7 +92,7 @@ impl Pgbench {
         Ok(Sample::of(warm, (cpu - self.start_up) / f64::from(all), f64::NAN))
     }
 
-    /// How many times a second so many clients together get through `script`.
+    /// Returns how many times a second `clients` concurrent clients execute `script` in total.
     pub(crate) fn rate(
         &self,
         url: &str,
@@ -105,10 +106,10 @@ impl Pgbench {
         let (_, output) =
             self.execute(url, Protocol::Prepared, script, &options, &[("first", first), ("sent", 0)])?;
         let rate = output.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
-        Ok(rate.context("pgbench says no tps")?.parse()?)
+        Ok(rate.context("pgbench printed no tps")?.parse()?)
     }
 
-    /// Runs it; returns the CPU time that it took, and what it said.
+    /// Runs pgbench. Returns its CPU time and its output.
     fn execute(
         &self,
         url: &str,
@@ -128,8 +129,10 @@ impl Pgbench {
             command.arg("-D").arg(format!("{name}={value}"));
         }
         let before = children_cpu()?;
-        let output =
-            command.arg(url).output().context("pgbench is missing; it comes with the Postgres server")?;
+        let output = command
+            .arg(url)
+            .output()
+            .context("pgbench is missing: it is part of the Postgres server's package")?;
         let cpu = micros(children_cpu()?.saturating_sub(before));
         let errors = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() || errors.contains("ERROR") {
@@ -138,7 +141,7 @@ impl Pgbench {
         Ok((cpu, String::from_utf8(output.stdout)?))
     }
 
-    /// Reads and removes the log, whose third column is each transaction's time in microseconds.
+    /// Reads and removes the log. Its third column is each transaction's time in microseconds.
     fn read_log(&self) -> anyhow::Result<Vec<f64>> {
         let mut latencies = Vec::new();
         for file in fs::read_dir(&self.folder)? {
@@ -148,7 +151,7 @@ impl Pgbench {
                 continue;
             }
             for line in fs::read_to_string(&path)?.lines() {
-                let time = line.split(' ').nth(2).context("pgbench's log has another form")?;
+                let time = line.split(' ').nth(2).context("pgbench's log has an unknown format")?;
                 latencies.push(time.parse()?);
             }
             fs::remove_file(path)?;
@@ -157,7 +160,7 @@ impl Pgbench {
     }
 }
 
-/// CPU time of the child processes that have ended.
+/// Returns the CPU time of all child processes that have ended.
 fn children_cpu() -> anyhow::Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let time = |value: TimeVal| {

@@ -1,27 +1,28 @@
-//! How many plans Postgres makes per request, once a function has run for a while, as `pg_stat_statements` counts them.
+//! Plans that Postgres makes per request of a warm function, counted by `pg_stat_statements`.
 
-use crate::lab::{Lab, Maker, WARM};
+use crate::lab::{Implementation, Lab, WARM};
+use crate::round::{REQUESTS, WARM_UP, round};
 use crate::routes::{ROUTES, Route};
-use crate::warm::{self, REQUESTS, WARM_UP, round};
+use crate::warm;
 use anyhow::Context;
 use serde::Serialize;
 
-/// Where the numbers of requests begin: above those of the warm requests, for routes that need each number once.
+/// The first request's number. It is above those of the warm requests, because some routes can use a number only once.
 const FIRST: u64 = 19_000;
 
-/// Plans and planning per request.
+/// Plans and planning time per request.
 #[derive(Serialize)]
 pub(crate) struct Plans {
     pub(crate) route: &'static str,
-    /// Plans of what the function sends.
+    /// Plans of the statements that the function sends.
     pub(crate) top_level: f64,
     /// Plans of statements inside server-side functions.
     pub(crate) nested: f64,
-    /// What all plans took, in microseconds.
+    /// The time of all planning, in microseconds.
     pub(crate) planning: f64,
 }
 
-/// Counts them for all routes. Only here Postgres counts, because counting takes time.
+/// Counts the plans of all routes. Counting is off in all other measurements, because it takes time.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Plans>> {
     lab.run_sql(WARM, "create extension pg_stat_statements")?;
     for setting in ["compute_query_id = on", "pg_stat_statements.track = 'all'"] {
@@ -35,7 +36,8 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Plans>> {
 fn measure_route(lab: &Lab, route: &Route) -> anyhow::Result<Plans> {
     let event = route.event()?;
     let mut events = (route.first + FIRST..).map(|n| route.request(&event, n));
-    let (mut function, _) = warm::start(lab, Maker::Ours, route, &events.next().context("an event")?)?;
+    let (mut function, _) =
+        warm::start(lab, Implementation::Ours, route, &events.next().context("an event")?)?;
     round(&mut function, &mut events, route.status)?;
     lab.run_sql(WARM, "select pg_stat_statements_reset()")?;
     round(&mut function, &mut events, route.status)?;

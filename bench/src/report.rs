@@ -1,39 +1,20 @@
-//! The report: everything measured, the aims that were missed, and all of it as tables.
+//! The report: the measurements and the missed aims, as JSON and as tables.
 
 use crate::aims::{
     self, CPU_TOKEN, FIRST_ANSWER, GROWTH, HOT, INIT_RATIO, NESTED_PLANS, P50_TOKEN, PLANNING,
 };
 use crate::cold::{Cold, HELLO, Other};
 use crate::hot::Hot;
+use crate::measured::Measured;
 use crate::noise::Noise;
-use crate::plans::Plans;
-use crate::scale::Scale;
-use crate::sends::Sends;
-use crate::size::BinarySize;
 use crate::stats::Sample;
 use crate::table::Table;
 use crate::tokens::Tokens;
 use crate::warm::{Compared, Warm};
-use crate::webhooks::Webhooks;
 use serde::Serialize;
 use std::fmt;
 
-/// The measurements of a run. Those that `BENCH_ONLY` left out are empty. Times are in microseconds, but for cold starts', which are in milliseconds.
-#[derive(Serialize)]
-pub(crate) struct Measured {
-    pub(crate) warm: Vec<Warm>,
-    pub(crate) noise: Option<Noise>,
-    pub(crate) tokens: Vec<Tokens>,
-    pub(crate) plans: Vec<Plans>,
-    pub(crate) sends: Vec<Sends>,
-    pub(crate) hot: Vec<Hot>,
-    pub(crate) webhooks: Vec<Webhooks>,
-    pub(crate) scale: Vec<Scale>,
-    pub(crate) cold: Vec<Cold>,
-    pub(crate) size: Vec<BinarySize>,
-}
-
-/// A whole run.
+/// The report of a run.
 #[derive(Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
@@ -125,7 +106,7 @@ impl Measured {
         table
     }
 
-    /// Another maker's functions beside ours.
+    /// Compares another implementation with ours.
     fn other(
         &self,
         name: &str,
@@ -321,7 +302,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A figure with so many digits; nothing where there is none.
+/// Formats a figure with this number of decimals. A missing one gives an empty cell.
 fn cell(figure: Option<f64>, digits: usize) -> String {
     figure.filter(|figure| !figure.is_nan()).map_or(String::new(), |figure| format!("{figure:.digits$}"))
 }

@@ -1,20 +1,20 @@
-//! The routes: what is sent to each function, and the same work as a plain statement for pgbench.
+//! The routes: the requests to each function, and the same work as a plain statement for pgbench.
 
 use anyhow::Context;
 use std::fs;
 use std::path::Path;
 
-/// The conversation that requests go to: the long one of fill.sql.
+/// The conversation of most requests: the long one of fill.sql.
 pub(crate) const CONVERSATION: &str = "c0000000-0000-4000-8000-000000000000";
 
 /// The conversation in events/*.json.
 pub(crate) const DEMO_CONVERSATION: &str = "c0ffee00-0000-4000-8000-000000000001";
 
-/// What a read's and a write's median may be, as a multiple of pgbench's in the extended protocol.
+/// The longest median of a read and of a write, as a multiple of pgbench's in the extended protocol.
 const READ: Option<f64> = Some(1.25);
 const WRITE: Option<f64> = Some(1.35);
 
-/// What a median may be as a multiple of the baseline's, where planning was most of it, or a large part.
+/// The longest median as a multiple of the baseline's, for routes on which planning took most or a large part of the time.
 const MOST: Option<f64> = Some(0.6);
 const LARGE: Option<f64> = Some(0.7);
 
@@ -23,27 +23,27 @@ const IN: &str = ":conversation::uuid";
 const IN_ONE_OF_MANY: &str =
     "('c0000000-0000-4000-8000-' || lpad(to_hex(:conversation::bigint), 12, '0'))::uuid";
 
-/// How many conversations sends per second go to: numbers 1 to this of fill.sql.
+/// The number of conversations that the measurement of sends per second uses: 1 to 16 of fill.sql.
 pub(crate) const CONVERSATIONS: u32 = 16;
 const USER: &str = ":user::text";
 const BODY: &str = ":body::text";
 const NEW_ID: &str = "('0f000000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid";
 const MESSAGE: &str = "('01990000-0000-7000-8000-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid";
 
-/// A route, and how to use it again and again: request n, counted from `first`.
+/// A route, with a different request for each number n, counted from `first`.
 pub(crate) struct Route {
     /// The function's name.
     pub(crate) name: &'static str,
-    /// What its statement's parameters are to pgbench, from $1. None: it has no statement.
+    /// The parameters of its statement, from $1, as pgbench expressions. Empty if it has no statement.
     parameters: &'static [&'static str],
-    /// What its p50 may be as a multiple of pgbench's in the extended protocol.
+    /// The longest p50, as a multiple of pgbench's in the extended protocol.
     pub(crate) aim: Option<f64>,
-    /// What its p50 may be as a multiple of the baseline's.
+    /// The longest p50, as a multiple of the baseline's.
     pub(crate) aim_to_baseline: Option<f64>,
-    /// What in its event is to be replaced, and what by in request n.
+    /// The text in its event that request n replaces, and the replacement.
     replace: (&'static str, fn(u64) -> String),
     pub(crate) first: u64,
-    /// The status that its answers have.
+    /// The status of its responses.
     pub(crate) status: u16,
 }
 
@@ -160,24 +160,24 @@ pub(crate) const ROUTES: [Route; 14] = [
     Route { name: "route-not-found", status: 404, ..ROUTE },
 ];
 
-/// The id of message `n` of fill.sql.
+/// Returns the id of message `n` of fill.sql.
 fn message_id(n: u64) -> String {
     format!("01990000-0000-7000-8000-{n:012x}")
 }
 
 impl Route {
-    /// Its event in events/.
+    /// Reads its event from events/.
     pub(crate) fn event(&self) -> anyhow::Result<String> {
         project_file(&format!("events/{}.json", self.name))
     }
 
-    /// The event of request `n`.
+    /// Returns the event of request `n`.
     pub(crate) fn request(&self, event: &str, n: u64) -> String {
         let (old, new) = self.replace;
         event.replace(old, &new(n)).replace(DEMO_CONVERSATION, CONVERSATION)
     }
 
-    /// The call of its function in Postgres, with pgbench's arguments.
+    /// Returns its statement with pgbench's parameters, or `None` if it has no statement.
     pub(crate) fn statement(&self) -> anyhow::Result<Option<String>> {
         if self.parameters.is_empty() {
             return Ok(None);
@@ -192,8 +192,8 @@ impl Route {
     }
 }
 
-/// send-message's statement as a script for clients that go through [`CONVERSATIONS`], each from another one on. Each
-/// client's `:n` counts up in a range of its own, from `:first`.
+/// Returns send-message's statement as a pgbench script that uses the [`CONVERSATIONS`] in turn. Each client starts at
+/// another conversation, and its `:n` counts up in a separate range, from `:first`.
 pub(crate) fn send_script() -> anyhow::Result<String> {
     let route = ROUTES.iter().find(|route| route.name == "send-message").context("send-message")?;
     let statement = route.statement()?.context("a statement")?.replace(IN, IN_ONE_OF_MANY);
@@ -226,20 +226,23 @@ mod tests {
     fn every_route_is_measured() {
         let template = project_file("template.yaml").unwrap();
         let measured = ROUTES.map(|route| route.name);
-        // An API event is the last of its function's properties, and follows the function's name.
+        // The events are the last properties of a function, so its name comes before them.
         let mut name = "";
         for line in template.lines() {
             if let Some((_, binary)) = line.split_once("Binary: ") {
                 name = binary.trim_end_matches([' ', '}']);
             } else if line.trim() == "Type: HttpApi" {
-                assert!(measured.contains(&name), "{name} is new: add it to ROUTES, and its statement to bench/statements");
+                assert!(
+                    measured.contains(&name),
+                    "{name} is new: add it to ROUTES, and its statement to bench/statements"
+                );
             }
         }
         assert_eq!(template.matches("Type: HttpApi").count(), ROUTES.len());
     }
 
     #[test]
-    fn every_request_replaces_what_it_shall() {
+    fn every_request_replaces_the_text_of_its_route() {
         for route in &ROUTES {
             let event = route.event().unwrap();
             let (old, _) = route.replace;

@@ -1,35 +1,35 @@
-//! Listing and paging in databases of three sizes, measured in turns: the cost shall not depend on the size.
+//! Listing and paging in databases of three sizes, measured in turns. The time must not depend on the size.
 
-use crate::lab::{Lab, Maker};
+use crate::lab::{Implementation, Lab};
+use crate::round::round;
 use crate::routes::{CONVERSATION, DEMO_CONVERSATION};
 use crate::stats::median;
-use crate::warm::round;
 use anyhow::Context;
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 
 const ROUNDS: u32 = 7;
 
-/// 2026 begins; fill.sql puts message n at its second n.
+/// The start of 2026, in Unix seconds. fill.sql creates message n in second n of that year.
 const NEW_YEAR: u64 = 1_767_225_600;
 
-/// One kind of request in databases of all sizes.
+/// One kind of request, in the databases of all sizes.
 #[derive(Serialize)]
 pub(crate) struct Scale {
     pub(crate) what: &'static str,
     pub(crate) sizes: Vec<Size>,
-    /// The median over rounds of the p50 in the largest to the p50 in the smallest.
+    /// The median over rounds of the ratio of the p50 in the largest database to the p50 in the smallest.
     pub(crate) growth: f64,
 }
 
-/// It in one of them.
+/// The request in one of the databases.
 #[derive(Serialize)]
 pub(crate) struct Size {
     pub(crate) messages: u64,
     pub(crate) p50: f64,
 }
 
-/// The numbers of messages.
+/// Returns the sizes of the databases, in messages.
 pub(crate) fn sizes(largest: u64) -> Vec<u64> {
     let mut sizes = vec![1_000, 100_000, largest];
     sizes.sort_unstable();
@@ -37,7 +37,7 @@ pub(crate) fn sizes(largest: u64) -> Vec<u64> {
     sizes
 }
 
-/// The name of the database with so many messages.
+/// Returns the name of the database with this number of messages.
 pub(crate) fn database(messages: u64) -> String {
     format!("bench_{messages}")
 }
@@ -46,7 +46,7 @@ struct Case {
     what: &'static str,
     function: &'static str,
     event: &'static str,
-    /// Makes its request number k, in a database of so many messages.
+    /// Returns request number k, for a database with this number of messages.
     request: fn(event: &str, messages: u64, k: u64) -> String,
 }
 
@@ -96,14 +96,14 @@ const CASES: [Case; 6] = [
         function: "mark-read",
         event: include_str!("../../events/mark-read.json"),
         request: |event, _, k| {
-            // The first marks everything; every second names a message that was read long ago.
+            // The first request marks everything. Every second one names a message that was read long ago.
             let event = event.replace(DEMO_CONVERSATION, CONVERSATION);
             if k % 2 == 0 { event.replace("message_id", "_") } else { event }
         },
     },
 ];
 
-/// Cursor number k: spread over the whole history, but for its first page.
+/// Returns cursor number k. Cursors are spread over the whole history, except its first page.
 fn before(messages: u64, k: u64) -> Option<String> {
     let second = 200 + k * 7_919 * 613 % (messages - 200);
     let time = DateTime::from_timestamp_secs(i64::try_from(NEW_YEAR + second).ok()?)?;
@@ -118,7 +118,7 @@ pub(crate) fn measure(lab: &Lab, sizes: &[u64]) -> anyhow::Result<Vec<Scale>> {
 fn measure_case(lab: &Lab, sizes: &[u64], case: &Case) -> anyhow::Result<Scale> {
     let mut functions = Vec::new();
     for &messages in sizes {
-        let function = lab.start(Maker::Ours, case.function, &lab.database(&database(messages))?)?;
+        let function = lab.start(Implementation::Ours, case.function, &lab.database(&database(messages))?)?;
         functions.push((messages, function, Vec::new(), 0..));
     }
     for _ in 0..lab.rounds(ROUNDS) {

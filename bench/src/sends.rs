@@ -1,6 +1,6 @@
-//! Sends per second into sixteen conversations: from one process to sixteen, and from as many clients of pgbench.
+//! Sends per second into sixteen conversations, by one to sixteen processes and by the same number of pgbench clients.
 
-use crate::lab::{Lab, Maker, WARM};
+use crate::lab::{Implementation, Lab, WARM};
 use crate::routes::{CONVERSATIONS, DEMO_CONVERSATION, send_script};
 use crate::stats::median;
 use serde::Serialize;
@@ -15,20 +15,21 @@ const TIME: Duration = Duration::from_secs(3);
 /// The number of processes that is compared with the baseline's.
 pub(crate) const COMPARED: u32 = 8;
 
-/// What so many processes got done.
+/// The rates of a number of processes.
 #[derive(Serialize)]
 pub(crate) struct Sends {
     pub(crate) processes: u32,
     pub(crate) per_second: f64,
-    /// As many clients of pgbench, their statement prepared; and the median over rounds of ours to theirs.
+    /// The rate of the same number of pgbench clients with prepared statements, and the median over rounds of the ratio
+    /// of our rate to it.
     pub(crate) prepared: f64,
     pub(crate) to_prepared: f64,
-    /// As many of the baseline's processes.
+    /// The rate of the same number of the baseline's processes, and the ratio of our rate to it.
     pub(crate) baseline: Option<f64>,
     pub(crate) to_baseline: Option<f64>,
 }
 
-/// The rounds of one number of processes.
+/// The rates of a number of processes, one per round.
 #[derive(Default)]
 struct Rates {
     ours: Vec<f64>,
@@ -41,10 +42,12 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Sends>> {
     let mut all: Vec<_> = PROCESSES.into_iter().map(|processes| (processes, Rates::default())).collect();
     for round in 0..lab.rounds(ROUNDS) {
         for (processes, rates) in &mut all {
-            rates.ours.push(rate(lab, Maker::Ours, *processes)?);
+            rates.ours.push(rate(lab, Implementation::Ours, *processes)?);
             rates.prepared.push(pgbench(lab, round, *processes)?);
-            if *processes == COMPARED && lab.makers("send-message").contains(&Maker::Baseline) {
-                rates.baseline.push(rate(lab, Maker::Baseline, *processes)?);
+            if *processes == COMPARED
+                && lab.implementations("send-message").contains(&Implementation::Baseline)
+            {
+                rates.baseline.push(rate(lab, Implementation::Baseline, *processes)?);
             }
         }
     }
@@ -66,13 +69,13 @@ impl Rates {
     }
 }
 
-/// Its ids are its own in each round, of each number of clients, of each client.
+/// Measures pgbench. The ids of new rows start at a number of their own for each round and number of clients.
 fn pgbench(lab: &Lab, round: u32, clients: u32) -> anyhow::Result<f64> {
     let first = u64::from(100 * (round + 1) + clients) * 1_000_000_000;
     lab.pgbench.rate(&lab.database(WARM)?, &send_script()?, clients, TIME, first)
 }
 
-fn rate(lab: &Lab, maker: Maker, processes: u32) -> anyhow::Result<f64> {
+fn rate(lab: &Lab, implementation: Implementation, processes: u32) -> anyhow::Result<f64> {
     let url = lab.database(WARM)?;
     let event = include_str!("../../events/send-message.json");
     let events: Vec<_> = (1..=CONVERSATIONS)
@@ -80,12 +83,12 @@ fn rate(lab: &Lab, maker: Maker, processes: u32) -> anyhow::Result<f64> {
         .collect();
     let start = Barrier::new(usize::try_from(processes)?);
     let send = |offset| {
-        let mut function = lab.start(maker, "send-message", &url)?;
+        let mut function = lab.start(implementation, "send-message", &url)?;
         let mut sent = 0_u32;
         let mut events = events.iter().cycle().skip(offset);
         let mut once = || {
-            let (_, answer) = function.invoke(events.next().map_or("", String::as_str))?;
-            answer.expect(200)
+            let (_, response) = function.invoke(events.next().map_or("", String::as_str))?;
+            response.expect(200)
         };
         once()?;
         start.wait();

@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Instant;
 
-/// The measurements, as `BENCH_ONLY` names them, in their order.
+/// The names of the measurements in `BENCH_ONLY`, in the order in which they run.
 const PARTS: [&str; 10] =
     ["warm", "noise", "tokens", "plans", "sends", "hot", "webhooks", "scale", "cold", "size"];
 
 /// The settings of one run.
 pub(crate) struct Settings {
-    /// `BENCH_ONLY`: the measurements to make, separated by commas; all if it isn't set.
+    /// `BENCH_ONLY`: the measurements to make, separated by commas. All of them if it isn't set.
     only: Vec<String>,
-    /// `BENCH_ROUNDS`: at most so many rounds of each measurement. Few rounds make a quick run with uncertain figures.
+    /// `BENCH_ROUNDS`: the most rounds of each measurement. A run with few rounds is short, but its figures are less exact.
     pub(crate) rounds: u32,
-    /// `BENCH_ROWS`: messages in the largest database of the scale measurement.
+    /// `BENCH_ROWS`: the number of messages in the largest database of the scale measurement.
     pub(crate) rows: u64,
-    /// `BENCH_SENDS`: messages that a hot conversation has received before it is measured.
+    /// `BENCH_SENDS`: the number of messages that a hot conversation receives before it is measured.
     pub(crate) sends: u32,
-    /// `BASELINE`: a folder of another version's release binaries, of all functions or some, to be measured too.
+    /// `BASELINE`: a folder with release binaries of another version, of all or some functions, which are measured too.
     pub(crate) baseline: Option<PathBuf>,
 }
 
@@ -54,7 +54,7 @@ impl Settings {
         self.only.is_empty() || self.only.iter().any(|wanted| wanted == part)
     }
 
-    /// Makes the measurement `part`, if this run does.
+    /// Makes the measurement `part`, if this run wants it.
     pub(crate) fn measure<T: Default>(
         &self,
         part: &str,
@@ -73,5 +73,5 @@ impl Settings {
 fn number<T: FromStr + PartialOrd + From<u8>>(name: &str, default: T) -> anyhow::Result<T> {
     let Ok(text) = env::var(name) else { return Ok(default) };
     let number = text.parse().ok().filter(|number| *number >= T::from(1));
-    number.with_context(|| format!("{name} must be a whole number of 1 or more"))
+    number.with_context(|| format!("{name} must be a whole number ≥ 1"))
 }

@@ -1,4 +1,4 @@
-//! How large the binaries are, and what of them is uploaded.
+//! The sizes of the binaries, plain and zipped as they are uploaded.
 
 use crate::cold::HELLO;
 use crate::lab::Lab;
@@ -14,11 +14,11 @@ use std::io::Write;
 pub(crate) struct BinarySize {
     pub(crate) function: &'static str,
     pub(crate) plain: u64,
-    /// As `zip` packs it by default, less a hundred bytes of names.
+    /// The size that `zip` compresses it to by default, without the zip's headers of about a hundred bytes.
     pub(crate) zipped: u64,
 }
 
-/// Looks at all binaries.
+/// Measures all binaries.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<BinarySize>> {
     let names = std::iter::once(HELLO).chain(ROUTES.iter().map(|route| route.name));
     names

@@ -1,26 +1,26 @@
-//! Robust statistics: medians and percentiles, which a few disturbed samples don't move.
+//! Robust statistics: medians and percentiles, which a few outliers don't change.
 
 use serde::Serialize;
 use std::time::Duration;
 
-/// How long requests took in one round, or in the median over rounds; in microseconds.
+/// The times of the requests of one round, or their medians over rounds, in microseconds.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Sample {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     /// CPU time of the client side, the function or pgbench, per request.
     pub(crate) cpu: f64,
-    /// CPU time of its backend in Postgres, per request; NaN where there is none.
+    /// CPU time of its backend in Postgres, per request. NaN if there is no backend.
     pub(crate) backend: f64,
 }
 
 impl Sample {
-    /// Sums up a round. CPU times are per request.
+    /// Summarizes a round. CPU times are per request.
     pub(crate) fn of(latencies: &[f64], cpu: f64, backend: f64) -> Self {
         Self { p50: percentile(latencies, 50), p99: percentile(latencies, 99), cpu, backend }
     }
 
-    /// The median over rounds, of each figure by itself.
+    /// Returns the median over rounds of each figure.
     pub(crate) fn median(rounds: &[Self]) -> Self {
         let over = |figure: fn(&Self) -> f64| median(rounds.iter().map(figure));
         Self {
@@ -31,7 +31,7 @@ impl Sample {
         }
     }
 
-    /// This as a multiple of `other`.
+    /// Divides each figure by that of `other`.
     pub(crate) fn ratio(&self, other: &Self) -> Self {
         Self {
             p50: self.p50 / other.p50,
@@ -42,7 +42,7 @@ impl Sample {
     }
 }
 
-/// The value that `percent` of all are not above.
+/// Returns the smallest value that at least `percent` of all values don't exceed.
 pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -50,12 +50,12 @@ pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     sorted.get(rank).copied().unwrap_or(f64::NAN)
 }
 
-/// The value in the middle.
+/// Returns the median.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     percentile(&Vec::from_iter(values), 50)
 }
 
-/// A time in microseconds.
+/// Converts a time to microseconds.
 pub(crate) fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }

@@ -1,19 +1,19 @@
-//! Tables for a terminal that are Markdown too.
+//! Markdown tables that are aligned for a terminal.
 
 use std::fmt;
 
-/// A table; all rows have as many cells as the head.
+/// A table. All rows have as many cells as the head.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with only its head.
+    /// Creates a table that has only a head.
     pub(crate) fn new(head: &[&str]) -> Self {
         Self { rows: vec![head.iter().map(ToString::to_string).collect()] }
     }
 
-    /// Whether it has nothing but its head.
+    /// Whether it has no rows below its head.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.len() < 2
     }

@@ -1,5 +1,5 @@
--- Makes a token key of the demo tenant, its secret 64 zero bytes, and returns a token of each user that signs requests here.
--- HMAC-SHA-256 by its definition, RFC 2104; base64url by RFC 4648.
+-- Creates a token key of the demo tenant, whose secret is 64 zero bytes, and returns a token for each user that the
+-- requests name. Computes HMAC-SHA-256 as RFC 2104 defines it, and base64url as RFC 4648 defines it.
 with key as (
     insert into tinychat.token_keys (id, tenant_id, inner_pad, outer_pad)
     values (

@@ -1,9 +1,10 @@
-//! User tokens: what a request costs with one, next to the same request with the publishable key.
+//! User tokens: the cost of a request with a token, compared with the same request with the publishable key.
 
-use crate::lab::{Lab, Maker, WARM, WARM_ROWS};
+use crate::lab::{Implementation, Lab, WARM, WARM_ROWS};
+use crate::round::{ROUNDS, round};
 use crate::routes::{ROUTES, Route};
 use crate::stats::{Sample, median};
-use crate::warm::{ROUNDS, round, start};
+use crate::warm::start;
 use anyhow::Context;
 use serde::Serialize;
 
@@ -16,14 +17,14 @@ pub(crate) struct Tokens {
     pub(crate) route: &'static str,
     pub(crate) key: Sample,
     pub(crate) token: Sample,
-    /// The median over rounds of the p50 with a token to the p50 with the key.
+    /// The median over rounds of the ratio of the p50 with a token to the p50 with the key.
     pub(crate) p50_ratio: f64,
-    /// The median over rounds of the CPU time that the function uses more with a token, in microseconds.
+    /// The median over rounds of the CPU time that the function uses in addition with a token, in microseconds.
     pub(crate) more_cpu: f64,
 }
 
-/// Measures all routes that take a credential, in a database made anew, because a message can be deleted only once. The tenant
-/// has a token key meanwhile, so that all broadcasts are alike.
+/// Measures all routes that take a credential. The database is created again first, because a message can be deleted only
+/// once. The tenant has a token key during all requests, so that the broadcasts of both kinds are the same.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Tokens>> {
     lab.make_database(WARM, WARM_ROWS)?;
     let tokens = lab.query(include_str!("token.sql"))?;
@@ -47,7 +48,7 @@ fn measure_route(lab: &Lab, route: &Route, token: &str) -> anyhow::Result<Tokens
     for credential in [KEY, token] {
         let event = event.replace(KEY, credential);
         let request = route.request(&event, n.next().context("a number")?);
-        let (function, _) = start(lab, Maker::Ours, route, &request)?;
+        let (function, _) = start(lab, Implementation::Ours, route, &request)?;
         functions.push((function, event, Vec::new()));
     }
     for _ in 0..lab.rounds(ROUNDS) {

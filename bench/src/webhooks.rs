@@ -1,7 +1,7 @@
-//! Webhook events per second that one process of deliver-webhooks gets rid of, at one endpoint and at sixteen.
+//! Webhook events per second that one process of deliver-webhooks delivers, to one endpoint and to sixteen.
 
 use crate::http;
-use crate::lab::{Lab, Maker, WARM};
+use crate::lab::{Implementation, Lab, WARM};
 use crate::stats::median;
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ const ENDPOINTS: [u32; 2] = [1, 16];
 const EVENTS: u32 = 10_000;
 const ROUNDS: u32 = 3;
 
-/// What was delivered to so many endpoints.
+/// The rate at which events are delivered to a number of endpoints.
 #[derive(Serialize)]
 pub(crate) struct Webhooks {
     pub(crate) endpoints: u32,
@@ -18,7 +18,7 @@ pub(crate) struct Webhooks {
 
 /// Measures each number of endpoints, in turns.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Webhooks>> {
-    let receiver = http::supabase()?; // which takes webhooks as well as broadcasts
+    let receiver = http::supabase()?; // accepts any request, so webhooks too
     let mut rounds = vec![Vec::new(); ENDPOINTS.len()];
     for _ in 0..lab.rounds(ROUNDS) {
         for (rates, endpoints) in rounds.iter_mut().zip(ENDPOINTS) {
@@ -29,7 +29,7 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Webhooks>> {
     Ok(rates.zip(ENDPOINTS).map(|(per_second, endpoints)| Webhooks { endpoints, per_second }).collect())
 }
 
-/// Fills the outbox with the events of messages, and has it emptied.
+/// Fills the outbox with events of messages, and measures how fast deliver-webhooks empties it.
 fn rate(lab: &Lab, receiver: &str, endpoints: u32) -> anyhow::Result<f64> {
     let fill = format!(
         "insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret)
@@ -44,8 +44,8 @@ fn rate(lab: &Lab, receiver: &str, endpoints: u32) -> anyhow::Result<f64> {
     for statement in fill.split(';') {
         lab.run_sql(WARM, statement)?;
     }
-    let mut function = lab.start(Maker::Ours, "deliver-webhooks", &lab.database(WARM)?)?;
-    let (_, answer) = function.invoke("{}")?; // which comes when nothing is left
+    let mut function = lab.start(Implementation::Ours, "deliver-webhooks", &lab.database(WARM)?)?;
+    let (_, response) = function.invoke("{}")?; // it responds when nothing is left
     lab.run_sql(
         WARM,
         "do $$ begin
@@ -53,5 +53,5 @@ fn rate(lab: &Lab, receiver: &str, endpoints: u32) -> anyhow::Result<f64> {
             delete from tinychat.webhook_endpoints;
         end $$",
     )?;
-    Ok(f64::from(EVENTS) / answer.elapsed.as_secs_f64())
+    Ok(f64::from(EVENTS) / response.elapsed.as_secs_f64())
 }

@@ -1,7 +1,8 @@
 -- $1 key hash  $2 id for a new row  $3 kind  $4 external_ref  $5 participants
--- Two callers may both find nothing; the one that inserts second violates a unique key, and runs this again to find
--- the first one's row. Without an external_ref a row is always new, unless it is this request's own first try. The
--- planner knows the parameters, drops the side that can't hold, and is left with one index look-up.
+-- Two concurrent callers may both find no row. The second insert then violates a unique key, and its caller runs the
+-- statement again and finds the first row. Without an external_ref the row is always new, unless the first try of the
+-- same request has inserted it. The planner knows the parameters and removes the condition that can't be true, so one
+-- index look-up is left.
 with tenant as (
     select * from tinychat.tenant($1)
 ),

@@ -1,9 +1,9 @@
--- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 deletion_id, by which this request knows its own work
+-- $1 key hash  $2 conversation  $3 message  $4 sender_id  $5 deletion_id, which marks the deletion as this request's
 -- $6 id for the event
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
--- Locked, so that of two that delete at once the second sees what the first did.
+-- Locked, so that of two concurrent deletions the second sees the result of the first.
 message as (
     select m.*
     from found

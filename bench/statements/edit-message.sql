@@ -2,7 +2,7 @@
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
--- Locked, so that what the verdict was made of can't change before the update.
+-- Locked, so that the message can't change between the verdict and the update.
 message as (
     select m.*
     from found

@@ -1,5 +1,5 @@
 -- $1 key hash  $2 user_id  $3 kinds
--- One short index scan for each kind, merged: the cost doesn't grow with the number of conversations.
+-- Merges one short index scan per kind, so the cost doesn't grow with the number of conversations.
 with tenant as (
     select * from tinychat.tenant($1)
 ),

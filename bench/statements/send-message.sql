@@ -3,8 +3,8 @@
 with found as (
     select * from tinychat.conversation($1, $2)
 ),
--- The same message sent before: by an earlier request, or by the first try of this one. The planner knows the
--- parameters, drops the side that can't hold, and is left with one index look-up.
+-- The same message, stored by an earlier request or by the first try of this one. The planner knows the parameters and
+-- removes the condition that can't be true, so one index look-up is left.
 earlier as (
     select m.*
     from found
@@ -12,7 +12,8 @@ earlier as (
         on m.conversation_id = found.id and m.conversation_id = $2
         and (($10 is null and m.id = $3) or (m.sender_id = $4 and m.client_message_id = $10))
 ),
--- Senders take turns here: the row's lock and the clock in it make times unique and order them as they commit.
+-- The row's lock makes senders wait for each other. The clock in the row makes times unique and increasing in the order
+-- of the commits.
 ticked as (
     update tinychat.conversations c
     set last_at = greatest(tinychat.now_ms(), c.last_at + interval '1 ms')
@@ -36,11 +37,11 @@ active as (
     from ticked
     where p.conversation_id = ticked.id
 )
--- A conversation that was found and no message: only a reply to nothing is left as the reason.
+-- If the conversation was found and no message was stored, the only remaining reason is an unknown reply_to.
 select
     case when found.verdict = 'ok' and m.id is null then 'reply_not_found' else found.verdict end as verdict,
     found.tenant_id, m.*,
-    -- Another id than the new row's is that of an earlier message, whose event was written then.
+    -- An id other than $3 is that of an earlier message, whose event has been written already.
     tinychat.record_event(
         found.tenant_id, case when m.id = $3 then $11 end, 'message.created', m.conversation_id, m.id
     ) as deliveries

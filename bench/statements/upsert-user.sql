@@ -1,5 +1,5 @@
 -- $1 key hash  $2 id for a new row  $3 user_id  $4 name  $5 email  $6 role  $7 fcm_tokens  $8 notification_prefs
--- What is null was not given: it keeps what is stored, or takes its default in a new row.
+-- A parameter that is null was omitted: the stored value stays, or a new row takes the default.
 with tenant as (
     select * from tinychat.tenant($1)
 ),

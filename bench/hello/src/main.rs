@@ -1,4 +1,4 @@
-//! The smallest function that `lambda_http` makes: what a cold start and a request cost before they do anything.
+//! A minimal function on `lambda_http`. It shows the cost of a cold start and of a request that does nothing.
 
 use lambda_http::{Error, Request, run, service_fn};
 
