@@ -1,56 +1,61 @@
-//! Judges a run by its history, in the spirit of Jepsen: nothing here knows how the history came about.
+//! Checks the history of a run, as Jepsen's checkers do. It only reads the records, and doesn't know the clients or the
+//! faults.
 
-use crate::history::{Change, Closure, Death, Event, History, Kept, Live, Naming, Send, Stored};
-use crate::listener::FUNCTIONS;
+use crate::history::{
+    Broadcast, Change, Closure, Death, Event, FUNCTIONS, History, Membership, Send, Stored, Upsert,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-/// What divides a message's own text from what an edit added.
+/// The separator between a message's original body and the suffix that an edit adds.
 pub const EDITED: &str = " edited ";
 
-/// How long after its answer a function's death can keep it from telling anyone.
-const AFTER: Duration = Duration::from_millis(1_500);
+/// How long after its response a function may be killed and therefore not send its broadcast.
+const BROADCAST_TIME: Duration = Duration::from_millis(1_500);
 
-/// Everything that is wrong. Nothing, if every acknowledged write is there once, as it was last written and in order,
-/// its event was received or is queued at each endpoint, and the listener heard of it.
+/// Returns all violations. There are none if each acknowledged write is stored once, in its last version and in order, if
+/// each endpoint has received its event or still has it queued, and if the listener has received its broadcast.
 pub fn check(history: &History, stored: &[Stored], events: &[Event]) -> Vec<String> {
-    let mut wrong = history.oddities.clone();
+    let mut wrong = history.anomalies.clone();
     stored_once(history, stored, &mut wrong);
-    changed_as_told(history, stored, &mut wrong);
+    changes_are_stored(history, stored, &mut wrong);
     in_order(&history.sends, stored, &mut wrong);
-    told(history, events, &mut wrong);
-    heard(history, &mut wrong);
-    closed(history, stored, &mut wrong);
+    events_exist(history, events, &mut wrong);
+    broadcasts_arrived(history, &mut wrong);
+    closures_hold(history, stored, &mut wrong);
     wrong
 }
 
-fn token(body: &str) -> &str {
-    body.split_once(EDITED).map_or(body, |(token, _)| token)
+/// Returns a message's body without the suffix of an edit.
+fn original(body: &str) -> &str {
+    body.split_once(EDITED).map_or(body, |(original, _)| original)
 }
 
 fn stored_once(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
-    let mut by_token: HashMap<&str, Vec<&Stored>> = HashMap::new();
+    let mut by_body: HashMap<&str, Vec<&Stored>> = HashMap::new();
     for message in stored {
-        by_token.entry(token(&message.body)).or_default().push(message);
+        by_body.entry(original(&message.body)).or_default().push(message);
     }
     for send in &history.sends {
-        let found = by_token.remove(send.token.as_str()).unwrap_or_default();
+        let found = by_body.remove(send.body.as_str()).unwrap_or_default();
         match (&send.acknowledged, found.as_slice()) {
-            (Some(_), []) => wrong.push(format!("lost: {}", send.token)),
-            (_, [_, _, ..]) => wrong.push(format!("doubled: {} is there {} times", send.token, found.len())),
+            (Some(_), []) => wrong.push(format!("lost: {}", send.body)),
+            (_, [_, _, ..]) => {
+                wrong.push(format!("duplicated: {} is stored {} times", send.body, found.len()));
+            }
             (Some(told), [message])
                 if (&told.id, &told.created_at, &send.conversation)
                     != (&message.id, &message.created_at, &message.conversation) =>
             {
-                wrong.push(format!("changed: {} is not what its sender was told", send.token));
+                wrong.push(format!("changed: {} differs from the response that its sender got", send.body));
             }
             (Some(_), [_]) | (None, [] | [_]) => {}
         }
     }
-    wrong.extend(by_token.keys().map(|token| format!("nobody sent {token}")));
+    wrong.extend(by_body.keys().map(|body| format!("unknown message: {body}")));
 }
 
-fn changed_as_told(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
+fn changes_are_stored(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
     let mut changes: HashMap<&str, Vec<&Change>> = HashMap::new();
     for change in &history.changes {
         changes.entry(&change.message).or_default().push(change);
@@ -61,12 +66,12 @@ fn changed_as_told(history: &History, stored: &[Stored], wrong: &mut Vec<String>
             .iter()
             .filter_map(|change| Some((change.text.as_deref()?, change.acknowledged)))
             .collect();
-        if !is_possible(Some(&message.body), Some(token(&message.body)), &edits) {
-            wrong.push(format!("edit lost: {} says {}", message.id, message.body));
+        if !is_possible(Some(&message.body), Some(original(&message.body)), &edits) {
+            wrong.push(format!("edit lost: the body of {} is {}", message.id, message.body));
         }
         let mut deletions = changes.iter().filter(|change| change.text.is_none()).peekable();
         if message.deleted && deletions.peek().is_none() {
-            wrong.push(format!("deleted by nobody: {}", message.body));
+            wrong.push(format!("unrequested deletion: {}", message.body));
         }
         if !message.deleted && deletions.any(|deletion| deletion.acknowledged) {
             wrong.push(format!("deletion lost: {}", message.body));
@@ -74,33 +79,34 @@ fn changed_as_told(history: &History, stored: &[Stored], wrong: &mut Vec<String>
     }
 }
 
-/// Whether a text may be what writes have made of another: the one acknowledged last, or what nobody knows of and came
-/// after it.
+/// Whether `now` is a possible result of `writes` to `before`. It must be the last acknowledged text, or a text that was
+/// written after it and not acknowledged.
 fn is_possible(now: Option<&str>, before: Option<&str>, writes: &[(&str, bool)]) -> bool {
-    let certain = writes.iter().rposition(|(_, acknowledged)| *acknowledged);
-    let possible = writes.get(certain.unwrap_or_default()..).unwrap_or_default();
-    possible.iter().any(|(text, _)| now == Some(*text)) || (certain.is_none() && now == before)
+    let last = writes.iter().rposition(|(_, acknowledged)| *acknowledged);
+    let possible = writes.get(last.unwrap_or_default()..).unwrap_or_default();
+    possible.iter().any(|(text, _)| now == Some(*text)) || (last.is_none() && now == before)
 }
 
-/// What is wrong with users' names: nothing, if each is as it was last written.
-pub fn check_users(namings: &[Naming], stored: &HashMap<String, String>) -> Vec<String> {
+/// Returns all violations in users' names. Each must be as it was last written.
+pub fn check_users(upserts: &[Upsert], stored: &HashMap<String, String>) -> Vec<String> {
     let mut by_user: HashMap<&str, Vec<(&str, bool)>> = HashMap::new();
-    for naming in namings {
-        by_user.entry(&naming.user).or_default().push((&naming.name, naming.acknowledged));
+    for upsert in upserts {
+        by_user.entry(&upsert.user).or_default().push((&upsert.name, upsert.acknowledged));
     }
     let name = |user: &str| stored.get(user).map(String::as_str);
     let lost = by_user.iter().filter(|(user, names)| !is_possible(name(user), None, names));
     let lost = lost.map(|(user, _)| format!("name lost: {user} is {:?}", name(user)));
     let unknown = stored.keys().filter(|user| !by_user.contains_key(user.as_str()));
-    lost.chain(unknown.map(|user| format!("nobody named {user}"))).collect()
+    lost.chain(unknown.map(|user| format!("unknown user: {user}"))).collect()
 }
 
-/// In a conversation no two messages share a time, and one that was answered before another was sent is the earlier.
+/// Checks that the times in a conversation are unique, and that a message whose response came before another message was
+/// sent has the earlier time.
 fn in_order(sends: &[Send], stored: &[Stored], wrong: &mut Vec<String>) {
     let mut times = HashSet::new();
     for message in stored {
         if !times.insert((&message.conversation, &message.created_at)) {
-            wrong.push(format!("two at once: {} at {}", message.body, message.created_at));
+            wrong.push(format!("duplicate time: {} at {}", message.body, message.created_at));
         }
     }
     let mut conversations: BTreeMap<&str, Vec<(&str, &Send)>> = BTreeMap::new();
@@ -111,12 +117,12 @@ fn in_order(sends: &[Send], stored: &[Stored], wrong: &mut Vec<String>) {
     }
     for sends in conversations.values_mut() {
         sends.sort_by_key(|(created_at, _)| *created_at);
-        let mut latest = Duration::ZERO; // at which one of the messages so far was sent
+        let mut latest = Duration::ZERO; // the last time at which one of the messages so far was sent
         for (_, send) in sends {
             if send.ended < latest {
                 wrong.push(format!(
-                    "out of order: {} has a later time than one sent after its answer",
-                    send.token
+                    "out of order: {} has a later time than a message sent after its response",
+                    send.body
                 ));
             }
             latest = latest.max(send.began);
@@ -124,8 +130,8 @@ fn in_order(sends: &[Send], stored: &[Stored], wrong: &mut Vec<String>) {
     }
 }
 
-/// No message has a time at which its conversation was closed, and nobody was refused at another.
-fn closed(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
+/// Checks that no message has a time at which its conversation was closed, and that requests were refused only at such times.
+fn closures_hold(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
     let mut closures: HashMap<&str, Vec<&Closure>> = HashMap::new();
     for closure in &history.closures {
         closures.entry(&closure.conversation).or_default().push(closure);
@@ -136,87 +142,92 @@ fn closed(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
             of(&message.conversation).any(|closure| closure.closed_at < *at && *at < closure.opened_at)
         };
         if is_within(&message.created_at) {
-            wrong.push(format!("accepted when closed: {} at {}", message.body, message.created_at));
+            wrong.push(format!("accepted while closed: {} at {}", message.body, message.created_at));
         }
     }
     for refusal in &history.refusals {
         if !of(&refusal.conversation)
-            .any(|closure| closure.asked <= refusal.ended && refusal.began <= closure.opened)
+            .any(|closure| closure.requested <= refusal.ended && refusal.began <= closure.opened)
         {
-            wrong.push(format!("refused when open: {} at {:?}", refusal.conversation, refusal.ended));
+            wrong.push(format!("refused while open: {} at {:?}", refusal.conversation, refusal.ended));
         }
     }
 }
 
-/// What is wrong with the conversations that were kept: nothing, if each is open and has the participants that it was left with.
-pub fn check_participants(kept: &[Kept], stored: &[Kept]) -> Vec<String> {
-    let left = kept.iter().filter(|kept| {
-        !stored.iter().any(|stored| {
-            stored.conversation == kept.conversation && stored.participants == kept.participants
+/// Returns all violations in the conversations that the backend manages. Each must be open and have the participants that the
+/// backend has set last.
+pub fn check_participants(expected: &[Membership], stored: &[Membership]) -> Vec<String> {
+    let missing = expected.iter().filter(|expected| !stored.contains(expected));
+    missing
+        .map(|expected| {
+            format!("participants lost: {} must have {:?}", expected.conversation, expected.participants)
         })
-    });
-    left.map(|kept| format!("participants lost: {} was left with {:?}", kept.conversation, kept.participants))
         .collect()
 }
 
-/// The acknowledged changes as a listener hears of them, and when each was last asked for and answered.
-fn acknowledged(history: &History) -> impl Iterator<Item = (Live, [Duration; 2])> {
+/// Returns the broadcasts of all acknowledged changes, each with the time of the last request and of its response.
+fn acknowledged(history: &History) -> impl Iterator<Item = (Broadcast, [Duration; 2])> {
     let created = history.sends.iter().filter_map(|send| {
         let message = send.acknowledged.as_ref()?.id.clone();
-        Some((Live { kind: "message.created", message, text: None }, [send.last, send.ended]))
+        Some((Broadcast { kind: "message.created", message, text: None }, [send.last, send.ended]))
     });
     let changed = history.changes.iter().filter(|change| change.acknowledged).map(|change| {
         let kind = if change.text.is_some() { "message.updated" } else { "message.deleted" };
         (
-            Live { kind, message: change.message.clone(), text: change.text.clone() },
+            Broadcast { kind, message: change.message.clone(), text: change.text.clone() },
             [change.began, change.ended],
         )
     });
     created.chain(changed)
 }
 
-/// Each acknowledged change was heard, unless its function logged that it was lost, or was killed when it had answered.
-fn heard(history: &History, wrong: &mut Vec<String>) {
+/// Checks that the broadcast of each acknowledged change arrived. Exceptions are broadcasts that the function logged as
+/// lost, and functions that were killed about the time of the response.
+fn broadcasts_arrived(history: &History, wrong: &mut Vec<String>) {
     let mut lost: HashMap<(&str, String), usize> = HashMap::new();
     for (kind, message) in &history.lost {
         *lost.entry((kind, message.clone())).or_default() += 1;
     }
     for (change, times) in acknowledged(history) {
         let is_explained = history.deaths.iter().any(|death| death.explains(change.kind, times));
-        if history.heard.contains_key(&change) || is_explained {
+        if history.broadcasts.contains_key(&change) || is_explained {
             continue;
         }
         let logged = lost.entry((change.kind, change.message.clone())).or_default();
         match logged.checked_sub(1) {
             Some(fewer) => *logged = fewer,
-            None => wrong.push(format!("unheard: {} of {} {:?}", change.kind, change.message, change.text)),
+            None => wrong
+                .push(format!("broadcast missing: {} of {} {:?}", change.kind, change.message, change.text)),
         }
     }
 }
 
 impl Death {
-    /// Whether it may have kept the function that made a change from telling of it.
+    /// Whether this death may be the reason that the broadcast of a change is missing.
     fn explains(&self, kind: &str, [began, ended]: [Duration; 2]) -> bool {
         let is_its = |function: &String| FUNCTIONS.contains(&(function.as_str(), kind));
-        self.function.as_ref().is_none_or(is_its) && self.from <= ended + AFTER && began <= self.to
+        self.function.as_ref().is_none_or(is_its) && self.from <= ended + BROADCAST_TIME && began <= self.to
     }
 }
 
-/// Each acknowledged write has its event at each endpoint, once, which was received or is queued.
-fn told(history: &History, events: &[Event], wrong: &mut Vec<String>) {
+/// Checks that each acknowledged write has exactly one event per endpoint, which was received or is still queued.
+fn events_exist(history: &History, events: &[Event], wrong: &mut Vec<String>) {
     let endpoints: HashSet<&str> = events.iter().map(|event| event.endpoint.as_str()).collect();
     let mut by_write: HashMap<(&str, &str, &str, Option<&str>), Vec<&Event>> = HashMap::new();
     for event in events {
         let text = event.body.as_deref().filter(|_| event.kind == "message.updated");
         by_write.entry((&event.endpoint, &event.kind, &event.message, text)).or_default().push(event);
         if !event.received && !event.queued {
-            wrong.push(format!("event lost: {} of {} was recorded as settled", event.kind, event.message));
+            wrong.push(format!(
+                "event lost: {} of {} is settled and was never received",
+                event.kind, event.message
+            ));
         }
     }
     for ((_, kind, message, _), events) in &by_write {
         if events.len() > 1 {
             let ids: Vec<_> = events.iter().map(|event| &event.id).collect();
-            wrong.push(format!("event doubled: {kind} of {message} is {ids:?}"));
+            wrong.push(format!("event duplicated: {kind} of {message} has the ids {ids:?}"));
         }
     }
     for (change, _) in acknowledged(history) {
@@ -242,10 +253,11 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    /// A run in which all went well: three messages, one of them edited, one deleted, and a send that failed unseen.
+    /// Returns a run without violations. It has three messages, of which one was edited and one deleted, and a send that was
+    /// not acknowledged.
     fn run() -> (History, Vec<Stored>, Vec<Event>) {
         let send = |number: u64| Send {
-            token: format!("t{number}"),
+            body: format!("t{number}"),
             conversation: "c".into(),
             began: ms(number * 10),
             last: ms(number * 10),
@@ -293,11 +305,11 @@ mod tests {
         let elsewhere = |event: &Event| Event { endpoint: "e2".into(), ..event.clone() };
         events.extend(events.iter().map(elsewhere).collect::<Vec<_>>());
         let mut history = History { sends, changes, ..History::default() };
-        history.heard = acknowledged(&history).map(|(change, _)| (change, 1)).collect();
+        history.broadcasts = acknowledged(&history).map(|(change, _)| (change, 1)).collect();
         (history, vec![stored(1, "t1"), stored(2, "t2 edited 2"), stored(3, "t3")], events)
     }
 
-    /// What is found in the good run after something was done to it.
+    /// Returns the violations in the good run after `spoil` has changed it.
     fn found(spoil: impl FnOnce(&mut History, &mut Vec<Stored>, &mut Vec<Event>)) -> Vec<String> {
         let (mut history, mut stored, mut events) = run();
         spoil(&mut history, &mut stored, &mut events);
@@ -332,7 +344,7 @@ mod tests {
 
     #[test]
     fn a_doubled_write_is_found() {
-        finds("doubled: t1", |_, stored, _| {
+        finds("duplicated: t1", |_, stored, _| {
             let twin = stored[0].clone();
             stored.push(Stored { id: "m5".into(), created_at: "2026-5".into(), ..twin });
         });
@@ -360,12 +372,12 @@ mod tests {
 
     #[test]
     fn a_time_that_two_share_is_found() {
-        finds("two at once", |_, stored, _| stored[1].created_at = "2026-1".into());
+        finds("duplicate time", |_, stored, _| stored[1].created_at = "2026-1".into());
     }
 
     #[test]
-    fn a_write_of_nobodys_is_found() {
-        finds("nobody sent", |_, stored, _| stored[0].body = "else".into());
+    fn a_message_that_no_client_sent_is_found() {
+        finds("unknown message", |_, stored, _| stored[0].body = "else".into());
     }
 
     #[test]
@@ -384,25 +396,25 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_deletion_is_found_and_one_that_nobody_asked_for() {
+    fn a_lost_deletion_and_an_unrequested_one_are_found() {
         finds("deletion lost", |_, stored, _| stored[2].deleted = false);
-        finds("deleted by nobody", |_, stored, _| stored[0].deleted = true);
+        finds("unrequested deletion", |_, stored, _| stored[0].deleted = true);
     }
 
     #[test]
     fn a_user_that_is_lost_or_has_an_older_name_is_found() {
-        let naming = |name: &str, acknowledged| Naming { user: "u".into(), name: name.into(), acknowledged };
-        let namings = [naming("1", true), naming("2", true), naming("3", false)];
+        let upsert = |name: &str, acknowledged| Upsert { user: "u".into(), name: name.into(), acknowledged };
+        let upserts = [upsert("1", true), upsert("2", true), upsert("3", false)];
         let found = |names: &[(&str, &str)]| {
             let stored = names.iter().map(|&(user, name)| (user.to_owned(), name.to_owned())).collect();
-            check_users(&namings, &stored)
+            check_users(&upserts, &stored)
         };
         for name in ["2", "3"] {
             assert_eq!(found(&[("u", name)]), Vec::<String>::new());
         }
         assert_eq!(found(&[("u", "1")]), [r#"name lost: u is Some("1")"#]);
         assert_eq!(found(&[]), ["name lost: u is None"]);
-        assert_eq!(found(&[("u", "2"), ("v", "1")]), ["nobody named v"]);
+        assert_eq!(found(&[("u", "2"), ("v", "1")]), ["unknown user: v"]);
     }
 
     #[test]
@@ -411,10 +423,10 @@ mod tests {
             conversation: "c".into(),
             closed_at: closed_at.into(),
             opened_at: opened_at.into(),
-            asked: ms(21),
+            requested: ms(21),
             opened: ms(29),
         };
-        finds("accepted when closed: t2", |history, _, _| {
+        finds("accepted while closed: t2", |history, _, _| {
             history.closures.push(closure("2026-1", "2026-3"));
         });
         let between = |history: &mut History, _: &mut Vec<Stored>, _: &mut Vec<Event>| {
@@ -432,7 +444,7 @@ mod tests {
                     conversation: "c".into(),
                     closed_at: "2026-2".into(),
                     opened_at: "2026-3".into(),
-                    asked: ms(21),
+                    requested: ms(21),
                     opened: ms(29),
                 });
                 let refusal = Refusal { conversation: "c".into(), began: ms(began), ended: ms(ended) };
@@ -445,15 +457,15 @@ mod tests {
     }
 
     #[test]
-    fn participants_that_are_lost_are_found() {
-        let kept = |participants: &[&str]| Kept {
+    fn lost_participants_are_found() {
+        let membership = |participants: &[&str]| Membership {
             conversation: "c".into(),
             participants: participants.iter().map(|&user| user.to_owned()).collect(),
         };
-        let left = [kept(&["a", "b"])];
-        assert_eq!(check_participants(&left, &[kept(&["a", "b"])]), Vec::<String>::new());
-        for stored in [&[kept(&["a"])][..], &[kept(&["b", "a"])], &[]] {
-            assert_eq!(check_participants(&left, stored).len(), 1);
+        let expected = [membership(&["a", "b"])];
+        assert_eq!(check_participants(&expected, &expected), Vec::<String>::new());
+        for stored in [&[membership(&["a"])][..], &[membership(&["b", "a"])], &[]] {
+            assert_eq!(check_participants(&expected, stored).len(), 1);
         }
     }
 
@@ -462,7 +474,7 @@ mod tests {
         finds("event missing: message.created of m1", |_, _, events| drop(events.remove(0)));
         finds("event missing: message.updated of m2", |_, _, events| drop(events.remove(4)));
         finds("event lost", |_, _, events| events[0].received = false);
-        finds("event doubled", |_, _, events| {
+        finds("event duplicated", |_, _, events| {
             let twin = events[0].clone();
             events.push(Event { id: "another".into(), ..twin });
         });
@@ -473,28 +485,31 @@ mod tests {
         finds("event missing: message.deleted of m3 at e2", |_, _, events| drop(events.pop()));
     }
 
-    /// The good run, but for one change that nobody heard of, and after something was done to that.
-    fn found_unheard(kind: &str, explain: impl FnOnce(&mut History)) -> Vec<String> {
+    /// Returns the violations in the good run without the broadcasts of one kind, after `explain` has changed it.
+    fn found_without_broadcasts(kind: &str, explain: impl FnOnce(&mut History)) -> Vec<String> {
         found(|history, _, _| {
-            history.heard.retain(|change, _| change.kind != kind);
+            history.broadcasts.retain(|change, _| change.kind != kind);
             explain(history);
         })
     }
 
     #[test]
-    fn a_change_that_was_not_heard_is_found() {
+    fn a_missing_broadcast_is_found() {
         for kind in ["message.created", "message.updated", "message.deleted"] {
-            let found = found_unheard(kind, |_| {});
-            assert!(found.iter().all(|wrong| wrong.starts_with(&format!("unheard: {kind}"))), "{found:?}");
+            let found = found_without_broadcasts(kind, |_| {});
+            assert!(
+                found.iter().all(|wrong| wrong.starts_with(&format!("broadcast missing: {kind}"))),
+                "{found:?}"
+            );
             assert!(!found.is_empty());
         }
     }
 
     #[test]
-    fn a_change_that_was_logged_as_lost_need_not_be_heard_and_another_must() {
+    fn a_broadcast_logged_as_lost_may_be_missing_and_another_may_not() {
         let lose = |times: usize, kind: &'static str, message: &str| {
             let lost = vec![(kind, message.to_owned()); times];
-            found_unheard("message.updated", |history| history.lost = lost).len()
+            found_without_broadcasts("message.updated", |history| history.lost = lost).len()
         };
         assert_eq!(lose(2, "message.updated", "m2"), 0);
         assert_eq!(lose(1, "message.updated", "m2"), 1);
@@ -504,7 +519,7 @@ mod tests {
 
     #[test]
     fn a_death_leaves_the_log_to_explain_another_change() {
-        let found = found_unheard("message.updated", |history| {
+        let found = found_without_broadcasts("message.updated", |history| {
             history.lost.push(("message.updated", "m2".to_owned()));
             (history.changes[1].began, history.changes[1].ended) = (ms(20_000), ms(20_010));
             history.deaths.push(Death { function: None, from: ms(45), to: ms(50) });
@@ -513,10 +528,10 @@ mod tests {
     }
 
     #[test]
-    fn a_death_explains_what_was_answered_about_then_by_the_function_that_died() {
+    fn a_death_explains_only_broadcasts_of_that_function_at_that_time() {
         let die = |function: Option<&str>, at: u64| {
             let death = Death { function: function.map(str::to_owned), from: ms(at), to: ms(at) };
-            found_unheard("message.deleted", |history| {
+            found_without_broadcasts("message.deleted", |history| {
                 for change in &mut history.changes {
                     (change.began, change.ended) = (ms(9_900), ms(10_000));
                 }
@@ -528,11 +543,11 @@ mod tests {
         assert_eq!(die(Some("delete-message"), 11_000), 0);
         assert_eq!(die(Some("send-message"), 10_000), 1);
         assert_eq!(die(Some("delete-message"), 12_000), 1);
-        assert_eq!(die(Some("delete-message"), 9_800), 1); // before it was asked for again
+        assert_eq!(die(Some("delete-message"), 9_800), 1); // before the last request
     }
 
     #[test]
-    fn an_answer_that_no_fault_explains_is_told() {
-        finds("404", |history, _, _| history.oddities.push("404 to a page".into()));
+    fn an_anomaly_of_a_client_is_reported() {
+        finds("404", |history, _, _| history.anomalies.push("404 to a page".into()));
     }
 }

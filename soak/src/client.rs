@@ -1,57 +1,59 @@
-//! One client: its own sender, which goes on and on with whatever comes to its mind, and writes down what it was told.
+//! A client. It acts as one sender, makes random requests until the run ends, and records the responses.
 
 use crate::checker::EDITED;
-use crate::history::{Acknowledged, Change, Naming, Recorder, Refusal, Send};
+use crate::history::{Acknowledged, Change, Recorder, Refusal, Send, Upsert};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a client thinks between two requests, in milliseconds.
+/// The pause between two requests, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 20..180;
 
-/// How many of its messages a client remembers, to edit and delete them.
+/// How many of its own messages a client keeps, to edit and delete them.
 const REMEMBERED: usize = 50;
 
 const PNG: &[u8] =
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00";
 
-/// The API as one tenant sees it.
+/// The API, called with one tenant's key.
 pub struct Api {
     pub http: reqwest::Client,
     pub url: String,
     pub key: String,
 }
 
-/// A status and a body; status 0 if the connection ended without an answer.
-pub struct Answer {
+/// A status and a body. The status is 0 if the connection ended without a response.
+pub struct Response {
     pub status: u16,
     pub body: Value,
 }
 
 impl Api {
-    pub async fn call(&self, method: Method, path: &str, body: &Value) -> Answer {
+    pub async fn call(&self, method: Method, path: &str, body: &Value) -> Response {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.send(method, path, "application/json", body.into_bytes()).await
     }
 
-    pub async fn send(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Answer {
+    pub async fn send(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Response {
         let request = self.http.request(method, format!("{}{path}", self.url));
         let request = request.header("x-tinychat-api-key", &self.key).header("content-type", content_type);
-        let answered = async {
+        let result = async {
             let response = request.body(body).send().await?;
             let status = response.status().as_u16();
             Ok::<_, reqwest::Error>((status, response.bytes().await?))
         };
-        match answered.await {
-            Ok((status, body)) => Answer { status, body: serde_json::from_slice(&body).unwrap_or_default() },
-            Err(_) => Answer { status: 0, body: Value::Null },
+        match result.await {
+            Ok((status, body)) => {
+                Response { status, body: serde_json::from_slice(&body).unwrap_or_default() }
+            }
+            Err(_) => Response { status: 0, body: Value::Null },
         }
     }
 }
 
-/// A client.
+/// One client.
 pub struct Client {
     pub api: Arc<Api>,
     pub recorder: Arc<Recorder>,
@@ -62,11 +64,11 @@ pub struct Client {
     users: u64,
 }
 
-/// A message of one's own.
+/// A message that the client has sent.
 struct Mine {
     conversation: String,
     id: String,
-    token: String,
+    body: String,
     edits: u64,
 }
 
@@ -89,22 +91,21 @@ impl Client {
                 70..82 => self.edit().await,
                 82..88 => self.delete().await,
                 88..92 => self.typing().await,
-                92..96 => self.name_user().await,
+                92..96 => self.upsert_user().await,
                 _ => self.upload().await,
             }
             sleep(Duration::from_millis(fastrand::u64(PAUSE))).await;
         }
     }
 
-    /// Sends a message; every other one with a `client_message_id`, and such a one again until it is answered well.
+    /// Sends a message. Every second one has a `client_message_id`, and is sent again until the response is a 200.
     async fn send(&mut self, until: Instant) {
         self.number += 1;
-        let (token, conversation) = (format!("{}/{}", self.name, self.number), self.conversation());
+        let (text, conversation) = (format!("{}/{}", self.name, self.number), self.conversation());
         let path = format!("/v1/conversations/{conversation}/messages");
         let again = self.number.is_multiple_of(2);
-        let client_message_id = again.then_some(&token);
-        let message =
-            json!({ "sender_id": self.name, "body": token, "client_message_id": client_message_id });
+        let client_message_id = again.then_some(&text);
+        let message = json!({ "sender_id": self.name, "body": text, "client_message_id": client_message_id });
         let began = self.recorder.began.elapsed();
         let (last, acknowledged) = loop {
             let last = self.recorder.began.elapsed();
@@ -116,17 +117,17 @@ impl Client {
             }
         };
         let acknowledged = acknowledged.map(|mut answer| {
-            let mut text = |pointer| match answer.pointer_mut(pointer).map(Value::take) {
+            let mut take = |pointer| match answer.pointer_mut(pointer).map(Value::take) {
                 Some(Value::String(text)) => text,
                 _ => String::new(),
             };
-            Acknowledged { id: text("/message/id"), created_at: text("/message/created_at") }
+            Acknowledged { id: take("/message/id"), created_at: take("/message/created_at") }
         });
         if let Some(Acknowledged { id, .. }) = &acknowledged {
             self.mine.push(Mine {
                 conversation: conversation.clone(),
                 id: id.clone(),
-                token: token.clone(),
+                body: text.clone(),
                 edits: 0,
             });
             if self.mine.len() > REMEMBERED {
@@ -134,11 +135,11 @@ impl Client {
             }
         }
         let ended = self.recorder.began.elapsed();
-        let send = Send { token, conversation, began, last, ended, acknowledged };
+        let send = Send { body: text, conversation, began, last, ended, acknowledged };
         self.recorder.history.lock().sends.push(send);
     }
 
-    /// Reads two pages, which must fit together.
+    /// Reads two consecutive pages, whose times must increase.
     async fn page(&self) {
         let path = format!("/v1/conversations/{}/messages?limit=20", self.conversation());
         let Some(newest) = self.call("page", Method::GET, &path, &Value::Null).await else { return };
@@ -153,17 +154,17 @@ impl Client {
             all.splice(0..0, times(&older));
         }
         if !all.is_sorted_by(|one, next| one < next) {
-            self.recorder.odd(format!("a page is out of order: {all:?}"));
+            self.recorder.anomaly(format!("two pages are out of order: {all:?}"));
         }
     }
 
-    /// Lists its conversations, which are all that there are.
+    /// Lists its conversations, which must be all conversations of the run.
     async fn list(&self) {
         let path = format!("/v1/conversations?user_id={}", self.name.replace(' ', "+"));
         if let Some(answer) = self.call("list", Method::GET, &path, &Value::Null).await {
             let count = answer.get("conversations").and_then(Value::as_array).map(Vec::len);
             if count != Some(self.conversations.len()) {
-                self.recorder.odd(format!("a list has {count:?} conversations"));
+                self.recorder.anomaly(format!("a list has {count:?} conversations"));
             }
         }
     }
@@ -171,7 +172,7 @@ impl Client {
     async fn edit(&mut self) {
         let Some(mut mine) = self.pick() else { return };
         mine.edits += 1;
-        let text = format!("{}{EDITED}{}", mine.token, mine.edits);
+        let text = format!("{}{EDITED}{}", mine.body, mine.edits);
         let body = json!({ "sender_id": self.name, "body": text });
         let began = self.recorder.began.elapsed();
         let acknowledged = self.call("edit", Method::PATCH, &mine.path(), &body).await.is_some();
@@ -198,7 +199,7 @@ impl Client {
         self.call("typing", Method::POST, &path, &json!({ "sender_id": self.name })).await;
     }
 
-    async fn name_user(&mut self) {
+    async fn upsert_user(&mut self) {
         self.number += 1;
         let (user, name) = (format!("{}'s {}", self.name, self.users), self.number.to_string());
         let body = json!({ "user_id": user, "name": name });
@@ -206,7 +207,7 @@ impl Client {
         if !acknowledged {
             self.users += 1;
         }
-        self.recorder.history.lock().namings.push(Naming { user, name, acknowledged });
+        self.recorder.history.lock().upserts.push(Upsert { user, name, acknowledged });
     }
 
     async fn upload(&self) {
@@ -214,35 +215,41 @@ impl Client {
         let head = "--b\r\ncontent-disposition: form-data; name=\"file\"\r\ncontent-type: image/png\r\n\r\n";
         let form = [head.as_bytes(), PNG, b"\r\n--b--\r\n"].concat();
         let began = self.recorder.began.elapsed();
-        let answer = self.api.send(Method::POST, &path, "multipart/form-data; boundary=b", form).await;
-        if let Some(answer) = self.judge("upload", &path, began, answer) {
-            let url = answer.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let response = self.api.send(Method::POST, &path, "multipart/form-data; boundary=b", form).await;
+        if let Some(body) = self.body_if_ok("upload", &path, began, response) {
+            let url = body.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
             self.recorder.history.lock().uploads.push(url);
         }
     }
 
-    /// The body of a good answer.
+    /// Makes a request. Returns the response's body if the status is 200.
     async fn call(&self, operation: &'static str, method: Method, path: &str, body: &Value) -> Option<Value> {
         let began = self.recorder.began.elapsed();
-        let answer = self.api.call(method, path, body).await;
-        self.judge(operation, path, began, answer)
+        let response = self.api.call(method, path, body).await;
+        self.body_if_ok(operation, path, began, response)
     }
 
-    /// A fault makes an answer a 500, a gateway's 503, or none at all, and a closed conversation makes it a 403. Anything else is
-    /// odd.
-    fn judge(&self, operation: &'static str, path: &str, began: Duration, answer: Answer) -> Option<Value> {
-        self.recorder.count(operation, answer.status == 200);
-        match answer.status {
-            200 => Some(answer.body),
+    /// Counts a response. Returns its body if the status is 200. A fault may cause a 500, a gateway's 503, or no response, and
+    /// a closed conversation a 403. Any other status is recorded as an anomaly.
+    fn body_if_ok(
+        &self,
+        operation: &'static str,
+        path: &str,
+        began: Duration,
+        response: Response,
+    ) -> Option<Value> {
+        self.recorder.count(operation, response.status == 200);
+        match response.status {
+            200 => Some(response.body),
             0 | 500 | 503 => None,
-            403 if answer.body == json!({ "error": "conversation is closed" }) => {
+            403 if response.body == json!({ "error": "conversation is closed" }) => {
                 let conversation = path.split('/').nth(3).unwrap_or_default().to_owned();
                 let ended = self.recorder.began.elapsed();
                 self.recorder.history.lock().refusals.push(Refusal { conversation, began, ended });
                 None
             }
             status => {
-                self.recorder.odd(format!("{status} to {operation} {path}: {}", answer.body));
+                self.recorder.anomaly(format!("{status} to {operation} {path}: {}", response.body));
                 None
             }
         }
@@ -252,7 +259,7 @@ impl Client {
         fastrand::choice(self.conversations.iter()).cloned().unwrap_or_default()
     }
 
-    /// Takes one of its messages out of its memory.
+    /// Removes a random message from those that it keeps, and returns it.
     fn pick(&mut self) -> Option<Mine> {
         (!self.mine.is_empty()).then(|| self.mine.swap_remove(fastrand::usize(..self.mine.len())))
     }
@@ -264,7 +271,7 @@ impl Mine {
     }
 }
 
-/// The times of a page's messages.
+/// Returns the times of a page's messages.
 pub fn times(page: &Value) -> Vec<String> {
     let messages = page.get("messages").and_then(Value::as_array).into_iter().flatten();
     let times = messages.map(|message| message.get("created_at").and_then(Value::as_str).unwrap_or_default());

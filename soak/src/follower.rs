@@ -1,5 +1,5 @@
-//! A client that knows its conversations by `since` alone. It is away most of the time, and must know at the end exactly what is
-//! stored.
+//! A client that reads its conversations only by `since`. It is offline most of the time. At the end it must have exactly
+//! the messages that are stored.
 
 use crate::client::Api;
 use crate::history::{Recorder, Stored};
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long a follower may be away, in milliseconds, and how many changes it may ask for at once.
-const AWAY: std::ops::Range<u64> = 50..8_000;
+/// The time that a follower is offline, in milliseconds, and the number of changes that it requests at once.
+const OFFLINE: std::ops::Range<u64> = 50..8_000;
 const PAGE: std::ops::Range<u64> = 1..60;
 
-/// How often the last catching up is tried.
-const TRIES: u32 = 10;
+/// The number of times that the last catch-up is retried.
+const RETRIES: u32 = 10;
 
 /// A follower of some conversations.
 pub struct Follower {
@@ -28,7 +28,7 @@ pub struct Follower {
 struct Followed {
     id: String,
     since: String,
-    /// Each message's text, none if it was deleted.
+    /// The body of each message, or `None` if it was deleted.
     messages: BTreeMap<String, Option<String>>,
 }
 
@@ -42,22 +42,22 @@ impl Follower {
         Self { api, recorder, followed: followed.collect() }
     }
 
-    /// Comes and goes.
+    /// Catches up at random intervals until the run ends.
     pub async fn run(&mut self, until: Instant) {
         while Instant::now() < until {
             for followed in &mut self.followed {
-                sleep(Duration::from_millis(fastrand::u64(AWAY)) / 8).await;
+                sleep(Duration::from_millis(fastrand::u64(OFFLINE)) / 8).await;
                 followed.catch_up(&self.api, &self.recorder).await;
             }
         }
     }
 
-    /// Catches up with everything, now that all is quiet, and tells what is known otherwise than it is stored.
-    pub async fn judge(mut self, stored: &[Stored]) -> Vec<String> {
+    /// Catches up with everything after the faults have ended. Returns all differences from the stored messages.
+    pub async fn check(mut self, stored: &[Stored]) -> Vec<String> {
         let mut wrong = Vec::new();
         for followed in &mut self.followed {
-            let mut tries = 0..TRIES;
-            while !followed.catch_up(&self.api, &self.recorder).await && tries.next().is_some() {
+            let mut retries = 0..RETRIES;
+            while !followed.catch_up(&self.api, &self.recorder).await && retries.next().is_some() {
                 sleep(Duration::from_secs(1)).await;
             }
             wrong.extend(followed.compare(stored));
@@ -67,41 +67,42 @@ impl Follower {
 }
 
 impl Followed {
-    /// Reads changes to the end. False if a request failed on the way.
+    /// Reads all changes. Returns false if a request failed.
     async fn catch_up(&mut self, api: &Api, recorder: &Recorder) -> bool {
         loop {
             let (id, since, limit) = (&self.id, &self.since, fastrand::u64(PAGE));
             let path = format!("/v1/conversations/{id}/messages?since={since}&limit={limit}");
-            let answer = api.call(Method::GET, &path, &Value::Null).await;
-            recorder.count("since", answer.status == 200);
-            if answer.status != 200 {
+            let response = api.call(Method::GET, &path, &Value::Null).await;
+            recorder.count("since", response.status == 200);
+            if response.status != 200 {
                 return false;
             }
-            for message in answer.body.get("messages").and_then(Value::as_array).into_iter().flatten() {
-                if let Some(wrong) = self.learn(message) {
-                    recorder.odd(wrong);
+            for message in response.body.get("messages").and_then(Value::as_array).into_iter().flatten() {
+                if let Some(wrong) = self.apply(message) {
+                    recorder.anomaly(wrong);
                 }
             }
-            if answer.body.get("more") != Some(&Value::Bool(true)) {
+            if response.body.get("more") != Some(&Value::Bool(true)) {
                 return true;
             }
         }
     }
 
-    /// Takes a change in, and tells what is wrong with it.
-    fn learn(&mut self, message: &Value) -> Option<String> {
+    /// Applies a change. Returns a description if the change is invalid.
+    fn apply(&mut self, message: &Value) -> Option<String> {
         let text = |field| message.get(field).and_then(Value::as_str).map(str::to_owned);
         let (Some(id), Some(updated_at)) = (text("id"), text("updated_at")) else {
             return Some(format!("a change without an id or a time: {message}"));
         };
         let late = updated_at <= self.since;
-        let wrong = late.then(|| format!("a change that isn't after {}: {message}", self.since));
+        let wrong = late.then(|| format!("a change that isn't later than {}: {message}", self.since));
         self.since = updated_at;
         self.messages.insert(id, text("body").filter(|_| text("deleted_at").is_none()));
         wrong
     }
 
-    /// Each message is known as it is stored. One that was sent and deleted while the follower was away is known as deleted.
+    /// Returns the differences from the stored messages. The follower must also know a message that was sent and deleted
+    /// while it was offline, as deleted.
     fn compare(&self, stored: &[Stored]) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut unknown = self.messages.clone();
@@ -110,11 +111,14 @@ impl Followed {
             match unknown.remove(&message.id) {
                 Some(known) if known.as_ref() == is => {}
                 known => {
-                    wrong.push(format!("followed by since, {} is {known:?}; stored: {is:?}", message.id));
+                    wrong.push(format!(
+                        "since: the follower has {known:?} for {}; stored: {is:?}",
+                        message.id
+                    ));
                 }
             }
         }
-        wrong.extend(unknown.keys().map(|id| format!("followed by since, {id} isn't stored")));
+        wrong.extend(unknown.keys().map(|id| format!("since: the follower has {id}, which isn't stored")));
         wrong
     }
 }
@@ -130,7 +134,7 @@ mod tests {
             [("1", "t1", Some("one"), None), ("2", "t2", Some("two"), None), ("2", "t3", None, Some("t3"))]
         {
             let message = json!({ "id": id, "updated_at": time, "body": body, "deleted_at": deleted_at });
-            assert_eq!(followed.learn(&message), None);
+            assert_eq!(followed.apply(&message), None);
         }
         followed
     }
@@ -141,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn who_knows_what_is_stored_is_right() {
+    fn a_follower_that_has_all_stored_messages_is_correct() {
         let all = [stored("1", "one", false), stored("2", "two", true)];
         assert_eq!(follower().compare(&all), [""; 0]);
     }
 
     #[test]
-    fn a_missed_send_edit_or_deletion_and_an_invention_are_found() {
+    fn a_missed_send_edit_or_deletion_and_an_extra_message_are_found() {
         let one = stored("1", "one", false);
         for all in [
             vec![one.clone(), stored("2", "two", true), stored("3", "three", false)],
@@ -163,6 +167,6 @@ mod tests {
     #[test]
     fn a_time_that_does_not_increase_is_found() {
         let message = json!({ "id": "3", "updated_at": "t3", "body": "three", "deleted_at": null });
-        assert!(follower().learn(&message).is_some());
+        assert!(follower().apply(&message).is_some());
     }
 }

@@ -1,99 +1,107 @@
-//! What a run has to be judged by: what clients were told, what is stored at the end, which events went out, and what a
-//! listener heard.
+//! The records of a run: the requests of clients and their responses, the messages and events that are stored at the end,
+//! and the broadcasts that a listener received.
 
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-/// What clients have done and been told.
+/// The functions that change messages, and the kind of their changes.
+pub const FUNCTIONS: [(&str, &str); 3] = [
+    ("send-message", "message.created"),
+    ("edit-message", "message.updated"),
+    ("delete-message", "message.deleted"),
+];
+
+/// Requests, responses and broadcasts.
 #[derive(Default)]
 pub struct History {
     pub sends: Vec<Send>,
     pub changes: Vec<Change>,
-    pub namings: Vec<Naming>,
+    pub upserts: Vec<Upsert>,
     pub closures: Vec<Closure>,
     pub refusals: Vec<Refusal>,
-    pub kept: Vec<Kept>,
-    /// Answers that no fault explains.
-    pub oddities: Vec<String>,
-    /// The addresses of acknowledged uploads.
+    pub memberships: Vec<Membership>,
+    /// Observations that no fault explains.
+    pub anomalies: Vec<String>,
+    /// The URLs of acknowledged uploads.
     pub uploads: Vec<String>,
-    /// What the listener heard, and how often.
-    pub heard: HashMap<Live, u64>,
-    /// The changes whose broadcast a function logged as lost: the kind, and the message's id.
+    /// The broadcasts that the listener received, each with its count.
+    pub broadcasts: HashMap<Broadcast, u64>,
+    /// The changes whose broadcast a function logged as lost: the kind and the message's id.
     pub lost: Vec<(&'static str, String)>,
     pub deaths: Vec<Death>,
 }
 
-/// A change as a listener hears of it.
+/// A change, as its broadcast shows it.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Live {
-    /// In webhooks' words, such as `message.created`.
+pub struct Broadcast {
+    /// The webhook's event type, such as `message.created`.
     pub kind: &'static str,
     pub message: String,
     /// The new text of an edit.
     pub text: Option<String>,
 }
 
-/// A time in which functions may have been killed right after they had answered.
+/// A period in which functions may have been killed right after their responses.
 #[derive(Clone)]
 pub struct Death {
-    /// All of them, if none is named.
+    /// The function that was killed, or `None` for all functions.
     pub function: Option<String>,
     pub from: Duration,
     pub to: Duration,
 }
 
-/// A message that a client has sent, once, or again and again with one `client_message_id`.
+/// A message that a client has sent, once or repeatedly with the same `client_message_id`.
 #[derive(Clone)]
 pub struct Send {
-    /// The message's text, which no other has.
-    pub token: String,
+    /// The message's body, which is unique.
+    pub body: String,
     pub conversation: String,
-    /// When it was sent first and last, and when it was answered last, since the run began.
+    /// The times of the first request, of the last one and of its response, since the start of the run.
     pub began: Duration,
     pub last: Duration,
     pub ended: Duration,
-    /// Without it, it may have been stored or not.
+    /// The last response, if it was a 200. Without it, the message may or may not be stored.
     pub acknowledged: Option<Acknowledged>,
 }
 
-/// What a send was answered with.
+/// The parts of a send's response that are checked.
 #[derive(Clone)]
 pub struct Acknowledged {
     pub id: String,
     pub created_at: String,
 }
 
-/// An edit or a deletion. A client leaves a message alone once it doesn't know what became of a change.
+/// An edit or a deletion. After a change that isn't acknowledged, a client makes no more changes to that message.
 #[derive(Clone)]
 pub struct Change {
     pub message: String,
-    /// The new text; none for a deletion.
+    /// The new text, or `None` for a deletion.
     pub text: Option<String>,
-    /// When it was asked for and answered, since the run began.
+    /// The times of the request and of its response, since the start of the run.
     pub began: Duration,
     pub ended: Duration,
     pub acknowledged: bool,
 }
 
-/// An upsert of a user. A client leaves a user alone once it doesn't know what became of one.
+/// An upsert of a user. After one that isn't acknowledged, a client makes no more upserts of that user.
 #[derive(Clone)]
-pub struct Naming {
+pub struct Upsert {
     pub user: String,
     pub name: String,
     pub acknowledged: bool,
 }
 
-/// A time in which a conversation was closed to its users.
+/// A period in which a conversation was closed to its users.
 #[derive(Clone)]
 pub struct Closure {
     pub conversation: String,
-    /// As the API writes times: not before the close, and not after it was opened again.
+    /// The start and end, in the API's format. The conversation was surely closed between them.
     pub closed_at: String,
     pub opened_at: String,
-    /// When the close was asked for, and the opening answered, since the run began.
-    pub asked: Duration,
+    /// The times of the request to close it and of the response to the request to open it, since the start of the run. The
+    /// conversation was surely open before and after them.
+    pub requested: Duration,
     pub opened: Duration,
 }
 
@@ -105,20 +113,20 @@ pub struct Refusal {
     pub ended: Duration,
 }
 
-/// A conversation as its keeper has left it, which is open.
-#[derive(Clone)]
-pub struct Kept {
+/// The participants of an open conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Membership {
     pub conversation: String,
     pub participants: Vec<String>,
 }
 
-/// A message as the database has it.
+/// A message as it is stored in the database.
 #[derive(Clone)]
 pub struct Stored {
     pub id: String,
     pub conversation: String,
     pub body: String,
-    /// As the API writes times, so that their order is that of the texts.
+    /// In the API's format, which sorts in the order of time.
     pub created_at: String,
     pub deleted: bool,
 }
@@ -130,19 +138,19 @@ pub struct Event {
     pub id: String,
     pub kind: String,
     pub message: String,
-    /// The message's text in it.
+    /// The message's body in the event.
     pub body: Option<String>,
-    /// Whether the receiver has taken it, whether or not that was recorded.
+    /// Whether the receiver has accepted it, even if that wasn't recorded.
     pub received: bool,
-    /// Whether it is still to be delivered.
+    /// Whether it is still waiting for delivery.
     pub queued: bool,
 }
 
-/// A run's clock and records, which all of its tasks write to.
+/// The clock and the records of a run. All of its tasks write to them.
 pub struct Recorder {
     pub began: Instant,
     pub history: Mutex<History>,
-    /// How often each operation was answered well and otherwise.
+    /// The numbers of successful and failed requests per operation.
     pub counts: Mutex<BTreeMap<&'static str, [u64; 2]>>,
     pub faults: Mutex<BTreeMap<String, u64>>,
 }
@@ -157,8 +165,9 @@ impl Recorder {
         }
     }
 
-    pub fn count(&self, operation: &'static str, well: bool) {
-        if let Some(count) = self.counts.lock().entry(operation).or_default().get_mut(usize::from(!well)) {
+    pub fn count(&self, operation: &'static str, succeeded: bool) {
+        if let Some(count) = self.counts.lock().entry(operation).or_default().get_mut(usize::from(!succeeded))
+        {
             *count += 1;
         }
     }
@@ -167,12 +176,12 @@ impl Recorder {
         *self.faults.lock().entry(what.to_owned()).or_default() += 1;
     }
 
-    /// Functions, or one of them, were killed from then on until now.
+    /// Records that a function, or all of them, may have been killed between `from` and now.
     pub fn death(&self, function: Option<String>, from: Duration) {
         self.history.lock().deaths.push(Death { function, from, to: self.began.elapsed() });
     }
 
-    pub fn odd(&self, what: String) {
-        self.history.lock().oddities.push(what);
+    pub fn anomaly(&self, what: String) {
+        self.history.lock().anomalies.push(what);
     }
 }

@@ -1,14 +1,15 @@
-//! A soak: sixteen clients of mixed traffic on the local cloud, while functions, Postgres, Realtime, Storage and the
-//! receivers of webhooks fail under them. At the end a checker judges what was acknowledged by what is there, and by what a
-//! listener heard.
+//! A soak test: sixteen clients with mixed traffic on the local cloud, while functions, Postgres, Realtime, Storage and the
+//! receivers of webhooks fail. At the end a checker compares the acknowledged writes with the stored messages, the webhooks
+//! and the broadcasts.
 //!
-//! `soak` starts a local cloud of its own, runs in it for `MINUTES`, and looks for processes that were left behind.
+//! `soak` starts its own local cloud and runs in it for `MINUTES`. Then it checks that no process is left.
 
+mod backend;
 mod checker;
 mod client;
+mod database;
 mod follower;
 mod history;
-mod keeper;
 mod listener;
 mod nemesis;
 mod processes;
@@ -22,8 +23,8 @@ use std::process::{Command, ExitCode};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// How long processes may take to end after the cloud has.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time in which all processes must end after the cloud has.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let outcome = if env::args().nth(1).as_deref() == Some("inside") { world::run() } else { start() };
@@ -36,21 +37,25 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs this very program inside a local cloud.
+/// Runs this program again, inside a local cloud.
 fn start() -> anyhow::Result<()> {
-    nix::sys::prctl::set_child_subreaper(true)?; // what the cloud leaves behind becomes a child of this process
+    nix::sys::prctl::set_child_subreaper(true)?; // processes that the cloud leaves become children of this one
     let program = env::current_exe()?;
     let mut local = Command::new(program.with_file_name("local"));
-    let status = local.arg(&program).arg("inside").status().context("the local cloud isn't built")?;
+    let status = local
+        .arg(&program)
+        .arg("inside")
+        .status()
+        .context("the local cloud isn't built: run `cargo build --workspace --bins`")?;
     let me = i32::try_from(std::process::id())?;
     let mut waited = Duration::ZERO;
-    while !children(me).is_empty() && waited < PATIENCE {
+    while !children(me).is_empty() && waited < EXIT_TIMEOUT {
         sleep(Duration::from_millis(100));
         waited += Duration::from_millis(100);
     }
     let left: Vec<_> = children(me).into_iter().map(|process| process.name).collect();
-    ensure!(left.is_empty(), "processes were left behind: {left:?}");
-    ensure!(status.success(), "the soak failed");
+    ensure!(left.is_empty(), "processes are left: {left:?}");
+    ensure!(status.success(), "the soak test failed");
     println!("No process is left.");
     Ok(())
 }

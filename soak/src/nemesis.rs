@@ -1,9 +1,9 @@
-//! What goes wrong during a run: one thing after another, at random.
+//! The faults of a run: one after another, chosen at random. Jepsen calls the part that injects them the nemesis.
 
+use crate::database::connect;
 use crate::history::Recorder;
 use crate::processes::functions;
-use crate::receiver::{Mood, Receiver};
-use crate::world::connect;
+use crate::receiver::{Behavior, Receiver};
 use anyhow::ensure;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long all is well between two faults, and how long a fault lasts, in milliseconds.
-const CALM: std::ops::Range<u64> = 500..3_500;
-const TROUBLE: std::ops::Range<u64> = 200..3_000;
+/// The time between two faults and the length of a fault, in milliseconds.
+const PAUSE: std::ops::Range<u64> = 500..3_500;
+const FAULT: std::ops::Range<u64> = 200..3_000;
 
-/// How long a row stays locked: longer than a request waits for it.
+/// The time for which rows stay locked, which is longer than a request waits for them.
 const LOCKED: Duration = Duration::from_millis(3_600);
 
-/// The end of a run's faults before its end, so that what was begun can end.
+/// The time without faults at the end of a run, in which clients can finish what they have begun.
 const QUIET_END: Duration = Duration::from_secs(5);
 
-/// Breaks things.
+/// Injects faults.
 pub struct Nemesis {
     pub http: reqwest::Client,
     pub supabase_url: String,
@@ -34,25 +34,25 @@ pub struct Nemesis {
 impl Nemesis {
     pub async fn run(&self, until: Instant) -> anyhow::Result<()> {
         while Instant::now() + QUIET_END < until {
-            sleep(Duration::from_millis(fastrand::u64(CALM))).await;
+            sleep(Duration::from_millis(fastrand::u64(PAUSE))).await;
             match fastrand::u8(..11) {
                 0..3 => self.kill(),
-                3 => self.poison().await?,
+                3 => self.kill_after_response().await?,
                 4 => self.restart().await?,
                 5..7 => self.outage("realtime").await?,
                 7 => self.outage("storage").await?,
                 8 => self.lock().await?,
-                _ => self.annoy().await,
+                _ => self.disturb_receiver().await,
             }
         }
         Ok(())
     }
 
-    /// Kills some functions, whatever they are at; first those that aren't frozen.
+    /// Kills some functions at any moment, preferring those that aren't frozen.
     fn kill(&self) {
         let mut victims = functions();
         fastrand::shuffle(&mut victims);
-        victims.sort_by_key(|process| !process.is_awake);
+        victims.sort_by_key(|process| process.is_frozen);
         for process in victims.into_iter().take(fastrand::usize(1..4)) {
             if kill(Pid::from_raw(process.id), Signal::SIGKILL).is_ok() {
                 self.recorder.fault("kill -9 of a function");
@@ -61,16 +61,16 @@ impl Nemesis {
         }
     }
 
-    /// Functions die with their answers, before they have told anyone else.
-    async fn poison(&self) -> anyhow::Result<()> {
+    /// Kills each function right after its response, before it can send broadcasts or webhooks.
+    async fn kill_after_response(&self) -> anyhow::Result<()> {
         let fault = json!({ "functions": { "kill_after_answer": true } });
         let from = self.recorder.began.elapsed();
-        let done = self.fault("functions die with their answers", fault).await;
+        let done = self.fault("functions killed after their responses", fault).await;
         self.recorder.death(None, from);
         done
     }
 
-    /// Somebody else locks a conversation, or all of its messages.
+    /// Locks a conversation or all of its messages, from another connection.
     async fn lock(&self) -> anyhow::Result<()> {
         let (what, rows) = if fastrand::bool() {
             ("a conversation", "select from tinychat.conversations where id = $1::text::uuid for update")
@@ -101,27 +101,27 @@ impl Nemesis {
         self.fault(&format!("{service}: {fault}"), json!({ service: fault })).await
     }
 
-    /// A receiver of webhooks has a bad time.
-    async fn annoy(&self) {
+    /// Makes a receiver of webhooks fail, hang or respond late.
+    async fn disturb_receiver(&self) {
         let Some(receiver) = fastrand::choice(&self.receivers) else { return };
-        let mood = [Mood::Failing, Mood::Hanging, Mood::Late];
-        let mood = fastrand::choice(mood).unwrap_or_default();
-        self.recorder.fault(&format!("a receiver is {mood:?}"));
-        receiver.set(mood);
-        sleep(Duration::from_millis(fastrand::u64(TROUBLE))).await;
-        receiver.set(Mood::Well);
+        let behavior = [Behavior::Fails, Behavior::Hangs, Behavior::RespondsLate];
+        let behavior = fastrand::choice(behavior).unwrap_or_default();
+        self.recorder.fault(&format!("receiver: {behavior:?}"));
+        receiver.set(behavior);
+        sleep(Duration::from_millis(fastrand::u64(FAULT))).await;
+        receiver.set(Behavior::Accepts);
     }
 
     async fn fault(&self, what: &str, fault: Value) -> anyhow::Result<()> {
         self.recorder.fault(what);
         self.set(&fault).await?;
-        sleep(Duration::from_millis(fastrand::u64(TROUBLE))).await;
+        sleep(Duration::from_millis(fastrand::u64(FAULT))).await;
         self.set(&json!({})).await
     }
 
     async fn set(&self, faults: &Value) -> anyhow::Result<()> {
-        let answer = self.http.post(format!("{}/__faults", self.supabase_url)).json(faults).send().await?;
-        ensure!(answer.status().is_success(), "{faults}: {}", answer.text().await?);
+        let response = self.http.post(format!("{}/__faults", self.supabase_url)).json(faults).send().await?;
+        ensure!(response.status().is_success(), "{faults}: {}", response.text().await?);
         Ok(())
     }
 }

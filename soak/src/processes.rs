@@ -1,4 +1,4 @@
-//! The local cloud's processes, as Linux tells of them.
+//! The local cloud's processes, read from /proc.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,15 +9,15 @@ use std::time::Duration;
 pub struct Process {
     pub id: i32,
     pub name: String,
-    /// What it holds in memory, in KiB.
+    /// Its resident memory, in KiB.
     pub resident: u64,
-    /// Whether it is at work, or waits: not stopped.
-    pub is_awake: bool,
+    /// Whether it is stopped, as the local cloud stops idle functions.
+    pub is_frozen: bool,
     parent: i32,
     is_dead: bool,
 }
 
-/// All processes that can be seen.
+/// Returns all visible processes.
 fn all() -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| process(&entry.path())).collect()
@@ -34,15 +34,15 @@ fn process(folder: &Path) -> Option<Process> {
     let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let resident = resident.and_then(|text| text.trim().split(' ').next()?.parse().ok()).unwrap_or_default();
-    Some(Process { id, name, resident, is_awake: state != "T", parent, is_dead: state == "Z" })
+    Some(Process { id, name, resident, is_frozen: state == "T", parent, is_dead: state == "Z" })
 }
 
-/// The children of a process that live.
+/// Returns the living children of a process.
 pub fn children(parent: i32) -> Vec<Process> {
     all().into_iter().filter(|process| process.parent == parent && !process.is_dead).collect()
 }
 
-/// The functions of the cloud that this program runs in, which is its parent.
+/// Returns the functions' processes in the cloud that this program runs in. That cloud is the parent process.
 pub fn functions() -> Vec<Process> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("functions");
     let mut processes = children(nix::unistd::getppid().as_raw());
@@ -50,11 +50,11 @@ pub fn functions() -> Vec<Process> {
     processes
 }
 
-/// What was in memory, over time: by program, the largest of its processes.
+/// Resident memory over time: for each program, that of its largest process.
 #[derive(Default)]
 pub struct Memory(BTreeMap<String, Vec<u64>>);
 
-/// How much more a program may hold at the end than at first: a fifth, and what allocators keep, in KiB.
+/// The memory by which a program may grow, in KiB, in addition to a fifth. Allocators keep some memory.
 const TOLERANCE: u64 = 8 * 1024;
 
 impl Memory {
@@ -74,7 +74,7 @@ impl Memory {
         }
     }
 
-    /// For each program, the median of the second quarter of the run, and of the last, in KiB.
+    /// Returns the medians of the second and of the last quarter of the run for each program, in KiB.
     pub fn medians(&self) -> impl Iterator<Item = (&str, u64, u64)> {
         self.0.iter().filter(|(_, values)| values.len() >= 8).map(|(name, values)| {
             let quarter = values.len() / 4;
@@ -89,7 +89,7 @@ impl Memory {
         })
     }
 
-    /// The programs that have grown.
+    /// Lists the programs that have grown.
     pub fn grown(&self) -> Vec<String> {
         let grown = self.medians().filter(|(_, early, late)| *late > early + early / 5 + TOLERANCE);
         grown.map(|(name, early, late)| format!("{name} grew from {early} to {late} KiB")).collect()

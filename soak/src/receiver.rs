@@ -1,4 +1,4 @@
-//! A receiver of webhooks, which isn't always well. It remembers what it has taken.
+//! A receiver of webhooks that can fail on demand. It counts the events that it accepts.
 
 use axum::Router;
 use axum::extract::State;
@@ -12,30 +12,30 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-/// How it answers.
+/// The receiver's reaction to events.
 #[derive(Clone, Copy, Debug, Default)]
-pub enum Mood {
+pub enum Behavior {
     #[default]
-    Well,
-    Failing,
-    Hanging,
-    /// It takes an event, and says so after [`LATE`].
-    Late,
+    Accepts,
+    Fails,
+    Hangs,
+    /// Accepts events, but responds only after [`LATE`].
+    RespondsLate,
 }
 
-/// Later than a function waits after its response, and earlier than deliver-webhooks gives up.
+/// A delay that is longer than a function's own attempt may take, and shorter than the timeout of deliver-webhooks.
 const LATE: Duration = Duration::from_millis(4_500);
 
-/// The receiver.
+/// A running receiver.
 #[derive(Default)]
 pub struct Receiver {
-    mood: Mutex<Mood>,
-    /// How often it has taken each event, by `webhook-id`.
-    taken: Mutex<HashMap<String, u64>>,
+    behavior: Mutex<Behavior>,
+    /// The number of times that each event was accepted, by `webhook-id`.
+    accepted: Mutex<HashMap<String, u64>>,
 }
 
 impl Receiver {
-    /// Starts it, and gives its address.
+    /// Starts a receiver. Returns it and its URL.
     pub async fn start() -> anyhow::Result<(Arc<Self>, String)> {
         let receiver = Arc::new(Self::default());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -45,30 +45,30 @@ impl Receiver {
         Ok((receiver, url))
     }
 
-    pub fn set(&self, mood: Mood) {
-        *self.mood.lock() = mood;
+    pub fn set(&self, behavior: Behavior) {
+        *self.behavior.lock() = behavior;
     }
 
-    pub fn has_taken(&self, id: &str) -> bool {
-        self.taken.lock().contains_key(id)
+    pub fn has_accepted(&self, id: &str) -> bool {
+        self.accepted.lock().contains_key(id)
     }
 
-    /// How many events it has taken, and how many of them again.
+    /// Returns the number of accepted events, and how many were accepted again.
     pub fn counts(&self) -> (usize, u64) {
-        let taken = self.taken.lock();
-        (taken.len(), taken.values().map(|times| times - 1).sum())
+        let accepted = self.accepted.lock();
+        (accepted.len(), accepted.values().map(|times| times - 1).sum())
     }
 }
 
 async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap) -> StatusCode {
-    let mood = *receiver.mood.lock();
-    match mood {
-        Mood::Failing => return StatusCode::INTERNAL_SERVER_ERROR,
-        Mood::Hanging => std::future::pending::<()>().await,
-        Mood::Late => sleep(LATE).await,
-        Mood::Well => {}
+    let behavior = *receiver.behavior.lock();
+    match behavior {
+        Behavior::Fails => return StatusCode::INTERNAL_SERVER_ERROR,
+        Behavior::Hangs => std::future::pending::<()>().await,
+        Behavior::RespondsLate => sleep(LATE).await,
+        Behavior::Accepts => {}
     }
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-    *receiver.taken.lock().entry(id.to_owned()).or_default() += 1;
+    *receiver.accepted.lock().entry(id.to_owned()).or_default() += 1;
     StatusCode::NO_CONTENT
 }

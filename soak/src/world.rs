@@ -1,10 +1,11 @@
-//! A run: the tenant, its clients, what befalls them, and the verdict.
+//! A run: the tenant, its clients, the faults, and the final check.
 
+use crate::backend::Backend;
 use crate::checker::{check, check_participants, check_users};
 use crate::client::{Api, Client, times};
+use crate::database::connect;
 use crate::follower::Follower;
-use crate::history::{Event, Kept, Recorder, Stored};
-use crate::keeper::Keeper;
+use crate::history::{Event, Membership, Recorder, Stored};
 use crate::listener::{self, Listener};
 use crate::nemesis::Nemesis;
 use crate::processes::Memory;
@@ -19,32 +20,33 @@ use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tokio_postgres::NoTls;
+
 use uuid::Uuid;
 
 const CLIENTS: usize = 16;
 const CONVERSATIONS: usize = 8;
 const FOLLOWERS: usize = 3;
 
-/// How many of the conversations are closed now and then, and have guests.
-const KEPT: usize = 2;
+/// The number of conversations that the tenant's backend manages.
+const MANAGED: usize = 2;
 
-/// How many endpoints the tenant has.
+/// The number of webhook endpoints of the tenant.
 const ENDPOINTS: usize = 3;
 
-/// How long the outbox may take to be empty after the end, in a run as long as this or longer.
-const DRAIN: Duration = Duration::from_secs(100);
+/// The time in which the outbox must be empty after the end. In a run shorter than this, it is the length of the run.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(100);
 
 #[tokio::main(flavor = "current_thread")]
 pub async fn run() -> anyhow::Result<()> {
-    let minutes: f64 = env::var("MINUTES").map_or(Ok(20.0), |text| text.parse()).context("MINUTES")?;
-    let length = Duration::try_from_secs_f64(minutes * 60.0).context("MINUTES")?;
+    let minutes: f64 =
+        env::var("MINUTES").map_or(Ok(20.0), |text| text.parse()).context("MINUTES must be a number")?;
+    let length = Duration::try_from_secs_f64(minutes * 60.0).context("MINUTES must be at least 0")?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
     let recorder = Arc::new(Recorder::new());
     let mut world = World::new(http.clone(), recorder.clone())?;
     world.add_tenant().await?;
-    let conversations = Arc::new(world.converse().await?);
+    let conversations = Arc::new(world.create_conversations().await?);
     tokio::spawn(Listener::join(&conversations, recorder.clone()).await?.run());
 
     let until = Instant::now() + length;
@@ -62,14 +64,14 @@ pub async fn run() -> anyhow::Result<()> {
     let follower = || Follower::new(world.api.clone(), recorder.clone(), &conversations);
     let mut followers: Vec<_> = std::iter::repeat_with(follower).take(FOLLOWERS).collect();
     let following = join_all(followers.iter_mut().map(|follower| follower.run(until)));
-    let keeping = join_all(world.keepers(&conversations).into_iter().map(|keeper| keeper.run(until)));
+    let backends = join_all(world.backends(&conversations).into_iter().map(|backend| backend.run(until)));
     let mut memory = Memory::default();
     tokio::select! {
-        (_, _, _, broken) = async { tokio::join!(join_all(clients), following, keeping, nemesis.run(until)) } => broken.context("the faults")?,
-        () = memory.watch() => {} // which never ends
+        (_, _, _, nemesis) = async { tokio::join!(join_all(clients), following, backends, nemesis.run(until)) } => nemesis.context("the faults")?,
+        () = memory.watch() => {} // it never ends
     }
-    world.drain(DRAIN.min(length)).await?;
-    world.judge(&conversations, followers, &memory).await
+    world.drain(DRAIN_TIMEOUT.min(length)).await?;
+    world.check(&conversations, followers, &memory).await
 }
 
 fn client_name(number: usize) -> String {
@@ -78,19 +80,12 @@ fn client_name(number: usize) -> String {
 
 struct World {
     api: Arc<Api>,
-    /// The same with the tenant's secret key.
+    /// The API, called with the tenant's secret key.
     secret_api: Arc<Api>,
     recorder: Arc<Recorder>,
-    /// By the endpoint's id.
+    /// The receivers, by the endpoint's id.
     receivers: HashMap<String, Arc<Receiver>>,
     tenant: Uuid,
-}
-
-/// A connection of its own, for Postgres restarts.
-pub async fn connect() -> anyhow::Result<tokio_postgres::Client> {
-    let (client, connection) = tokio_postgres::connect(&env::var("DATABASE_URL")?, NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
 }
 
 impl World {
@@ -124,32 +119,34 @@ impl World {
         Ok(())
     }
 
-    /// Opens the conversations, all of which all clients take part in.
-    async fn converse(&self) -> anyhow::Result<Vec<String>> {
+    /// Creates the conversations. All clients participate in all of them.
+    async fn create_conversations(&self) -> anyhow::Result<Vec<String>> {
         let participants: Vec<_> = (0..CLIENTS).map(client_name).collect();
         let mut ids = Vec::new();
         for _ in 0..CONVERSATIONS {
             let body = json!({ "kind": "direct", "participants": participants });
-            let answer = self.api.call(Method::POST, "/v1/conversations", &body).await;
-            let id = answer.body.pointer("/conversation/id").and_then(Value::as_str);
-            ids.push(id.with_context(|| format!("no conversation: {}", answer.body))?.to_owned());
+            let response = self.api.call(Method::POST, "/v1/conversations", &body).await;
+            let id = response.body.pointer("/conversation/id").and_then(Value::as_str);
+            ids.push(
+                id.with_context(|| format!("no conversation was created: {}", response.body))?.to_owned(),
+            );
         }
         Ok(ids)
     }
 
-    fn keepers(&self, conversations: &[String]) -> Vec<Keeper> {
-        let kept = conversations.iter().take(KEPT).map(|conversation| Keeper {
+    fn backends(&self, conversations: &[String]) -> Vec<Backend> {
+        let backends = conversations.iter().take(MANAGED).map(|conversation| Backend {
             api: self.secret_api.clone(),
             recorder: self.recorder.clone(),
             conversation: conversation.clone(),
             participants: (0..CLIENTS).map(client_name).collect(),
         });
-        kept.collect()
+        backends.collect()
     }
 
-    /// Waits for the outbox to be empty, as long as that may take.
-    async fn drain(&self, patience: Duration) -> anyhow::Result<()> {
-        let until = Instant::now() + patience;
+    /// Waits until the outbox is empty or the time is over.
+    async fn drain(&self, timeout: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + timeout;
         while self.events().await?.iter().any(|event| event.queued) && Instant::now() < until {
             sleep(Duration::from_secs(1)).await;
         }
@@ -179,7 +176,7 @@ impl World {
         let rows = connect().await?.query(query, &[&self.tenant]).await?;
         let events = rows.iter().map(|row| {
             let (id, endpoint): (String, String) = (row.get(0), row.get(5));
-            let received = self.receivers.get(&endpoint).is_some_and(|receiver| receiver.has_taken(&id));
+            let received = self.receivers.get(&endpoint).is_some_and(|receiver| receiver.has_accepted(&id));
             Event {
                 endpoint,
                 id,
@@ -193,8 +190,9 @@ impl World {
         Ok(events.collect())
     }
 
-    /// The open conversations, and whose lists each is in.
-    async fn participants(&self) -> anyhow::Result<Vec<Kept>> {
+    /// Returns the participants of the open conversations. Records an anomaly if a conversation isn't in exactly the lists of its
+    /// participants.
+    async fn participants(&self) -> anyhow::Result<Vec<Membership>> {
         let query = "select c.id::text, c.participants, (
                 select array_agg(p.user_id) from tinychat.participants p
                 where p.conversation_id = c.id and p.kind = c.kind
@@ -206,21 +204,21 @@ impl World {
             listed.sort_by_key(|user| participants.iter().position(|other| other == user));
             if listed != participants {
                 self.recorder
-                    .odd(format!("{conversation} has {participants:?}, and is listed for {listed:?}"));
+                    .anomaly(format!("{conversation} has {participants:?}, but is listed for {listed:?}"));
             }
-            all.push(Kept { conversation, participants });
+            all.push(Membership { conversation, participants });
         }
         Ok(all)
     }
 
-    /// What the users are called.
+    /// Returns the users' names, by user id.
     async fn names(&self) -> anyhow::Result<HashMap<String, String>> {
         let query = "select user_id, name from tinychat.users where tenant_id = $1";
         let rows = connect().await?.query(query, &[&self.tenant]).await?;
         Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
-    /// All of a conversation's history, page by page.
+    /// Reads all of a conversation's history, page by page. Returns the messages' times.
     async fn pages(&self, conversation: &str) -> Vec<String> {
         let mut all = Vec::new();
         loop {
@@ -234,7 +232,8 @@ impl World {
         }
     }
 
-    async fn judge(
+    /// Compares the records with the database. Prints a report and fails if there are violations.
+    async fn check(
         &self,
         conversations: &[String],
         followers: Vec<Follower>,
@@ -246,67 +245,73 @@ impl World {
                 stored.iter().filter(|message| message.conversation == *conversation && !message.deleted);
             let visible: Vec<_> = visible.map(|message| message.created_at.clone()).collect();
             if self.pages(conversation).await != visible {
-                self.recorder.odd(format!("the pages of {conversation} are not what is stored"));
+                self.recorder.anomaly(format!("the pages of {conversation} differ from the stored messages"));
             }
         }
         let uploads = std::mem::take(&mut self.recorder.history.lock().uploads);
         for url in &uploads {
             let status = self.api.http.get(url).send().await?.status();
             if !status.is_success() {
-                self.recorder.odd(format!("upload lost: {url} answers {status}"));
+                self.recorder.anomaly(format!("upload lost: {url} responds with {status}"));
             }
         }
         let mut followed = Vec::new();
         for follower in followers {
-            followed.extend(follower.judge(&stored).await);
+            followed.extend(follower.check(&stored).await);
         }
         let (names, participants) = (self.names().await?, self.participants().await?);
         self.recorder.history.lock().lost = listener::lost()?;
         let mut wrong = check(&self.recorder.history.lock(), &stored, &events);
-        wrong.extend(check_participants(&self.recorder.history.lock().kept, &participants));
-        wrong.extend(check_users(&self.recorder.history.lock().namings, &names));
+        wrong.extend(check_participants(&self.recorder.history.lock().memberships, &participants));
+        wrong.extend(check_users(&self.recorder.history.lock().upserts, &names));
         wrong.extend(followed);
         wrong.extend(memory.grown());
-        self.tell(&stored, &events, uploads.len(), memory);
+        self.print(&stored, &events, uploads.len(), memory);
         for wrong in wrong.iter().take(50) {
-            println!("WRONG: {wrong}");
+            println!("VIOLATION: {wrong}");
         }
-        ensure!(wrong.is_empty(), "{} things are wrong", wrong.len());
-        println!("Nothing is wrong.");
+        ensure!(wrong.is_empty(), "{} violations", wrong.len());
+        println!("No violations.");
         Ok(())
     }
 
-    fn tell(&self, stored: &[Stored], events: &[Event], uploads: usize, memory: &Memory) {
+    fn print(&self, stored: &[Stored], events: &[Event], uploads: usize, memory: &Memory) {
         let history = self.recorder.history.lock();
         let acknowledged = history.sends.iter().filter(|send| send.acknowledged.is_some()).count();
         let changes = history.changes.iter().filter(|change| change.acknowledged).count();
-        let upserts = history.namings.iter().filter(|naming| naming.acknowledged).count();
+        let upserts = history.upserts.iter().filter(|upsert| upsert.acknowledged).count();
         let queued = events.iter().filter(|event| event.queued).count();
         let counts = self.receivers.values().map(|receiver| receiver.counts());
-        let (taken, again) = counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
-        let heard_again: u64 = history.heard.values().map(|times| times - 1).sum();
-        println!("\n| operation | answered 200 | failed |\n|---|---|---|");
-        for (operation, [well, failed]) in self.recorder.counts.lock().iter() {
-            println!("| {operation} | {well} | {failed} |");
+        let (accepted, again) = counts.fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+        let heard_again: u64 = history.broadcasts.values().map(|times| times - 1).sum();
+        println!("\n| operation | status 200 | failed |\n|---|---|---|");
+        for (operation, [succeeded, failed]) in self.recorder.counts.lock().iter() {
+            println!("| {operation} | {succeeded} | {failed} |");
         }
-        println!("\nClosures: {}; refused meanwhile: {}.", history.closures.len(), history.refusals.len());
+        println!(
+            "\nClosures: {}; requests refused by them: {}.",
+            history.closures.len(),
+            history.refusals.len()
+        );
         println!("\n| fault | times |\n|---|---|");
         for (fault, times) in self.recorder.faults.lock().iter() {
             println!("| {fault} | {times} |");
         }
-        println!("\n| memory, largest process | second quarter, MiB | last quarter, MiB |\n|---|---|---|");
+        println!(
+            "\n| memory of the largest process | second quarter, MiB | last quarter, MiB |\n|---|---|---|"
+        );
         for (name, early, late) in memory.medians() {
             println!("| {name} | {} | {} |", early / 1024, late / 1024);
         }
         println!(
             "\nMessages acknowledged: {acknowledged} of {}; stored: {}. Edits and deletions acknowledged: {changes}. \
-             Upserts acknowledged: {upserts}. Uploads: {uploads}. Events written: {}; taken by the receivers: {taken}, \
-             {again} of them again; still queued: {queued}. Live events heard: {}, {heard_again} of them again; logged \
-             as lost: {}. Time: {} s.",
+             Upserts acknowledged: {upserts}. Uploads: {uploads}. Events written: {}; accepted by the receivers: \
+             {accepted}, and {again} again; still queued: {queued}. Broadcasts received: {}, and {heard_again} again; \
+             logged as lost: {}. Time: {} s.",
             history.sends.len(),
             stored.len(),
             events.len(),
-            history.heard.len(),
+            history.broadcasts.len(),
             history.lost.len(),
             self.recorder.began.elapsed().as_secs(),
         );

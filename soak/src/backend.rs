@@ -1,7 +1,8 @@
-//! The tenant's backend, which keeps one conversation: it has guests come and go, closes it, and opens it again.
+//! The tenant's backend, which manages one conversation: it adds and removes guests, closes the conversation and opens it
+//! again.
 
-use crate::client::{Answer, Api};
-use crate::history::{Closure, Kept, Recorder};
+use crate::client::{Api, Response};
+use crate::history::{Closure, Membership, Recorder};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::model::Timestamp;
@@ -9,26 +10,26 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
-/// How long everything stays as it is, and how long a conversation is closed, in milliseconds.
+/// The pause between two changes, and the time for which a conversation is closed, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 500..4_000;
 const CLOSED: std::ops::Range<u64> = 100..1_500;
 
-/// How long a change may take to be answered well, faults and all.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The time in which a change must succeed, including its retries during faults.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 const GUESTS: [&str; 4] = ["guest 1", "guest 2", "guest 3", "guest 4"];
 
-/// The keeper of a conversation, with the tenant's secret key. Nobody else changes its participants and status.
-pub struct Keeper {
+/// The manager of a conversation, with the tenant's secret key. Only it changes the participants and the status.
+pub struct Backend {
     pub api: Arc<Api>,
     pub recorder: Arc<Recorder>,
     pub conversation: String,
-    /// Who takes part, as it should be.
+    /// The expected participants.
     pub participants: Vec<String>,
 }
 
-impl Keeper {
-    /// Leaves the conversation open.
+impl Backend {
+    /// Makes changes until the run ends. The conversation is open after that.
     pub async fn run(mut self, until: Instant) {
         while Instant::now() < until {
             sleep(Duration::from_millis(fastrand::u64(PAUSE))).await;
@@ -38,8 +39,8 @@ impl Keeper {
                 self.close().await;
             }
         }
-        let kept = Kept { conversation: self.conversation, participants: self.participants };
-        self.recorder.history.lock().kept.push(kept);
+        let membership = Membership { conversation: self.conversation, participants: self.participants };
+        self.recorder.history.lock().memberships.push(membership);
     }
 
     async fn change_guests(&mut self) {
@@ -52,24 +53,25 @@ impl Keeper {
     }
 
     async fn close(&self) {
-        let asked = self.recorder.began.elapsed();
+        let requested = self.recorder.began.elapsed();
         let closed_at = self.update(&json!({ "status": "closed" })).await;
         sleep(Duration::from_millis(fastrand::u64(CLOSED))).await;
-        // A first try may open it whose answer is lost, so that the time in a later one's is too late.
+        // The clock is read before the request. If a first try opens the conversation and its response is lost, the time in
+        // the next response is too late.
         let opened_at = Timestamp::from(SystemTime::now()).to_string();
         self.update(&json!({ "status": "open" })).await;
         let opened = self.recorder.began.elapsed();
         let conversation = self.conversation.clone();
-        let closure = Closure { conversation, closed_at, opened_at, asked, opened };
+        let closure = Closure { conversation, closed_at, opened_at, requested, opened };
         self.recorder.history.lock().closures.push(closure);
     }
 
-    /// Makes a change, again and again until it is answered well, and gives its time.
+    /// Makes a change, and retries it until it succeeds. Returns its time.
     async fn update(&self, change: &Value) -> String {
         let path = format!("/v1/conversations/{}", self.conversation);
         let began = Instant::now();
         loop {
-            let Answer { status, body } = self.api.call(Method::PATCH, &path, change).await;
+            let Response { status, body } = self.api.call(Method::PATCH, &path, change).await;
             self.recorder.count("update", status == 200);
             let participants = body.pointer("/conversation/participants");
             match status {
@@ -77,9 +79,9 @@ impl Keeper {
                     let at = body.pointer("/conversation/updated_at").and_then(Value::as_str);
                     return at.unwrap_or_default().to_owned();
                 }
-                0 | 500 | 503 if began.elapsed() < PATIENCE => sleep(Duration::from_millis(100)).await,
+                0 | 500 | 503 if began.elapsed() < TIMEOUT => sleep(Duration::from_millis(100)).await,
                 _ => {
-                    self.recorder.odd(format!("{status} to {change} of {path}: {body}"));
+                    self.recorder.anomaly(format!("{status} to {change} of {path}: {body}"));
                     return String::new();
                 }
             }
