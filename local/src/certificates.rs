@@ -1,23 +1,23 @@
-//! A private certificate authority, and a certificate for `localhost` that it signed.
+//! A private certificate authority, and a certificate for `localhost` that it has signed.
 
-use crate::config::CONTAINERS_NAME;
-use crate::process::hand_over;
+use crate::options::CONTAINERS_NAME;
+use crate::process::chown_to_server_user;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Files in PEM format.
+/// The paths of the files, which are in PEM format.
 pub(crate) struct Certificates {
-    /// The authority's certificate, which clients trust.
+    /// The authority's certificate, for clients to trust.
     pub(crate) authority: PathBuf,
     pub(crate) certificate: PathBuf,
-    /// The certificate's private key, readable for the servers alone.
+    /// The certificate's private key, which only the servers can read.
     pub(crate) key: PathBuf,
 }
 
 impl Certificates {
-    /// Makes a new authority and a new certificate in `folder`.
+    /// Creates a new authority and a new certificate in `folder`.
     pub(crate) fn make(folder: &Path) -> anyhow::Result<Self> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -40,7 +40,7 @@ impl Certificates {
         fs::write(&paths.key, "")?;
         fs::set_permissions(&paths.key, fs::Permissions::from_mode(0o600))?;
         fs::write(&paths.key, key.serialize_pem())?;
-        hand_over(&paths.key)?;
+        chown_to_server_user(&paths.key)?;
         Ok(paths)
     }
 }

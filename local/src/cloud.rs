@@ -1,21 +1,21 @@
-//! Brings all parts up in order, and down again.
+//! Starts all parts of the local cloud in order, and stops them.
 
-use crate::config::{Config, bind, project};
 use crate::console::Console;
 use crate::database::Database;
+use crate::exports::{Exports, write_env};
 use crate::gateway::{self, Gateway, Routes};
 use crate::lambda::{Functions, Program};
+use crate::options::{Options, bind, project};
 use crate::pages;
-use crate::process::forget_cargo;
+use crate::process::remove_cargo_variables;
 use crate::route_functions;
 use crate::schedule;
-use crate::settings::{Settings, write_env};
 use crate::supabase;
 use crate::supabase::Authorization;
 use crate::supabase::keys::{ANON_KEY, Keys, SERVICE_ROLE_KEY};
 use crate::supabase::storage::{Buckets, Credentials, Storage};
 use crate::template::Template;
-use crate::webhooks;
+use crate::webhook_receiver;
 use anyhow::{Context, bail};
 use axum::Router;
 use std::fs::{self, File};
@@ -24,41 +24,41 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::process::Command;
 
-/// A local cloud that is up.
+/// A running local cloud.
 pub(crate) struct Cloud {
-    pub(crate) settings: Settings,
+    pub(crate) exports: Exports,
     gateway: Arc<Gateway>,
     database: Database,
-    /// Keeps `DATA_DIR` to this run.
+    /// The lock of `DATA_DIR`, which lasts until this run ends.
     _lock: File,
 }
 
 impl Cloud {
-    /// Starts everything. A cloud that runs a command leaves the terminal to it.
-    pub(crate) async fn start(config: &Config, quiet: bool) -> anyhow::Result<Self> {
+    /// Starts everything. A `quiet` cloud prints nothing, because the terminal belongs to the command that it runs.
+    pub(crate) async fn start(options: &Options, quiet: bool) -> anyhow::Result<Self> {
         let template = Template::read(&project().join("template.yaml"))?;
-        let lock = prepare_folder(config)?;
-        let tell = |what: &str| {
+        let lock = prepare_folder(options)?;
+        let print = |what: &str| {
             if !quiet {
                 println!("{what} …");
             }
         };
-        // What may be missing or taken comes before the build, which may take minutes.
-        let api = bind(config.host, config.api_port, "API_PORT")?;
-        let supabase = bind(config.host, config.supabase_port, "SUPABASE_PORT")?;
-        if config.servers_dir != config.data_dir && config.database_url.is_none() {
-            let (data, servers) = (config.data_dir.display(), config.servers_dir.display());
-            tell(&format!("Postgres may not enter {data}, so its files are in {servers}"));
+        // A port that is in use or a missing program must be reported before the build, which may take minutes.
+        let api = bind(options.host, options.api_port, "API_PORT")?;
+        let supabase = bind(options.host, options.supabase_port, "SUPABASE_PORT")?;
+        if options.servers_dir != options.data_dir && options.database_url.is_none() {
+            let (data, servers) = (options.data_dir.display(), options.servers_dir.display());
+            print(&format!("Postgres has no access to {data}, so its files are in {servers}"));
         }
-        tell("Starting Postgres");
-        let database = Database::start(config).await?;
-        if !config.no_build {
-            tell("Building the functions, which takes some minutes the first time");
-            build(config, &template).await?;
+        print("Starting Postgres");
+        let database = Database::start(options).await?;
+        if !options.no_build {
+            print("Building the functions, which takes some minutes the first time");
+            build(options, &template).await?;
         }
-        let settings = Settings {
-            api_url: url(config, &api)?,
-            supabase_url: url(config, &supabase)?,
+        let exports = Exports {
+            api_url: url(options, &api)?,
+            supabase_url: url(options, &supabase)?,
             database_url: database.url.clone(),
             function_database_url: database.function_url.clone(),
             certificate_authority: database.tls.as_ref().map(|tls| tls.authority.clone()),
@@ -69,21 +69,21 @@ impl Cloud {
                 secret_access_key: "only-for-local-use".to_owned(),
             },
         };
-        let sam_env = settings.for_sam(&template);
+        let sam_env = exports.for_sam(&template);
 
         let buckets = Buckets::read(&project().join("supabase/config.toml"))?;
-        let storage = Storage::open(&config.data_dir.join("storage"), buckets, &settings.storage)?;
+        let storage = Storage::open(&options.data_dir.join("storage"), buckets, &exports.storage)?;
         let faults = Arc::new(database.faults());
-        let realtime = Authorization::new(settings.keys.clone(), settings.database_url.clone())?;
+        let realtime = Authorization::new(exports.keys.clone(), exports.database_url.clone())?;
         tokio::spawn(supabase::serve(listener(supabase)?, realtime, storage, faults.clone()));
 
-        let console = Arc::new(Console::new(config.data_dir.join("logs"), quiet));
-        webhooks::start(&settings.database_url, console.clone()).await?;
-        route_functions::follow(settings.database_url.clone(), console.clone());
-        let programs = programs(config, &template, &settings, &console);
+        let console = Arc::new(Console::new(options.data_dir.join("logs"), quiet));
+        webhook_receiver::start(&exports.database_url, console.clone()).await?;
+        route_functions::watch(exports.database_url.clone(), console.clone());
+        let programs = programs(options, &template, &exports, &console);
         let functions = Arc::new(Functions::new(programs, &faults));
         for function in template.functions.iter().filter(|function| function.scheduled) {
-            schedule::start(functions.clone(), function.name.clone(), config.schedule);
+            schedule::start(functions.clone(), function.name.clone(), options.schedule);
         }
         let gateway = Arc::new(Gateway {
             functions,
@@ -91,13 +91,14 @@ impl Cloud {
             cors: template.cors,
             stage: template.stage,
             console,
-            limits: config.aws_limits,
+            limits: options.aws_limits,
         });
-        let pages = if config.pages { pages::router(&settings.supabase_url) } else { Router::new() };
-        in_background(gateway::serve(listener(api)?, gateway.clone(), pages));
-        fs::write(config.data_dir.join("sam-env.json"), sam_env)?;
-        write_env(&config.data_dir.join("env"), &settings.public(config))?; // last: who waits for it finds all up
-        Ok(Self { settings, gateway, database, _lock: lock })
+        let pages = if options.pages { pages::router(&exports.supabase_url) } else { Router::new() };
+        spawn_server(gateway::serve(listener(api)?, gateway.clone(), pages));
+        fs::write(options.data_dir.join("sam-env.json"), sam_env)?;
+        // Last, because others wait for this file as the sign that everything is running.
+        write_env(&options.data_dir.join("env"), &exports.public(options))?;
+        Ok(Self { exports, gateway, database, _lock: lock })
     }
 
     /// Stops everything.
@@ -107,13 +108,13 @@ impl Cloud {
     }
 }
 
-/// Takes `DATA_DIR` for this run, and takes away what an earlier one said of itself.
-fn prepare_folder(config: &Config) -> anyhow::Result<File> {
-    let folder = &config.data_dir;
+/// Locks `DATA_DIR` for this run, and removes the settings and logs of an earlier run.
+fn prepare_folder(options: &Options) -> anyhow::Result<File> {
+    let folder = &options.data_dir;
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let lock = File::create(folder.join("lock"))?;
     if lock.try_lock().is_err() {
-        bail!("a local cloud already runs in {}; set DATA_DIR for a second one", folder.display());
+        bail!("another local cloud runs in {}: set DATA_DIR to another folder", folder.display());
     }
     let _no_earlier_run = fs::remove_file(folder.join("env"));
     let _no_earlier_run = fs::remove_dir_all(folder.join("logs"));
@@ -121,12 +122,17 @@ fn prepare_folder(config: &Config) -> anyhow::Result<File> {
     Ok(lock)
 }
 
-/// Builds the functions; cargo shows how far it is. Release binaries are built as they ship. In development all of the
-/// workspace is, so that functions, tests and this program agree on every dependency's features and compile it once.
-async fn build(config: &Config, template: &Template) -> anyhow::Result<()> {
+/// Builds the functions, with cargo's progress on the terminal. Release binaries are built as they are deployed. A
+/// development build covers the whole workspace: functions, tests and this program then share each dependency's features,
+/// and cargo compiles it once.
+async fn build(options: &Options, template: &Template) -> anyhow::Result<()> {
     let mut cargo = Command::new("cargo");
-    forget_cargo(&mut cargo).arg("build").arg("--target-dir").arg(&config.target).current_dir(project());
-    if config.release {
+    remove_cargo_variables(&mut cargo)
+        .arg("build")
+        .arg("--target-dir")
+        .arg(&options.target)
+        .current_dir(project());
+    if options.release {
         cargo.arg("--release");
         for function in &template.functions {
             cargo.arg("--package").arg(&function.name);
@@ -135,30 +141,30 @@ async fn build(config: &Config, template: &Template) -> anyhow::Result<()> {
         cargo.args(["--workspace", "--bins"]);
     }
     if !cargo.kill_on_drop(true).status().await.context("cargo")?.success() {
-        bail!("the functions don't build");
+        bail!("the build of the functions failed");
     }
     Ok(())
 }
 
 fn programs(
-    config: &Config,
+    options: &Options,
     template: &Template,
-    settings: &Settings,
+    exports: &Exports,
     console: &Arc<Console>,
 ) -> Vec<Program> {
     let program = |function: &crate::template::Function| Program {
         name: function.name.clone(),
-        binary: config.binaries().join(&function.name),
+        binary: options.binaries().join(&function.name),
         timeout: function.timeout,
-        variables: settings.of_function(function),
-        freeze: config.freeze,
+        variables: exports.of_function(function),
+        freeze: options.freeze,
         console: console.clone(),
     };
     template.functions.iter().map(program).collect()
 }
 
-fn url(config: &Config, listener: &TcpListener) -> anyhow::Result<String> {
-    Ok(format!("http://{}:{}", config.reachable_host(), listener.local_addr()?.port()))
+fn url(options: &Options, listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(format!("http://{}:{}", options.reachable_host(), listener.local_addr()?.port()))
 }
 
 fn listener(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
@@ -166,7 +172,7 @@ fn listener(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(listener)
 }
 
-fn in_background(server: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+fn spawn_server(server: impl Future<Output = std::io::Result<()>> + Send + 'static) {
     tokio::spawn(async {
         if let Err(error) = server.await {
             eprintln!("error: {error}");

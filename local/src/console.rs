@@ -1,4 +1,4 @@
-//! What a person sees: a line for each request, and errors; everything else goes to files.
+//! Output for people: a line per request, and errors, on the terminal. Everything goes to log files.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -6,11 +6,11 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// The terminal and the folder of logs.
+/// The terminal and the log files.
 pub(crate) struct Console {
     folder: PathBuf,
     files: Mutex<HashMap<String, File>>,
-    /// Keeps the terminal for the command that runs in the local cloud.
+    /// Whether nothing is printed, because the terminal belongs to the command that the local cloud runs.
     quiet: bool,
 }
 
@@ -19,7 +19,7 @@ impl Console {
         Self { folder, files: Mutex::default(), quiet }
     }
 
-    /// Tells of a request.
+    /// Logs and prints a request.
     pub(crate) fn request(&self, line: &str) {
         self.log("requests", line);
         if !self.quiet {
@@ -27,7 +27,7 @@ impl Console {
         }
     }
 
-    /// Tells of something that went wrong.
+    /// Logs and prints an error.
     pub(crate) fn problem(&self, line: &str) {
         self.log("problems", line);
         if !self.quiet {
@@ -35,8 +35,8 @@ impl Console {
         }
     }
 
-    /// Takes a line that a function printed.
-    pub(crate) fn function_says(&self, function: &str, line: &str) {
+    /// Logs a line that a function has printed. Prints it, too, if it is an error.
+    pub(crate) fn function_output(&self, function: &str, line: &str) {
         self.log(function, line);
         if ["\"ERROR\"", " ERROR ", "panicked at"].iter().any(|mark| line.contains(mark)) {
             self.problem(&format!("{function}: {line}"));

@@ -1,24 +1,21 @@
-//! The database as a run's settings have it: where it is, whether there is a pooler, whether there is TLS.
+//! The database of a run: a given Postgres or a private cluster, with or without a pooler and TLS.
 
 use crate::certificates::Certificates;
-use crate::config::{Config, project};
 use crate::faults::Faults;
+use crate::options::{Options, project};
 use crate::pooler::Pooler;
-use crate::postgres::{self, Cluster};
+use crate::postgres::{self, Cluster, FUNCTIONS_ROLE};
 use crate::supabase;
 use anyhow::Context;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::sync::Arc;
 
-/// Whom the functions log in as: supabase/migrations has it.
-pub(crate) const FUNCTIONS_ROLE: &str = "tinychat_functions";
-
-/// Postgres, and what functions reach it through.
+/// Postgres, and the pooler in front of it if there is one.
 pub(crate) struct Database {
-    /// The superuser's, straight to Postgres.
+    /// The superuser's URL, without the pooler.
     pub(crate) url: String,
-    /// The functions', who have a role of their own in a private Postgres.
+    /// The functions' URL. In a private cluster they have a role of their own.
     pub(crate) function_url: String,
     pub(crate) tls: Option<Certificates>,
     cluster: Option<Arc<Cluster>>,
@@ -26,9 +23,9 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Starts what the configuration asks for, with the schema and the demo tenants in it.
-    pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
-        if let Some(url) = &config.database_url {
+    /// Starts the servers that the options ask for, and creates the schema and the demo tenants.
+    pub(crate) async fn start(options: &Options) -> anyhow::Result<Self> {
+        if let Some(url) = &options.database_url {
             prepare_database(url).await?;
             return Ok(Self {
                 url: url.clone(),
@@ -38,24 +35,24 @@ impl Database {
                 pooler: None,
             });
         }
-        let tls = if config.database_tls {
-            Some(Certificates::make(&config.servers_dir.join("tls"))?)
+        let tls = if options.database_tls {
+            Some(Certificates::make(&options.servers_dir.join("tls"))?)
         } else {
             None
         };
-        let cluster = Cluster::start(config, tls.as_ref()).await?;
+        let cluster = Cluster::start(options, tls.as_ref()).await?;
         prepare_database(cluster.url()).await?;
         let log_in = format!("alter role {FUNCTIONS_ROLE} login");
         postgres::connect(cluster.url()).await?.batch_execute(&log_in).await?;
-        let pooler = if config.pooler {
-            Some(Arc::new(Pooler::start(config, cluster.port(), tls.as_ref()).await?))
+        let pooler = if options.pooler {
+            Some(Arc::new(Pooler::start(options, cluster.port(), tls.as_ref()).await?))
         } else {
             None
         };
         let port = pooler.as_ref().map_or(cluster.port(), |pooler| pooler.port());
         let (host, mode) = match tls {
             Some(_) => ("localhost".to_owned(), "verify-full"),
-            None => (config.reachable_host().to_string(), "disable"),
+            None => (options.reachable_host().to_string(), "disable"),
         };
         Ok(Self {
             url: cluster.url().to_owned(),
@@ -66,7 +63,7 @@ impl Database {
         })
     }
 
-    /// The switch with which tests take it down.
+    /// Returns the control with which tests stop and start the servers.
     pub(crate) fn faults(&self) -> Faults {
         Faults::new(self.cluster.clone(), self.pooler.clone())
     }

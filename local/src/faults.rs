@@ -1,9 +1,8 @@
-//! Faults on demand: `POST /__faults` on the Supabase stand-in's port, with what shall be wrong from now on. `{}` mends
-//! everything. The answer comes when it is so.
+//! Faults on demand. `POST /__faults` on the port of the Supabase stand-in sets all faults, and `{}` ends them. The
+//! response comes when they are in effect.
 
 use crate::pooler::Pooler;
 use crate::postgres::Cluster;
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -18,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is wrong now, and the servers that can be taken down.
+/// The current faults, and the servers that can be stopped.
 pub(crate) struct Faults {
     wanted: Mutex<Wanted>,
     postgres: Option<Arc<Cluster>>,
@@ -35,28 +34,28 @@ struct Wanted {
     functions: FunctionFault,
 }
 
-/// What happens to an HTTP service's requests, in this order.
+/// The faults of an HTTP service, in the order in which they are applied to each request.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct HttpFault {
-    /// Each request waits so long first.
+    /// The delay before anything else, in milliseconds.
     delay_ms: u64,
-    /// The connection ends without an answer.
+    /// Whether the connection is closed without a response.
     reset: bool,
-    /// There is never an answer.
+    /// Whether there is never a response.
     hang: bool,
-    /// The answer is this status.
+    /// The status of the response.
     status: Option<u16>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ServerFault {
-    /// The server is down, and went down this way.
+    /// The way in which the server is stopped. It runs if this is missing.
     down: Option<Shutdown>,
 }
 
-/// Postgres' words: in order, or as in a crash.
+/// The shutdown modes of Postgres: orderly, or as in a crash.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Shutdown {
@@ -67,17 +66,17 @@ enum Shutdown {
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct FunctionFault {
-    /// A function's process is killed as soon as it has answered.
+    /// Whether a function's process is killed as soon as it has responded.
     kill_after_answer: bool,
 }
 
 impl Faults {
-    /// Nothing is wrong yet.
+    /// Creates the control, without faults.
     pub(crate) fn new(postgres: Option<Arc<Cluster>>, pooler: Option<Arc<Pooler>>) -> Self {
         Self { wanted: Mutex::default(), postgres, pooler }
     }
 
-    /// What happens to a request to this path of the Supabase stand-in.
+    /// Returns the fault of a request to this path of the Supabase stand-in.
     pub(crate) fn of_path(&self, path: &str) -> HttpFault {
         let wanted = self.wanted.lock();
         if path.starts_with("/realtime/") {
@@ -89,7 +88,7 @@ impl Faults {
         }
     }
 
-    /// Whether functions don't outlive their answers.
+    /// Whether functions are killed after their responses.
     pub(crate) fn kill_after_answer(&self) -> bool {
         self.wanted.lock().functions.kill_after_answer
     }
@@ -115,8 +114,8 @@ impl Faults {
 }
 
 impl HttpFault {
-    /// Lets it happen: an answer, an error for a connection that shall end, or nothing.
-    pub(crate) async fn happen(self) -> io::Result<Option<Response<Body>>> {
+    /// Applies the fault. Returns the response that it causes, an error to close the connection, or `None` to go on.
+    pub(crate) async fn apply(self) -> io::Result<Option<Response<Body>>> {
         tokio::time::sleep(Duration::from_millis(self.delay_ms)).await;
         if self.reset {
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -129,7 +128,7 @@ impl HttpFault {
     }
 }
 
-/// The switch.
+/// Returns the route `/__faults`.
 pub(crate) fn router(faults: Arc<Faults>) -> Router {
     Router::new().route("/__faults", post(set)).with_state(faults)
 }

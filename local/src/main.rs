@@ -1,31 +1,31 @@
-//! The cloud on a laptop: API Gateway, Lambda and Supabase as far as TinyChat needs them, on a real Postgres.
+//! The local cloud: the parts of API Gateway, Lambda and Supabase that TinyChat needs, on a real Postgres.
 //!
-//! `local` stays up until Ctrl-C. `local COMMAND ARGUMENTS…` runs the command with the run's settings in its
-//! environment, stops everything, and exits with the command's status.
+//! `local` runs until Ctrl-C. `local COMMAND ARGUMENTS…` runs a command with the cloud's addresses and keys in its
+//! environment. Then it stops everything and exits with the command's status.
 
 mod certificates;
 mod cloud;
-mod config;
 mod console;
 mod database;
+mod exports;
 mod faults;
 mod gateway;
 mod lambda;
+mod options;
 mod pages;
 mod pooler;
 mod postgres;
 mod process;
 mod route_functions;
 mod schedule;
-mod settings;
 mod supabase;
 mod template;
-mod webhooks;
+mod webhook_receiver;
 
 use anyhow::Context;
 use cloud::Cloud;
-use config::Config;
 use nix::sys::signal::Signal;
+use options::Options;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
@@ -44,35 +44,35 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<ExitCode> {
-    let config = Config::from_env()?;
-    process::allow_many_files()?;
+    let options = Options::from_env()?;
+    process::raise_open_file_limit()?;
     let mut arguments = std::env::args_os().skip(1);
     let command = arguments.next();
     let cloud = tokio::select! {
-        cloud = Cloud::start(&config, command.is_some()) => cloud?,
-        () = asked_to_stop() => return Ok(ExitCode::FAILURE),
+        cloud = Cloud::start(&options, command.is_some()) => cloud?,
+        () = stop_requested() => return Ok(ExitCode::FAILURE),
     };
     let code = if let Some(program) = command {
-        run_command(program, arguments, &cloud, &config).await
+        run_command(program, arguments, &cloud, &options).await
     } else {
-        greet(&cloud, &config);
-        asked_to_stop().await;
+        print_addresses(&cloud, &options);
+        stop_requested().await;
         Ok(ExitCode::SUCCESS)
     };
     cloud.stop().await;
     code
 }
 
-fn greet(cloud: &Cloud, config: &Config) {
-    let settings = &cloud.settings;
-    let pages = if config.pages {
-        format!("    Demo      {0}\n    Reference {0}/docs\n", settings.api_url)
+fn print_addresses(cloud: &Cloud, options: &Options) {
+    let exports = &cloud.exports;
+    let pages = if options.pages {
+        format!("    Demo      {0}\n    Reference {0}/docs\n", exports.api_url)
     } else {
         String::new()
     };
     println!(
         "
-  TinyChat is up. Ctrl-C stops it.
+  TinyChat is running. Ctrl-C stops it.
 
 {pages}    API       {api}/v1
     Key       {key}
@@ -87,16 +87,16 @@ fn greet(cloud: &Cloud, config: &Config) {
 
   After a change, `cargo build --bin send-message` (or another function): the next request runs it.
 ",
-        api = settings.api_url,
-        supabase = settings.supabase_url,
-        database = settings.database_url,
-        folder = config.data_dir.display(),
-        key = settings::TINYCHAT_API_KEY,
+        api = exports.api_url,
+        supabase = exports.supabase_url,
+        database = exports.database_url,
+        folder = options.data_dir.display(),
+        key = exports::TINYCHAT_API_KEY,
     );
 }
 
-/// Ctrl-C, or SIGTERM.
-async fn asked_to_stop() {
+/// Waits for Ctrl-C or SIGTERM.
+async fn stop_requested() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return;
     };
@@ -106,18 +106,18 @@ async fn asked_to_stop() {
     }
 }
 
-/// Ctrl-C reaches the command by itself, for it is in the terminal's process group; SIGTERM is passed on.
+/// Runs the command. Ctrl-C reaches it directly, because it is in the terminal's process group. SIGTERM is passed on.
 async fn run_command(
     program: OsString,
     arguments: impl Iterator<Item = OsString>,
     cloud: &Cloud,
-    config: &Config,
+    options: &Options,
 ) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let _ignored = signal(SignalKind::interrupt())?;
-    let mut child = process::forget_cargo(&mut Command::new(&program))
+    let mut child = process::remove_cargo_variables(&mut Command::new(&program))
         .args(arguments)
-        .envs(cloud.settings.public(config))
+        .envs(cloud.exports.public(options))
         .kill_on_drop(true)
         .spawn()
         .with_context(|| program.display().to_string())?;

@@ -1,23 +1,23 @@
-//! The pages of `make dev`: the demo at /, the API reference at /docs. Files of this project, and no part of the API: on
-//! AWS, and here without PAGES=1, their paths lead to `$default`, which answers 404.
+//! The pages of `make dev`: the demo at / and the API reference at /docs. They aren't part of the API. On AWS, and here
+//! without PAGES=1, their paths go to `$default`, which responds with 404.
 
-use crate::config::project;
+use crate::options::project;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::routing::get_service;
 use tower_http::services::{ServeDir, ServeFile};
 use tower_http::set_header::SetResponseHeaderLayer;
 
-/// What the reference's library needs: it writes styles into the page, and searches in a worker. It would show its maker's
-/// logo from elsewhere, too, which isn't needed.
+/// The Content-Security-Policy of the reference. Its library writes styles into the page and searches in a worker. The
+/// policy blocks a logo that the library loads from another site.
 const REFERENCE_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src blob:; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The one script that is in the demo's page and no file: its import map. The browser's console shows its hash after a change.
+/// The hash of the demo's only inline script, its import map. After a change, the browser's console shows the new hash.
 const IMPORT_MAP: &str = "'sha256-t+775I6VXEudc56t8+ss3Huw55JqDdKctZl6oQVXj9g='";
 
-/// The routes of the pages. The demo may talk to the API and to Supabase, show images from anywhere, as messages do, and
-/// run nobody's scripts but its own.
+/// Returns the routes of the pages. The demo may call the API and Supabase, load images from anywhere, because messages
+/// contain them, and run only its own scripts.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(supabase_url: &str) -> Router<S> {
     let file = |path| get_service(ServeFile::new(project().join(path)));
     let folder = || get_service(ServeDir::new(project()));
@@ -32,11 +32,11 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(supabase_url: &str) -> Ro
         .route("/clients/javascript/dist/{*path}", folder());
     let reference =
         Router::new().route("/docs", file("demo/reference.html")).route("/docs/openapi.yaml", folder());
-    guarded(demo, &demo_policy).merge(guarded(reference, REFERENCE_POLICY))
+    with_headers(demo, &demo_policy).merge(with_headers(reference, REFERENCE_POLICY))
 }
 
-/// Adds headers: a policy against scripts from elsewhere, and never to show yesterday's file.
-fn guarded<S: Clone + Send + Sync + 'static>(pages: Router<S>, policy: &str) -> Router<S> {
+/// Adds headers: a Content-Security-Policy, and one that makes browsers check for a newer file.
+fn with_headers<S: Clone + Send + Sync + 'static>(pages: Router<S>, policy: &str) -> Router<S> {
     let set = |name: HeaderName, value: &str| {
         SetResponseHeaderLayer::overriding(name, HeaderValue::try_from(value).ok())
     };

@@ -1,8 +1,8 @@
-//! pgbouncer in transaction mode, as Supabase's pooler behaves.
+//! PgBouncer in transaction mode, in place of Supabase's pooler.
 
 use crate::certificates::Certificates;
-use crate::config::{Config, free_port};
-use crate::database::FUNCTIONS_ROLE;
+use crate::options::{Options, free_port};
+use crate::postgres::FUNCTIONS_ROLE;
 use crate::process::{Service, unprivileged_command};
 use anyhow::bail;
 use nix::sys::signal::Signal;
@@ -13,29 +13,29 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// How long it refuses clients after it couldn't reach Postgres.
+/// The time for which it refuses clients after a failed connection to Postgres.
 const LOGIN_RETRY: Duration = Duration::from_millis(50);
 
-/// A running pgbouncer.
+/// A running PgBouncer.
 pub(crate) struct Pooler {
     service: Service,
     address: SocketAddr,
 }
 
 impl Pooler {
-    /// Starts it in front of the Postgres on `postgres_port`.
+    /// Starts PgBouncer in front of the Postgres on `postgres_port`.
     pub(crate) async fn start(
-        config: &Config,
+        options: &Options,
         postgres_port: u16,
         tls: Option<&Certificates>,
     ) -> anyhow::Result<Self> {
         let Some(program) = find_program() else {
-            bail!("POOLER=1 needs pgbouncer: `apt-get install pgbouncer` (Debian, Ubuntu)");
+            bail!("POOLER=1 needs PgBouncer: `apt-get install pgbouncer` (Debian, Ubuntu)");
         };
-        let port = free_port(config.host, 0, "")?;
-        let file = config.servers_dir.join("pgbouncer.ini");
-        std::fs::write(&file, settings(config, port, postgres_port, tls)?)?;
-        let log = std::fs::File::create(config.data_dir.join("logs/pgbouncer.log"))?;
+        let port = free_port(options.host, 0, "")?;
+        let file = options.servers_dir.join("pgbouncer.ini");
+        std::fs::write(&file, settings(options, port, postgres_port, tls)?)?;
+        let log = std::fs::File::create(options.data_dir.join("logs/pgbouncer.log"))?;
         let service = Service::start(move || {
             let mut command = unprivileged_command(program, Signal::SIGTERM);
             command.arg(&file).current_dir("/").stdin(Stdio::null());
@@ -44,7 +44,7 @@ impl Pooler {
             }
             command
         });
-        let pooler = Self { service, address: (config.reachable_host(), port).into() };
+        let pooler = Self { service, address: (options.reachable_host(), port).into() };
         pooler.ready().await?;
         Ok(pooler)
     }
@@ -53,7 +53,7 @@ impl Pooler {
         self.address.port()
     }
 
-    /// Stops it: with SIGINT in order, with SIGKILL as in a crash.
+    /// Stops it. SIGINT is an orderly stop, SIGKILL a crash.
     pub(crate) async fn stop(&self, signal: Signal) {
         self.service.stop(signal).await;
     }
@@ -67,7 +67,7 @@ impl Pooler {
     async fn ready(&self) -> anyhow::Result<()> {
         while TcpStream::connect(self.address).await.is_err() {
             if !self.service.is_running() {
-                bail!("pgbouncer doesn't start: see logs/pgbouncer.log");
+                bail!("PgBouncer doesn't start: see logs/pgbouncer.log");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -82,7 +82,7 @@ fn find_program() -> Option<&'static Path> {
 }
 
 fn settings(
-    config: &Config,
+    options: &Options,
     port: u16,
     postgres_port: u16,
     tls: Option<&Certificates>,
@@ -101,8 +101,8 @@ default_pool_size = 20
 server_login_retry = {retry}
 ignore_startup_parameters = extra_float_digits
 ",
-        host = config.reachable_host(),
-        listen = config.host,
+        host = options.reachable_host(),
+        listen = options.host,
         retry = LOGIN_RETRY.as_secs_f32(),
     );
     if let Some(tls) = tls {

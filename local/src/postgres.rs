@@ -1,8 +1,8 @@
-//! Postgres: a private cluster from the system's own server binaries, or one that is already there.
+//! Postgres: a private cluster, run from the server binaries of the system.
 
 use crate::certificates::Certificates;
-use crate::config::{Config, free_port};
-use crate::process::{Service, bound_command, hand_over, unprivileged_command};
+use crate::options::{Options, free_port};
+use crate::process::{Service, bound_command, chown_to_server_user, unprivileged_command};
 use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,14 @@ use tokio::process::Command;
 use tokio::time::Instant;
 use tokio_postgres::{Client, NoTls};
 
+/// The role that the functions log in as. supabase/migrations creates it.
+pub(crate) const FUNCTIONS_ROLE: &str = "tinychat_functions";
+
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A laptop's one user and the docker networks are trusted, as with Supabase's own local stack; nothing else can
-/// reach the port, for it is bound to the loopback address unless HOST says otherwise. Members of `password_required`,
-/// which tests make, aren't.
+/// Trusts the machine's own users and Docker's networks, as Supabase's local stack does. The port listens on the loopback
+/// address unless HOST is set, so nobody else can reach it. Members of the role `password_required`, which tests create,
+/// need a password.
 const HOST_BASED_AUTHENTICATION: &str = "\
 host all +password_required all scram-sha-256
 host all all 127.0.0.0/8 trust
@@ -26,7 +29,7 @@ host all all 172.16.0.0/12 trust
 host all all 192.168.0.0/16 trust
 ";
 
-/// The cluster that this program runs.
+/// A running private cluster.
 pub(crate) struct Cluster {
     service: Service,
     log: PathBuf,
@@ -35,10 +38,10 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Makes the cluster if there is none yet, takes it over from a run that was killed, and starts it.
-    pub(crate) async fn start(config: &Config, tls: Option<&Certificates>) -> anyhow::Result<Self> {
+    /// Creates the cluster if it doesn't exist, ends a server that a killed run has left, and starts it.
+    pub(crate) async fn start(options: &Options, tls: Option<&Certificates>) -> anyhow::Result<Self> {
         let binaries = find_binaries().await?;
-        let folder = &config.servers_dir;
+        let folder = &options.servers_dir;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let data = folder.join("postgres");
         if data.join("PG_VERSION").exists() {
@@ -46,15 +49,15 @@ impl Cluster {
         } else {
             initialize(&binaries, &data).await?;
         }
-        let port = free_port(config.host, config.postgres_port, "POSTGRES_PORT")?;
+        let port = free_port(options.host, options.postgres_port, "POSTGRES_PORT")?;
         let rules = data.join("pg_hba.conf");
         std::fs::write(&rules, HOST_BASED_AUTHENTICATION)?;
-        let log = config.data_dir.join("logs/postgres.log");
-        let settings = settings(config, port, tls);
+        let log = options.data_dir.join("logs/postgres.log");
+        let settings = settings(options, port, tls);
         let program = binaries.join("postgres");
         let log_file = log.clone();
         let service = Service::start(move || {
-            // Of the signals that stop Postgres, SIGINT is the one for an orderly and fast shutdown.
+            // SIGINT makes Postgres shut down in order and fast.
             let mut command = unprivileged_command(&program, Signal::SIGINT);
             command.arg("-D").arg(&data).args(&settings).current_dir(&data);
             command.stdin(Stdio::null()).stdout(append(&log_file)).stderr(append(&log_file));
@@ -62,14 +65,14 @@ impl Cluster {
         });
         let url = format!(
             "postgres://postgres:postgres@{}:{port}/postgres?sslmode=disable",
-            config.reachable_host()
+            options.reachable_host()
         );
         let cluster = Self { service, log, url, port };
         cluster.ready().await?;
         Ok(cluster)
     }
 
-    /// The superuser's address of it, without TLS.
+    /// Returns the superuser's URL, without TLS.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -78,7 +81,7 @@ impl Cluster {
         self.port
     }
 
-    /// Stops it: with SIGINT in order, with SIGQUIT as in a crash.
+    /// Stops it. SIGINT is an orderly stop, SIGQUIT a crash.
     pub(crate) async fn stop(&self, signal: Signal) {
         self.service.stop(signal).await;
     }
@@ -97,7 +100,7 @@ impl Cluster {
                 let lines: Vec<_> = log.lines().rev().take(5).collect();
                 let tail: Vec<_> = lines.into_iter().rev().collect();
                 return Err(error)
-                    .context(format!("Postgres doesn't start; its log ends:\n{}", tail.join("\n")));
+                    .context(format!("Postgres doesn't start. The end of its log:\n{}", tail.join("\n")));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -112,12 +115,12 @@ pub(crate) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> 
     Ok(client)
 }
 
-fn settings(config: &Config, port: u16, tls: Option<&Certificates>) -> Vec<String> {
+fn settings(options: &Options, port: u16, tls: Option<&Certificates>) -> Vec<String> {
     let mut settings = vec![
         format!("port={port}"),
-        format!("listen_addresses={}", config.host),
+        format!("listen_addresses={}", options.host),
         "unix_socket_directories=".to_owned(),
-        "max_connections=500".to_owned(), // every function's every process has one
+        "max_connections=500".to_owned(), // each process of each function has one
         "log_timezone=UTC".to_owned(),
         "timezone=UTC".to_owned(),
     ];
@@ -126,18 +129,18 @@ fn settings(config: &Config, port: u16, tls: Option<&Certificates>) -> Vec<Strin
         settings.push(format!("ssl_cert_file={}", tls.certificate.display()));
         settings.push(format!("ssl_key_file={}", tls.key.display()));
     }
-    settings.extend(config.postgres_settings.iter().cloned());
+    settings.extend(options.postgres_settings.iter().cloned());
     settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
 }
 
-/// A new cluster appears under its name only when it is complete.
+/// Creates a cluster in another folder, and renames the folder when the cluster is complete.
 async fn initialize(binaries: &Path, data: &Path) -> anyhow::Result<()> {
     let unfinished = data.with_extension("new");
     if unfinished.exists() {
         std::fs::remove_dir_all(&unfinished)?;
     }
     std::fs::create_dir(&unfinished)?;
-    hand_over(&unfinished)?;
+    chown_to_server_user(&unfinished)?;
     let mut initdb = unprivileged_command(&binaries.join("initdb"), Signal::SIGKILL);
     initdb.arg("-D").arg(&unfinished).current_dir(&unfinished);
     initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]);
@@ -145,7 +148,7 @@ async fn initialize(binaries: &Path, data: &Path) -> anyhow::Result<()> {
     Ok(std::fs::rename(&unfinished, data)?)
 }
 
-/// Ends a server that an earlier run left behind. `DATA_DIR` is locked, so it is nobody's.
+/// Ends a server that an earlier run has left. `DATA_DIR` is locked, so no other run uses it.
 async fn stop_leftover(binaries: &Path, data: &Path) -> anyhow::Result<()> {
     if data.join("postmaster.pid").exists() {
         let mut pg_ctl = unprivileged_command(&binaries.join("pg_ctl"), Signal::SIGKILL);
@@ -168,7 +171,7 @@ fn append(path: &Path) -> Stdio {
     file.map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
-/// The newest server that is installed: that of `pg_config`, Debian's, or what is on the PATH.
+/// Finds the folder of the server's programs: that of `pg_config`, the newest of Debian's, or one in PATH.
 async fn find_binaries() -> anyhow::Result<PathBuf> {
     let mut folders = Vec::new();
     let mut pg_config = bound_command(Path::new("pg_config"), Signal::SIGKILL);
@@ -185,6 +188,6 @@ async fn find_binaries() -> anyhow::Result<PathBuf> {
         .into_iter()
         .find(|folder| ["postgres", "initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file()))
         .context(
-            "no Postgres server found: `apt-get install postgresql` (Debian, Ubuntu), or set DATABASE_URL to one that runs",
+            "no Postgres server found: `apt-get install postgresql` (Debian, Ubuntu), or set DATABASE_URL to a running one",
         )
 }

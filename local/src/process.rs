@@ -1,4 +1,4 @@
-//! Child processes: bound to this one's life, and kept running until they are told to stop.
+//! Child processes, which end with this program, and services, which are restarted until they are stopped.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-/// How long a service that ended by itself stays down: long enough for its peers to notice.
+/// The pause before a service that has ended is restarted. It is long enough for clients to notice the end.
 const RESTART_PAUSE: Duration = Duration::from_millis(300);
 
-/// A command whose process gets `signal` when this one ends, however it ends. It has a process group of its own, so
-/// that Ctrl-C reaches only this program, which then stops everything in order.
+/// Returns a command whose process gets `signal` when this program ends for any reason. It has a process group of its own:
+/// Ctrl-C then reaches only this program, which stops everything in order.
 ///
-/// The kernel ties the signal to the thread that spawns, so only the main thread may; that's why the runtime has
-/// no other.
+/// The kernel sends the signal when the thread that has started the process ends. The async runtime is therefore
+/// single-threaded, so that all processes are started by the main thread.
 pub(crate) fn bound_command(program: &Path, signal: Signal) -> Command {
     command(program, signal, None)
 }
@@ -37,9 +37,9 @@ fn command(program: &Path, signal: Signal, user: Option<User>) -> Command {
     command
 }
 
-/// Takes away what `cargo run` tells this program about its own package, lest a cargo inside `command` builds anew
-/// whatever depends on those variables.
-pub(crate) fn forget_cargo(command: &mut Command) -> &mut Command {
+/// Removes the variables that `cargo run` sets for this program's package. Otherwise a cargo inside `command` would rebuild
+/// everything that depends on them.
+pub(crate) fn remove_cargo_variables(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
@@ -49,14 +49,14 @@ pub(crate) fn forget_cargo(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Lets this program and its children have as many files open as the system allows at all: every process of a
-/// function takes a handful.
-pub(crate) fn allow_many_files() -> nix::Result<()> {
+/// Raises the limit of open files to the system's maximum, for this program and its children. Each process of a function
+/// needs several.
+pub(crate) fn raise_open_file_limit() -> nix::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
 }
 
-/// Whom servers run as when this program runs as root; none if it doesn't.
+/// Returns the user that servers run as if this program runs as root, otherwise `None`.
 pub(crate) fn unprivileged_user() -> Option<User> {
     if !Uid::effective().is_root() {
         return None;
@@ -64,29 +64,29 @@ pub(crate) fn unprivileged_user() -> Option<User> {
     ["postgres", "nobody"].into_iter().find_map(|name| User::from_name(name).ok().flatten())
 }
 
-/// Makes `path` the property of the user that servers run as.
-pub(crate) fn hand_over(path: &Path) -> std::io::Result<()> {
+/// Makes the user that servers run as the owner of `path`.
+pub(crate) fn chown_to_server_user(path: &Path) -> std::io::Result<()> {
     match unprivileged_user() {
         Some(user) => std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())),
         None => Ok(()),
     }
 }
 
-/// The process id of a child that still runs.
+/// Returns the process id of a child that is still running.
 pub(crate) fn pid(child: &Child) -> Option<Pid> {
     child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw)
 }
 
-/// Sends a signal to a child, if it is still there.
+/// Sends a signal to a child if it is still running.
 pub(crate) fn send(child: &Child, signal: Signal) {
     if let Some(pid) = pid(child) {
         let _gone = kill(pid, signal);
     }
 }
 
-/// A server program that is started again whenever it ends without being told to.
+/// A server program that is restarted whenever it ends without having been stopped.
 pub(crate) struct Service {
-    /// The signal to stop it with; none while it shall run.
+    /// The signal to stop it, or `None` while it must run.
     stop: watch::Sender<Option<Signal>>,
     running: watch::Receiver<bool>,
 }
@@ -100,7 +100,7 @@ impl Service {
         Self { stop, running }
     }
 
-    /// Whether its process runs just now.
+    /// Whether its process is running.
     pub(crate) fn is_running(&self) -> bool {
         *self.running.borrow()
     }

@@ -1,19 +1,19 @@
-//! The route functions in the local database: created again as soon as a route's .sql changes, so that the binary that is
-//! built next finds its own.
+//! The route functions in the local database. They are created again as soon as a route's .sql file changes, so that the
+//! next build of the binary finds its function.
 
-use crate::config::project;
 use crate::console::Console;
+use crate::options::project;
 use crate::postgres;
 use anyhow::Context;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
-/// The time between two looks at the files: shorter than any build.
+/// The interval between two checks of the files. It is shorter than any build.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Follows the files from now on.
-pub(crate) fn follow(database_url: String, console: Arc<Console>) {
+/// Starts watching the files.
+pub(crate) fn watch(database_url: String, console: Arc<Console>) {
     tokio::spawn(async move {
         let mut installed = Vec::new();
         loop {
@@ -35,7 +35,7 @@ async fn install(database_url: &str, files: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The texts of all .sql files that may define a route function.
+/// Reads all .sql files that may define a route function.
 fn read() -> io::Result<Vec<String>> {
     let mut paths = vec![project().join("shared/src/admit.sql")];
     for function in fs::read_dir(project().join("functions"))? {

@@ -1,5 +1,5 @@
-//! CORS as an HTTP API does it: the gateway answers preflight requests itself, and sets the headers on every answer
-//! to a request with an `Origin`, whatever the function says.
+//! CORS of an HTTP API. The gateway responds to preflight requests itself. It sets the CORS headers of every response to a
+//! request with an `Origin`, and replaces those of the function.
 
 use crate::template::Cors;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -7,27 +7,26 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 const PREFIX: &str = "access-control-";
 
 impl Cors {
-    /// Whether a request asks for permission, which the gateway gives or not without a function.
+    /// Whether a request is a preflight, which doesn't reach a function.
     pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         method == Method::OPTIONS
             && headers.contains_key(header::ORIGIN)
             && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
     }
 
-    /// Replaces the CORS headers of an answer, of which a preflight gets some more.
-    pub(crate) fn apply(&self, request: &HeaderMap, preflight: bool, answer: &mut HeaderMap) {
-        let theirs: Vec<_> =
-            answer.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
-        for name in theirs {
-            answer.remove(name);
+    /// Replaces the CORS headers of a response. A preflight gets additional headers.
+    pub(crate) fn apply(&self, request: &HeaderMap, preflight: bool, response: &mut HeaderMap) {
+        let own: Vec<_> = response.keys().filter(|name| name.as_str().starts_with(PREFIX)).cloned().collect();
+        for name in own {
+            response.remove(name);
         }
         let Some(origin) = request.get(header::ORIGIN).and_then(|origin| self.allowed(origin)) else {
             return;
         };
-        answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let mut set = |name: HeaderName, values: &[String]| {
             if let (false, Ok(value)) = (values.is_empty(), HeaderValue::try_from(values.join(","))) {
-                answer.insert(name, value);
+                response.insert(name, value);
             }
         };
         set(header::ACCESS_CONTROL_EXPOSE_HEADERS, &self.expose_headers);
@@ -35,11 +34,11 @@ impl Cors {
             set(header::ACCESS_CONTROL_ALLOW_METHODS, &self.allow_methods);
             set(header::ACCESS_CONTROL_ALLOW_HEADERS, &self.allow_headers);
             if let Some(seconds) = self.max_age {
-                answer.insert(header::ACCESS_CONTROL_MAX_AGE, seconds.into());
+                response.insert(header::ACCESS_CONTROL_MAX_AGE, seconds.into());
             }
         }
         if self.allow_credentials {
-            answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            response.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
     }
 
@@ -66,10 +65,10 @@ mod tests {
             ..Cors::default()
         };
         let request = HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static("https://a.example"))]);
-        let theirs = (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://evil.example"));
-        let mut answer = HeaderMap::from_iter([theirs]);
-        cors.apply(&request, preflight, &mut answer);
-        answer
+        let own = (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://evil.example"));
+        let mut response = HeaderMap::from_iter([own]);
+        cors.apply(&request, preflight, &mut response);
+        response
     }
 
     #[test]
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_learns_more() {
+    fn a_preflight_gets_the_methods_and_the_max_age() {
         let headers = apply(&["*"], true);
         assert_eq!(headers["access-control-allow-methods"], "GET,POST");
         assert_eq!(headers["access-control-max-age"], "600");

@@ -1,4 +1,4 @@
-//! The event that an HTTP API makes of a request: payload format 2.0.
+//! The event that an HTTP API sends to a function for a request, in payload format 2.0.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// What an event holds besides the request itself.
+/// The parts of an event that aren't in the request itself.
 pub(crate) struct Context<'a> {
     pub(crate) route_key: &'a str,
     pub(crate) path_parameters: BTreeMap<String, String>,
@@ -63,7 +63,7 @@ pub(crate) fn build(parts: &Parts, body: &[u8], context: &Context<'_>) -> Value 
     event
 }
 
-/// Header names in lower case, as they come from the wire; a header given twice is joined with a comma.
+/// Returns the headers, with names in lower case. The values of a repeated header are joined with commas.
 fn headers(headers: &HeaderMap, source_ip: IpAddr) -> Value {
     let mut all = Map::from_iter([
         ("x-forwarded-for".to_owned(), json!(source_ip)),
@@ -87,7 +87,7 @@ fn cookies(headers: &HeaderMap) -> Option<Value> {
     some_if(!cookies.is_empty(), json!(cookies))
 }
 
-/// A parameter given twice is joined with a comma.
+/// Returns the query parameters. The values of a repeated parameter are joined with commas.
 fn query_parameters(query: &str) -> Option<Value> {
     let mut all = BTreeMap::<_, Vec<_>>::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -98,7 +98,8 @@ fn query_parameters(query: &str) -> Option<Value> {
     some_if(!joined.is_empty(), Value::Object(joined))
 }
 
-/// Text as it is, everything else in base64; no body at all if it is empty.
+/// Returns the body, and whether it is base64. Text stays as it is, an empty body is left out, and everything else is
+/// encoded.
 fn encode_body(headers: &HeaderMap, body: &[u8]) -> (Option<String>, bool) {
     if body.is_empty() {
         return (None, false);
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_valid_text_goes_unencoded() {
+    fn only_valid_text_stays_unencoded() {
         let body = |content_type: &str, body: &[u8]| {
             let event = event(Request::post("/").header("Content-Type", content_type), body);
             (event["body"].clone(), event["isBase64Encoded"].clone())

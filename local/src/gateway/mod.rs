@@ -1,4 +1,4 @@
-//! API Gateway: turns requests into events for the functions and their answers into responses, as an HTTP API does.
+//! API Gateway: converts requests to events for the functions, and their results to responses, as an HTTP API does.
 
 mod cors;
 mod event;
@@ -30,8 +30,8 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEADERS: usize = 10_240;
 const MAX_BODY: usize = 10 * MEGABYTE;
 const MAX_EVENT: usize = 6_291_556;
-const MAX_ANSWER: usize = 6_291_556;
-/// What goes through where those aren't enforced.
+const MAX_RESPONSE: usize = 6_291_556;
+/// The limits in bytes if the quotas aren't enforced. Larger bodies are read up to `MAX_DRAINED` and refused.
 const MAX_BODY_UNLIMITED: usize = 16 * MEGABYTE;
 const MAX_DRAINED: usize = 64 * MEGABYTE;
 
@@ -42,11 +42,11 @@ pub(crate) struct Gateway {
     pub(crate) stage: String,
     pub(crate) functions: Arc<Functions>,
     pub(crate) console: Arc<Console>,
-    /// Enforce the quotas.
+    /// Whether the quotas are enforced.
     pub(crate) limits: bool,
 }
 
-/// Serves the API until the program ends. `pages` are what is there beside it.
+/// Serves the API and `pages` until the program ends.
 pub(crate) async fn serve(
     listener: TcpListener,
     gateway: Arc<Gateway>,
@@ -69,11 +69,11 @@ async fn handle(
         *response.status_mut() = StatusCode::NO_CONTENT;
         (response, "gateway".to_owned())
     } else {
-        let answered = match gateway.read(&parts, body).await {
-            Ok(body) => gateway.answer(&parts, &body, peer).await,
+        let responded = match gateway.read(&parts, body).await {
+            Ok(body) => gateway.respond(&parts, &body, peer).await,
             Err(status) => Err(status),
         };
-        answered.unwrap_or_else(|status| (response::from_gateway(status), "gateway".to_owned()))
+        responded.unwrap_or_else(|status| (response::from_gateway(status), "gateway".to_owned()))
     };
     if let Some(cors) = &gateway.cors {
         cors.apply(&parts.headers, preflight, response.headers_mut());
@@ -97,7 +97,7 @@ impl Gateway {
         let mut received = BytesMut::new();
         let mut size = 0;
         let mut chunks = body.into_data_stream();
-        // What is too large is read all the same: a caller that is still sending doesn't hear the answer.
+        // A body that is too large is read to its end, because a caller that is still sending doesn't read the response.
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|_| StatusCode::BAD_REQUEST)?;
             size += chunk.len();
@@ -110,8 +110,8 @@ impl Gateway {
         if size > limit { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(received.freeze()) }
     }
 
-    /// The response, and who gave it.
-    async fn answer(
+    /// Returns the response, and the function and kind of start for the log.
+    async fn respond(
         &self,
         parts: &Parts,
         body: &Bytes,
@@ -141,19 +141,22 @@ impl Gateway {
             Start::Cold => "cold",
             Start::Warm => "warm",
         };
-        let answer = match invoked.outcome {
-            Ok(Ok(answer)) if !(self.limits && answer.len() > MAX_ANSWER) => response::from_function(&answer),
+        let response = match invoked.outcome {
+            Ok(Ok(answer)) if !(self.limits && answer.len() > MAX_RESPONSE) => {
+                response::from_function(&answer)
+            }
             Ok(_) | Err(Failure::Died) => None,
             Err(Failure::TimedOut) => Some(response::from_gateway(StatusCode::SERVICE_UNAVAILABLE)),
         };
-        let mut answer = answer.unwrap_or_else(|| response::from_gateway(StatusCode::INTERNAL_SERVER_ERROR));
+        let mut response =
+            response.unwrap_or_else(|| response::from_gateway(StatusCode::INTERNAL_SERVER_ERROR));
         if let Ok(id) = HeaderValue::try_from(request_id) {
-            answer.headers_mut().insert("apigw-requestid", id);
+            response.headers_mut().insert("apigw-requestid", id);
         }
-        Ok((answer, format!("{} {start}", route.function)))
+        Ok((response, format!("{} {start}", route.function)))
     }
 
-    /// A path as it is under the API's own address has the stage in front, one under a custom domain doesn't.
+    /// Removes the stage from a path. A path has it at the API's own address, but not at a custom domain.
     fn without_stage<'a>(&self, path: &'a str) -> &'a str {
         let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(self.stage.as_str()));
         rest.filter(|rest| rest.starts_with('/')).unwrap_or(path)

@@ -1,5 +1,5 @@
-//! Which function a request goes to, found as an HTTP API finds it: a fixed segment beats a parameter, a parameter
-//! beats a greedy one, and what matches nothing goes to `$default`.
+//! Routing of requests to functions, with the rules of an HTTP API: a fixed segment has priority over a parameter, and a
+//! parameter over a greedy one. A request without a match goes to `$default`.
 
 use crate::template;
 use anyhow::Context;
@@ -21,7 +21,7 @@ pub(crate) struct Route {
 }
 
 impl Routes {
-    /// Takes the template's routes.
+    /// Builds the routing table from the template's routes.
     pub(crate) fn new(routes: Vec<template::Route>) -> anyhow::Result<Self> {
         let mut all = Self::default();
         for template::Route { method, path, function } in routes {
@@ -37,7 +37,7 @@ impl Routes {
         Ok(all)
     }
 
-    /// The route of a request and the path's parameters, percent-decoded. `path` is without the stage.
+    /// Returns the route of a request and the percent-decoded path parameters. `path` has no stage.
     pub(crate) fn find(&self, method: &str, path: &str) -> Option<(&Route, BTreeMap<String, String>)> {
         let matched =
             [method, "ANY"].into_iter().find_map(|method| self.by_method.get(method)?.at(path).ok());
@@ -51,7 +51,7 @@ impl Routes {
     }
 }
 
-/// `{proxy+}` in the template's words is `{*proxy}` in the router's.
+/// Converts a greedy parameter from the template's syntax, `{proxy+}`, to the router's, `{*proxy}`.
 fn greedy_as_wildcard(path: &str) -> String {
     match path.strip_suffix("+}").and_then(|path| path.rsplit_once('{')) {
         Some((before, name)) => format!("{before}{{*{name}}}"),

@@ -1,4 +1,4 @@
-//! An execution environment: one process of one function, and its life between frozen and busy.
+//! An execution environment: one process of one function. It is busy or frozen.
 
 use super::runtime_api::{Invocation, Outcome, RuntimeApi, router};
 use crate::console::Console;
@@ -19,21 +19,21 @@ use tokio::time::Instant;
 /// Lambda's limit for the time before the runtime's first poll.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What every process of a function has in common.
+/// The properties that all processes of a function share.
 pub(crate) struct Program {
     pub(crate) name: String,
     pub(crate) binary: PathBuf,
     pub(crate) timeout: Duration,
     pub(crate) variables: BTreeMap<String, String>,
-    /// Whether to stop processes between invocations.
+    /// Whether processes are stopped between invocations.
     pub(crate) freeze: bool,
     pub(crate) console: Arc<Console>,
 }
 
-/// Why there is no outcome. The environment is of no use after that.
+/// The reason for a missing outcome. The environment can't be used again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Failure {
-    /// The process couldn't be started or ended by itself.
+    /// The process couldn't be started, or it ended.
     Died,
     TimedOut,
 }
@@ -41,8 +41,8 @@ pub(crate) enum Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Died => "its process ended",
-            Self::TimedOut => "its time was up",
+            Self::Died => "the process ended",
+            Self::TimedOut => "the timeout was exceeded",
         })
     }
 }
@@ -57,10 +57,10 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Starts a process. It answers its first invocation when it has polled for it.
+    /// Starts a process. It takes its first invocation once it has polled.
     pub(crate) async fn start(program: &Program) -> anyhow::Result<Self> {
-        let built =
-            modified(&program.binary).with_context(|| format!("{} isn't built", program.binary.display()))?;
+        let built = modified(&program.binary)
+            .with_context(|| format!("{} doesn't exist: build the functions", program.binary.display()))?;
         let api = RuntimeApi::new(program.name.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -74,19 +74,18 @@ impl Environment {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .context("setpriv, of the package util-linux")?;
+            .context("can't run setpriv, which is in the package util-linux")?;
         copy_lines(process.stdout.take(), program);
         copy_lines(process.stderr.take(), program);
         Ok(Self { process, api, server, built, deadline: Instant::now() })
     }
 
-    /// Whether it can take another invocation: its process lives, and is of the binary as it is now.
+    /// Whether it can take another invocation: its process is alive, and the binary hasn't changed since its start.
     pub(crate) fn is_usable(&mut self, program: &Program) -> bool {
         matches!(self.process.try_wait(), Ok(None)) && modified(&program.binary) == Some(self.built)
     }
 
-    /// Runs an invocation until there is an answer. After it the environment may still be at work: see
-    /// [`Environment::settle`].
+    /// Runs an invocation until the function responds. Its work may go on after that: see [`Environment::settle`].
     pub(crate) async fn invoke(
         &mut self,
         program: &Program,
@@ -110,7 +109,7 @@ impl Environment {
         }
     }
 
-    /// Lets the environment finish what it does after the answer, within the function's timeout, and freezes it.
+    /// Waits for the work after the response to end, within the function's timeout, and freezes the environment.
     pub(crate) async fn settle(&mut self, program: &Program) -> Result<(), Failure> {
         tokio::select! {
             () = self.api.idle() => {}
@@ -134,14 +133,14 @@ fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().ok()?.modified().ok()
 }
 
-/// Sends what a process prints to its function's log.
+/// Copies the output of a process to its function's log.
 fn copy_lines(output: Option<impl AsyncRead + Unpin + Send + 'static>, program: &Program) {
     let Some(output) = output else { return };
     let (console, name) = (program.console.clone(), program.name.clone());
     tokio::spawn(async move {
         let mut lines = BufReader::new(output).split(b'\n');
         while let Ok(Some(line)) = lines.next_segment().await {
-            console.function_says(&name, &String::from_utf8_lossy(&line));
+            console.function_output(&name, &String::from_utf8_lossy(&line));
         }
     });
 }

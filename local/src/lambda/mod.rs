@@ -1,4 +1,4 @@
-//! Lambda: keeps each function's execution environments, one for each request that is under way.
+//! Lambda: manages the execution environments of each function, one for each concurrent request.
 
 mod environment;
 mod runtime_api;
@@ -16,13 +16,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
-/// How many processes a function may have at most. More requests wait.
+/// The most processes of a function. Further requests wait.
 const MAX_ENVIRONMENTS: usize = 32;
 
 /// All functions, by name.
 pub(crate) struct Functions(HashMap<String, Arc<Function>>);
 
-/// A function and its idle environments, the one used last on top.
+/// A function and its idle environments. The one used last is taken first.
 struct Function {
     program: Program,
     faults: Arc<Faults>,
@@ -37,7 +37,7 @@ pub(crate) enum Start {
     Warm,
 }
 
-/// How an invocation went.
+/// The result of an invocation.
 pub(crate) struct Invoked {
     pub(crate) outcome: Result<Outcome, Failure>,
     pub(crate) start: Start,
@@ -57,7 +57,7 @@ impl Functions {
         Self(functions.collect())
     }
 
-    /// Invokes a function. Once begun, an invocation goes on even if the caller no longer waits for it.
+    /// Invokes a function. An invocation that has begun continues even if the caller stops waiting.
     pub(crate) async fn invoke(&self, name: &str, request_id: &str, event: Bytes) -> Invoked {
         let failed = Invoked { outcome: Err(Failure::Died), start: Start::Cold };
         let Some(function) = self.0.get(name).cloned() else {
@@ -133,7 +133,7 @@ mod tests {
     use std::sync::LazyLock;
     use std::time::Duration;
 
-    /// A function that answers with its process id, unless its event, a word, asks for something else.
+    /// A function that responds with its process id, unless its event is `die`, `hang` or `fail`.
     const FUNCTION: &str = r#"#!/bin/sh
         api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
         while event=$(curl -fsi "$api/next"); do
@@ -147,8 +147,8 @@ mod tests {
         done
     "#;
 
-    /// Two copies of it, written before any test starts a process: a file that a new process may still inherit as
-    /// being written can't be run.
+    /// Two copies of it, written before any test starts a process. A process that starts during the writing would inherit
+    /// the open file, and a file that is open for writing can't be executed.
     static BINARIES: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
         let folder = std::env::temp_dir().join(format!("local-lambda-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("function.logs")).unwrap();
@@ -173,13 +173,13 @@ mod tests {
         Functions::new(vec![program], &Arc::new(Faults::new(None, None)))
     }
 
-    /// The process that answered.
+    /// Returns the id of the process that responds.
     async fn pid(functions: &Functions) -> Value {
         let answer = functions.invoke("f", "1", "go".into()).await.outcome.unwrap().unwrap();
         serde_json::from_slice(&answer).unwrap()
     }
 
-    /// `T` is a stopped process.
+    /// Waits until a process is stopped, which is state `T`.
     async fn until_frozen(pid: &Value) {
         while !std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ") {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_is_frozen_after_its_answer_and_used_again() {
+    async fn a_process_is_frozen_after_its_response_and_used_again() {
         let functions = functions(&BINARIES[0]);
         let first = pid(&functions).await;
         until_frozen(&first).await;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_function_that_ends_fails_its_request_alone() {
+    async fn a_function_that_ends_fails_only_its_own_request() {
         let functions = functions(&BINARIES[0]);
         let first = pid(&functions).await;
         until_frozen(&first).await;
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rebuilt_function_is_picked_up() {
+    async fn a_rebuilt_function_replaces_the_old_one() {
         let functions = functions(&BINARIES[1]);
         let first = pid(&functions).await;
         until_frozen(&first).await;

@@ -1,7 +1,7 @@
-//! The Runtime API and the Extensions API that one execution environment speaks to.
+//! The Runtime API and the Extensions API of one execution environment.
 //!
-//! The runtime and each extension poll for their next event. While all of them wait, the environment is idle, which
-//! is when Lambda freezes it; an invocation gives each of them its event.
+//! The runtime and each extension poll for their next event. While all of them wait, the environment is idle, and Lambda
+//! freezes it. An invocation gives an event to each of them.
 
 use axum::Router;
 use axum::body::Body;
@@ -26,10 +26,10 @@ pub(crate) struct Invocation {
     pub(crate) deadline: i64,
 }
 
-/// What the function made of it: its answer, or its error as JSON.
+/// The function's response, or its error as JSON.
 pub(crate) type Outcome = Result<Bytes, Bytes>;
 
-/// One environment's side of both APIs.
+/// The server side of both APIs, for one environment.
 pub(crate) struct RuntimeApi {
     function: String,
     state: Mutex<Pollers>,
@@ -43,7 +43,7 @@ struct Pollers {
     invocation: Option<(String, oneshot::Sender<Outcome>)>,
 }
 
-/// Where to send the next event, if someone waits for it.
+/// The channel for the next event, if the runtime or extension is waiting for it.
 type Poller = Option<oneshot::Sender<Response<Body>>>;
 
 struct Extension {
@@ -85,7 +85,7 @@ impl RuntimeApi {
         answered
     }
 
-    /// Puts a poller into its place and waits for an event.
+    /// Registers a poller and waits for its event.
     async fn wait(&self, place: impl FnOnce(&mut Pollers) -> Option<&mut Poller>) -> Response<Body> {
         let (sender, event) = oneshot::channel();
         {
@@ -146,7 +146,7 @@ async fn invocation_error(
     api.finish(&id, Err(body))
 }
 
-/// The runtime or an extension gives up. The process ends after this, and that is what counts.
+/// Logs an error of the runtime or an extension. The process ends after it, and that end is what Lambda acts on.
 async fn failure(State(api): State<Arc<RuntimeApi>>, body: String) -> Response<Body> {
     eprintln!("{} failed: {body}", api.function);
     accepted()

@@ -1,4 +1,4 @@
-//! The stand-in's HTTP server, which can also hang up on its callers.
+//! The HTTP server of the stand-in. It applies the requested faults, which includes closing connections.
 
 use crate::faults::Faults;
 use axum::Router;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long to wait when the system can't give another connection.
+/// The pause after a failed `accept`, for example when there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `app`, with the faults wanted, until the program ends.
+/// Serves `app`, with the requested faults, until the program ends.
 pub(crate) async fn serve(listener: TcpListener, app: Router, faults: Arc<Faults>) {
     loop {
         let Ok((connection, _)) = listener.accept().await else {
@@ -32,13 +32,13 @@ async fn serve_connection(connection: TcpStream, app: Router, faults: Arc<Faults
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (app, fault) = (app.clone(), faults.of_path(request.uri().path()));
         async move {
-            match fault.happen().await? {
-                Some(answer) => Ok::<_, io::Error>(answer),
+            match fault.apply().await? {
+                Some(response) => Ok::<_, io::Error>(response),
                 None => app.call(request).await.map_err(|never| match never {}),
             }
         }
     });
     let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
-    // Errors are callers that hang up, and connections that end on demand.
+    // An error is a client that has closed its connection, or a connection that a fault closes.
     let _ended = served.with_upgrades().await;
 }

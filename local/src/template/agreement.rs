@@ -1,8 +1,8 @@
-//! What describes the routes more than once agrees: template.yaml, the functions' folders, events/, the README's table of
-//! routes, docs/CONFIGURATION.md, the API's description.
+//! Tests that all lists of routes and functions agree: template.yaml, the functions' folders, events/, the README's table of
+//! routes, docs/CONFIGURATION.md and docs/openapi.yaml.
 
 use super::Template;
-use crate::config::project;
+use crate::options::project;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -14,7 +14,7 @@ fn readme() -> String {
     fs::read_to_string(project().join("README.md")).unwrap()
 }
 
-/// The names in a folder, without their extensions.
+/// Returns the names in a folder, without extensions.
 fn names_in(folder: &str) -> BTreeSet<String> {
     let entries = fs::read_dir(project().join(folder)).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
@@ -24,20 +24,20 @@ fn functions() -> BTreeSet<String> {
     template().functions.into_iter().map(|function| function.name).collect()
 }
 
-/// `GET /v1/config` and the like, each with its function.
+/// Returns the routes, such as `GET /v1/config`, each with its function.
 fn routes() -> BTreeMap<String, String> {
     let routes = template().routes.into_iter().filter(|route| route.path != "$default");
     routes.map(|route| (format!("{} {}", route.method, route.path), route.function)).collect()
 }
 
 #[test]
-fn every_function_has_a_folder_and_an_event_and_no_folder_or_event_is_without() {
+fn functions_folders_and_events_have_the_same_names() {
     assert_eq!(names_in("functions"), functions());
     assert_eq!(names_in("events"), functions());
 }
 
 #[test]
-fn a_functions_name_in_the_template_is_its_folders() {
+fn a_functions_id_in_the_template_is_made_from_its_name() {
     for function in template().functions {
         let words = function.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
         assert_eq!(function.id, words.collect::<String>() + "Function");
@@ -45,7 +45,7 @@ fn a_functions_name_in_the_template_is_its_folders() {
 }
 
 #[test]
-fn the_readmes_table_of_routes_is_the_templates() {
+fn the_readme_lists_the_templates_routes() {
     let readme = readme();
     let (_, table) = readme.split_once("| route | function |\n|---|---|\n").unwrap();
     let mut listed = BTreeMap::new();
@@ -64,22 +64,18 @@ fn the_readmes_table_of_routes_is_the_templates() {
 }
 
 #[test]
-fn the_configuration_explains_every_variable_that_the_template_sets() {
+fn docs_configuration_has_every_variable_of_the_template() {
     let configuration = fs::read_to_string(project().join("docs/CONFIGURATION.md")).unwrap();
     let variables: BTreeSet<_> =
         template().functions.into_iter().flat_map(|function| function.variables.into_keys()).collect();
     for variable in variables {
-        assert!(configuration.contains(&format!("`{variable}`")), "{variable}");
+        assert!(configuration.contains(&format!("`{variable}`")), "docs/CONFIGURATION.md has no {variable}");
     }
 }
 
 #[test]
-fn the_apis_description_has_the_templates_routes() {
-    let path = project().join("docs/openapi.yaml");
-    let Ok(text) = fs::read_to_string(&path) else {
-        assert!(!path.exists());
-        return;
-    };
+fn openapi_has_the_templates_routes() {
+    let text = fs::read_to_string(project().join("docs/openapi.yaml")).unwrap();
     let description: serde_json::Value = yaml_serde::from_str(&text).unwrap();
     let mut described = BTreeSet::new();
     for (path, methods) in description["paths"].as_object().unwrap() {

@@ -1,4 +1,4 @@
-//! The parts of a SAM template that matter here, in its own words.
+//! The structure of a SAM template, as far as the local cloud needs it.
 
 use super::{Cors, Function, Route, Template};
 use anyhow::{Context, bail};
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The defaults of the template's parameters, which stand in for what a deployment is given.
+/// The template's parameters. Their defaults replace the values of a deployment.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Parameters {
@@ -19,16 +19,16 @@ impl Parameters {
         self.parameters
             .into_iter()
             .map(|(name, mut parameter)| (name, parameter.remove("Default").unwrap_or_default()))
-            .chain([("AWS::StackName".to_owned(), json!("local"))]) // as `sam local` calls it
+            .chain([("AWS::StackName".to_owned(), json!("local"))]) // as in `sam local`
             .collect()
     }
 }
 
-/// Loops, which make nothing that matters here: roles, logs and alarms.
+/// The prefix of loops. They create roles, logs and alarms, which aren't needed here.
 const LOOP: &str = "Fn::ForEach::";
 
-/// The document as JSON, without its loops. A `!Ref` to a parameter becomes its default and one to anything else the name itself; what
-/// other intrinsic functions make only a deployment knows: null.
+/// Converts the document to JSON without its loops. A `!Ref` to a parameter becomes the parameter's default, and any other
+/// `!Ref` the name itself. Other intrinsic functions become null, because only a deployment knows their values.
 fn resolve(value: &yaml_serde::Value, parameters: &Map<String, Value>) -> Value {
     use yaml_serde::Value as Yaml;
     match value {

@@ -1,4 +1,4 @@
-//! template.yaml: which functions there are, which route leads to which, and what the gateway says about CORS.
+//! template.yaml: the functions, the routes and the CORS configuration.
 
 #[cfg(test)]
 mod agreement;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// What the local cloud needs of a SAM template.
+/// The parts of a SAM template that the local cloud needs.
 #[derive(Debug)]
 pub(crate) struct Template {
     pub(crate) functions: Vec<Function>,
@@ -20,18 +20,18 @@ pub(crate) struct Template {
     pub(crate) stage: String,
 }
 
-/// A function, named as its binary.
+/// A function. Its name is that of its binary.
 #[derive(Debug)]
 pub(crate) struct Function {
-    /// Its name inside the template.
+    /// Its logical id in the template.
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) timeout: Duration,
-    /// Megabytes.
+    /// In megabytes.
     pub(crate) memory: u32,
-    /// Whether it is invoked by a schedule.
+    /// Whether a schedule invokes it.
     pub(crate) scheduled: bool,
-    /// Its environment. A value that only a deployment knows is none.
+    /// Its environment variables. The value is `None` if only a deployment knows it.
     pub(crate) variables: BTreeMap<String, Option<String>>,
 }
 
@@ -115,7 +115,7 @@ Resources:
     }
 
     #[test]
-    fn routes_lead_to_binaries() {
+    fn routes_have_the_names_of_binaries() {
         let routes: Vec<_> =
             template().routes.into_iter().map(|route| (route.method, route.path, route.function)).collect();
         let expected = [("GET", "/v1/things/{id}", "get-thing"), ("ANY", "$default", "route-not-found")];
@@ -129,7 +129,7 @@ Resources:
     }
 
     #[test]
-    fn globals_hold_unless_a_function_says_otherwise() {
+    fn a_functions_own_properties_override_globals() {
         let [thing, other] = <[Function; 2]>::try_from(template().functions).unwrap();
         assert_eq!((thing.timeout.as_secs(), thing.memory), (10, 256));
         assert_eq!((other.timeout.as_secs(), other.memory), (10, 128));
@@ -146,7 +146,7 @@ Resources:
     }
 
     #[test]
-    fn cors_and_stage_are_the_apis() {
+    fn cors_and_stage_are_read_from_the_api() {
         let template = template();
         assert_eq!(template.stage, "api");
         assert_eq!(template.cors.unwrap().allow_methods, ["GET", "POST"]);

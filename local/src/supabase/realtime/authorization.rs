@@ -1,5 +1,5 @@
-//! Who may listen on a private channel. A JWT says who the caller is; the policies on `realtime.messages` decide, in Postgres
-//! itself, as with the real server.
+//! Authorization of listeners on private channels. A JWT identifies the caller, and the policies on `realtime.messages`
+//! decide. Postgres evaluates them, as with the real server.
 
 use crate::postgres;
 use crate::supabase::keys::{JWT_SECRET, Keys, REALTIME_JWT_KEY};
@@ -9,34 +9,34 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
-/// The parts of a Supabase project's database that policies on private channels are about.
+/// The parts of a Supabase project's database that policies on private channels refer to.
 pub(crate) const SCHEMA: &str = include_str!("schema.sql");
 
-/// The project's keys, and its database.
+/// The project's keys and its database.
 pub(crate) struct Authorization {
     pub(super) keys: Keys,
     database_url: String,
     secret: DecodingKey,
-    /// The signing key's id, and its public half.
+    /// The id and the public half of the signing key.
     signing_key: (String, DecodingKey),
 }
 
-/// A caller as its JWT describes it.
+/// A caller, as described by its JWT.
 pub(super) struct Caller {
     pub(super) role: String,
     claims: Value,
-    pub(super) until: SystemTime,
+    pub(super) expires: SystemTime,
 }
 
 impl Authorization {
     pub(crate) fn new(keys: Keys, database_url: String) -> anyhow::Result<Self> {
         let jwk: Jwk = serde_json::from_str(REALTIME_JWT_KEY)?;
-        let kid = jwk.common.key_id.clone().context("a signing key without a kid")?;
+        let kid = jwk.common.key_id.clone().context("the signing key has no kid")?;
         let signing_key = (kid, DecodingKey::from_jwk(&jwk)?);
         Ok(Self { keys, database_url, secret: DecodingKey::from_secret(JWT_SECRET.as_bytes())?, signing_key })
     }
 
-    /// Verifies a JWT. The project's secret has signed HS256; anything else needs the id of one of its signing keys.
+    /// Verifies a JWT. It is signed by the project's secret with HS256, or by a signing key that its `kid` names.
     pub(super) fn caller(&self, token: &str) -> Result<Caller, String> {
         let invalid = |why: &dyn std::fmt::Display| format!("InvalidJWTToken: {why}");
         let header = decode_header(token).map_err(|error| invalid(&error))?;
@@ -54,10 +54,11 @@ impl Authorization {
         let (Some(role), Some(end)) = (role, end) else {
             return Err(invalid(&"Fields `role` and `exp` are required in JWT"));
         };
-        Ok(Caller { role, claims, until: SystemTime::UNIX_EPOCH + Duration::from_secs(end) })
+        Ok(Caller { role, claims, expires: SystemTime::UNIX_EPOCH + Duration::from_secs(end) })
     }
 
-    /// Whether the policies let the caller read broadcasts on a topic: it may see a row that is made for the question.
+    /// Whether the policies let the caller read broadcasts on a topic. A row is inserted for the test, and the policies decide
+    /// whether the caller sees it.
     pub(super) async fn may_read(&self, caller: &Caller, topic: &str) -> Result<bool, tokio_postgres::Error> {
         let mut client = postgres::connect(&self.database_url).await?;
         let transaction = client.transaction().await?;

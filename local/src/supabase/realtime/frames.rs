@@ -1,13 +1,13 @@
 //! Frames of the Realtime websocket, in both versions of its protocol.
 //!
-//! Version 1.0.0 sends objects, 2.0.0 arrays, and broadcasts from a client as binary. That is Phoenix's protocol:
-//! `ref` numbers a client's message, `join_ref` the join of the channel that it is about.
+//! Frames are JSON objects in version 1.0.0 and arrays in 2.0.0, which also has binary frames for a client's broadcasts. The
+//! protocol is Phoenix's: `ref` is the number of a client's message, and `join_ref` that of the join of its channel.
 
 use axum::extract::ws::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The version that a client asked for with `vsn`.
+/// The version that a client has requested with `vsn`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Version {
     V1,
@@ -32,7 +32,7 @@ const USER_BROADCAST_PUSH: u8 = 3;
 const JSON_ENCODING: u8 = 1;
 
 impl Version {
-    /// What a client sent; none if it makes no sense.
+    /// Decodes a client's frame. Returns `None` if it is invalid.
     pub(crate) fn decode(self, message: &Message) -> Option<Frame> {
         match (self, message) {
             (Self::V1, Message::Text(text)) => serde_json::from_str(text).ok(),
@@ -45,7 +45,7 @@ impl Version {
         }
     }
 
-    /// The text for a client.
+    /// Encodes a frame for a client.
     pub(crate) fn encode(self, frame: &Frame) -> Message {
         let text = match self {
             Self::V1 => json!(frame),
@@ -86,7 +86,7 @@ fn some_unless_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// The payload of a `broadcast` frame.
+/// Returns the payload of a `broadcast` frame.
 pub(crate) fn broadcast_payload(event: &str, payload: &Value) -> Value {
     json!({ "type": "broadcast", "event": event, "payload": payload })
 }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn an_invalid_frame_is_refused() {
         assert_eq!(Version::V2.decode(&Message::text("{}")), None);
         assert_eq!(Version::V1.decode(&Message::text("[1")), None);
     }

@@ -1,4 +1,4 @@
-//! Broadcasts over HTTP: in batches, and one by one.
+//! Broadcasts over HTTP, in batches and one by one.
 
 use super::frames::broadcast_payload;
 use super::hub::Channel;
@@ -18,10 +18,10 @@ use std::sync::Arc;
 /// The limit of the free plan, in bytes.
 const MAX_PAYLOAD: usize = 256 * 1024;
 
-/// Batches of large messages are refused for their messages' size, not for their own.
+/// The largest batch, in bytes. It is far above `MAX_PAYLOAD`, so that a message that is too large gets its own error.
 const MAX_BATCH: usize = 32 * 1024 * 1024;
 
-/// Its routes.
+/// Returns the routes for broadcasts.
 pub(super) fn router() -> Router<Arc<Realtime>> {
     Router::new()
         .route("/realtime/v1/api/broadcast", post(broadcast))
@@ -79,7 +79,7 @@ impl Realtime {
         let Some(role) = self.authorization.keys.role_of_request(headers) else {
             return unauthorized();
         };
-        // As the real server does: a private message that the caller may not send is dropped without a word.
+        // Like the real server, this drops a private message that the caller may not send, without an error.
         for message in messages.into_iter().filter(|message| !message.private || role == Role::Service) {
             let channel =
                 Channel { topic: format!("{TOPIC_PREFIX}{}", message.topic), private: message.private };

@@ -1,4 +1,4 @@
-//! Who is in which Realtime channel.
+//! The Realtime channels and their members.
 
 use super::frames::Frame;
 use parking_lot::Mutex;
@@ -7,20 +7,20 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::UnboundedSender;
 
-/// A channel. A private one and a public one of the same topic have nothing to do with each other.
+/// A channel. The private and the public channel of a topic are separate.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Channel {
     pub(crate) topic: String,
     pub(crate) private: bool,
 }
 
-/// A client's stay in a channel.
+/// A client that has joined a channel.
 pub(crate) struct Member {
     pub(crate) client: u64,
     pub(crate) sender: UnboundedSender<Frame>,
-    /// It wants to hear what it broadcasts itself.
+    /// Whether it receives its own broadcasts.
     pub(crate) own_broadcasts: bool,
-    /// It wants a reply to its broadcasts.
+    /// Whether it gets a reply to its broadcasts.
     pub(crate) acknowledge: bool,
 }
 
@@ -32,12 +32,12 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// A number for a client that has just connected.
+    /// Returns a number for a new client.
     pub(crate) fn new_client(&self) -> u64 {
         self.clients.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Puts a client into a channel, and out of what it had joined under the same topic before.
+    /// Adds a client to a channel. It leaves a channel of the same topic that it had joined before.
     pub(crate) fn join(&self, channel: &Channel, member: Member) {
         self.leave(member.client, &channel.topic);
         self.channels.lock().entry(channel.clone()).or_default().push(member);
@@ -58,7 +58,7 @@ impl Hub {
         });
     }
 
-    /// The channel that a client has joined under a topic, and whether it wants its broadcasts acknowledged.
+    /// Returns the channel that a client has joined under a topic, and whether its broadcasts get a reply.
     pub(crate) fn membership(&self, client: u64, topic: &str) -> Option<(Channel, bool)> {
         let channels = self.channels.lock();
         let mut members = channels.iter().filter(|(channel, _)| channel.topic == topic);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_hears_itself_if_it_wants_to() {
+    fn a_sender_receives_its_own_broadcasts_if_it_wants_to() {
         let hub = Hub::default();
         let (sender, mut own) = join(&hub, false, true);
         hub.publish(&channel(false), json!(1), Some(sender));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn private_and_public_channels_are_apart() {
+    fn private_and_public_channels_are_separate() {
         let hub = Hub::default();
         let (_, mut public) = join(&hub, false, false);
         let (_, mut private) = join(&hub, true, false);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_left_hears_nothing() {
+    fn a_client_that_has_left_receives_nothing() {
         let hub = Hub::default();
         let (client, mut receiver) = join(&hub, false, true);
         hub.leave(client, "realtime:a");

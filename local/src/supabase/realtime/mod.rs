@@ -1,4 +1,4 @@
-//! Supabase Realtime, as far as broadcasts go: what is sent to a channel reaches all who have joined it.
+//! The broadcasts of Supabase Realtime: a message to a channel reaches all clients that have joined it.
 
 mod authorization;
 mod frames;
@@ -16,7 +16,7 @@ use hub::Hub;
 use serde_json::json;
 use std::sync::Arc;
 
-/// What a channel's name is prefixed with on the websocket.
+/// The prefix of a channel's name on the websocket.
 const TOPIC_PREFIX: &str = "realtime:";
 
 struct Realtime {
@@ -24,7 +24,7 @@ struct Realtime {
     hub: Hub,
 }
 
-/// Its routes.
+/// Returns the routes of Realtime.
 pub(crate) fn router(authorization: Authorization) -> Router {
     Router::new()
         .route("/realtime/v1/websocket", any(socket::websocket))

@@ -1,4 +1,4 @@
--- The parts of a Supabase project that TinyChat's policy on private channels is made of. A real project has them.
+-- The parts of a Supabase project that TinyChat's policy on private channels needs. A real project has them already.
 
 do $$
 declare

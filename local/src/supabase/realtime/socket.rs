@@ -1,4 +1,4 @@
-//! Channels over a websocket.
+//! Realtime channels over a websocket.
 
 use super::frames::{Frame, Version};
 use super::hub::{Channel, Hub, Member};
@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 
-/// How often a client's tokens are looked at for their end.
-const TOKENS_EVERY: Duration = Duration::from_millis(200);
+/// The interval at which expired subscriptions are ended.
+const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Accepts a websocket from whoever has one of the project's keys.
+/// Accepts a websocket from a client that has one of the project's keys.
 pub(super) async fn websocket(
     State(realtime): State<Arc<Realtime>>,
-    Query(query): Query<HashMap<String, String>>, // of a parameter given twice the last counts, as in Phoenix
+    Query(query): Query<HashMap<String, String>>, // the last value of a repeated parameter counts, as in Phoenix
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response<Body> {
@@ -53,7 +53,7 @@ async fn converse(realtime: Arc<Realtime>, socket: WebSocket, version: Version, 
         hub: &realtime.hub,
         role,
         sender,
-        stays: Mutex::default(),
+        subscriptions: Mutex::default(),
     };
     let reading = async {
         while let Some(Ok(message)) = stream.next().await {
@@ -65,7 +65,7 @@ async fn converse(realtime: Arc<Realtime>, socket: WebSocket, version: Version, 
         }
     };
     tokio::select! {
-        () = client.end_stays() => {}
+        () = client.end_expired() => {}
         () = reading => {}
         () = writing => {}
     }
@@ -79,16 +79,16 @@ struct Client<'a> {
     hub: &'a Hub,
     role: Role,
     sender: mpsc::UnboundedSender<Frame>,
-    /// By topic, the channels that it has joined with a token of its own.
-    stays: Mutex<HashMap<String, Stay>>,
+    /// The channels that it has joined, by topic.
+    subscriptions: Mutex<HashMap<String, Subscription>>,
 }
 
-/// A stay in a channel for as long as a token allows.
-struct Stay {
-    /// The join.
+/// The subscription to a channel, which lasts until its token expires.
+struct Subscription {
+    /// The frame of the join.
     frame: Frame,
     private: bool,
-    until: SystemTime,
+    expires: SystemTime,
 }
 
 impl Client<'_> {
@@ -98,7 +98,7 @@ impl Client<'_> {
             "phx_join" => self.join(frame).await,
             "access_token" => self.renew(frame).await,
             "phx_leave" => {
-                self.stays.lock().remove(&frame.topic);
+                self.subscriptions.lock().remove(&frame.topic);
                 self.hub.leave(self.id, &frame.topic);
                 self.reply(frame, "ok", &json!({}));
                 self.send(frame, "phx_close", json!({}));
@@ -118,11 +118,12 @@ impl Client<'_> {
         }
         let flag = |path: &str| frame.payload.pointer(path).and_then(Value::as_bool).unwrap_or_default();
         let private = flag("/config/private");
-        let until = match self.admitted(frame, private).await {
-            Ok(until) => until,
+        let expires = match self.authorize(frame, private).await {
+            Ok(expires) => expires,
             Err(reason) => return self.reply(frame, "error", &json!({ "reason": reason })),
         };
-        self.stays.lock().insert(frame.topic.clone(), Stay { frame: frame.clone(), private, until });
+        let subscription = Subscription { frame: frame.clone(), private, expires };
+        self.subscriptions.lock().insert(frame.topic.clone(), subscription);
         self.hub.join(
             &Channel { topic: frame.topic.clone(), private },
             Member {
@@ -138,8 +139,8 @@ impl Client<'_> {
         }
     }
 
-    /// How long the token of a frame, or else the client's key, lets it stay in a channel; or why it may not enter.
-    async fn admitted(&self, frame: &Frame, private: bool) -> Result<SystemTime, String> {
+    /// Checks the token of a frame, or else the client's key. Returns its expiry, or the reason for a refusal.
+    async fn authorize(&self, frame: &Frame, private: bool) -> Result<SystemTime, String> {
         let token = frame.payload.get("access_token").and_then(Value::as_str);
         let token = token.filter(|token| !token.starts_with("sb_"));
         let keys = &self.realtime.authorization.keys;
@@ -154,27 +155,29 @@ impl Client<'_> {
                 );
             }
         }
-        Ok(caller.until)
+        Ok(caller.expires)
     }
 
-    /// A renewed token. It gets no reply; one that doesn't do ends the stay.
+    /// Takes a new token, without a reply. An invalid token ends the subscription.
     async fn renew(&self, frame: &Frame) {
-        let Some(private) = self.stays.lock().get(&frame.topic).map(|stay| stay.private) else {
+        let Some(private) =
+            self.subscriptions.lock().get(&frame.topic).map(|subscription| subscription.private)
+        else {
             return;
         };
-        match self.admitted(frame, private).await {
-            Ok(until) => {
-                if let Some(stay) = self.stays.lock().get_mut(&frame.topic) {
-                    stay.until = until;
+        match self.authorize(frame, private).await {
+            Ok(expires) => {
+                if let Some(subscription) = self.subscriptions.lock().get_mut(&frame.topic) {
+                    subscription.expires = expires;
                 }
             }
             Err(reason) => self.end(&frame.topic, &reason),
         }
     }
 
-    /// Ends a stay, as the real server does: with its reason in a message, and a close.
+    /// Ends a subscription as the real server does, with a message that has the reason, and a close.
     fn end(&self, topic: &str, reason: &str) {
-        let Some(Stay { frame, .. }) = self.stays.lock().remove(topic) else {
+        let Some(Subscription { frame, .. }) = self.subscriptions.lock().remove(topic) else {
             return;
         };
         self.hub.leave(self.id, topic);
@@ -185,19 +188,19 @@ impl Client<'_> {
         self.send(&frame, "phx_close", json!({}));
     }
 
-    /// Ends stays when their tokens do, until the client is gone.
-    async fn end_stays(&self) {
+    /// Ends subscriptions when their tokens expire. Never returns.
+    async fn end_expired(&self) {
         loop {
-            tokio::time::sleep(TOKENS_EVERY).await;
+            tokio::time::sleep(EXPIRY_CHECK_INTERVAL).await;
             let now = SystemTime::now();
-            let over: Vec<_> = self
-                .stays
+            let expired: Vec<_> = self
+                .subscriptions
                 .lock()
                 .iter()
-                .filter(|(_, stay)| stay.until <= now)
+                .filter(|(_, subscription)| subscription.expires <= now)
                 .map(|(topic, _)| topic.clone())
                 .collect();
-            for topic in over {
+            for topic in expired {
                 self.end(&topic, "Access token has expired");
             }
         }

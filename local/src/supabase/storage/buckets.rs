@@ -1,4 +1,4 @@
-//! The buckets of supabase/config.toml and what may be put into them.
+//! The buckets of supabase/config.toml and their limits.
 
 use anyhow::Context;
 use axum::http::StatusCode;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// All buckets by name.
+/// All buckets, by name.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Buckets(BTreeMap<String, Bucket>);
@@ -46,7 +46,7 @@ impl Buckets {
         self.0.get(bucket).is_some_and(|bucket| bucket.public)
     }
 
-    /// Whether an object of this size, in bytes, and declared type may be put into a bucket.
+    /// Checks an object's size, in bytes, and declared type against the limits of a bucket.
     pub(crate) fn check(&self, bucket: &str, size: u64, mime: Option<&str>) -> S3Result<()> {
         let bucket = self.0.get(bucket).ok_or(S3ErrorCode::NoSuchBucket)?;
         if bucket.max_size().is_some_and(|max| size > max) {
@@ -71,7 +71,7 @@ impl Bucket {
     }
 }
 
-/// `10MiB` as the Supabase CLI reads it: units are powers of 1024 with or without the `i`.
+/// Parses a size such as `10MiB` as the Supabase CLI does: units are powers of 1024, with or without the `i`.
 fn parse_size(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match text.get(digits.len()..)?.trim().to_ascii_uppercase().chars().next() {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_takes_only_what_it_allows() {
+    fn a_bucket_enforces_its_limits() {
         let config = r#"
             [storage.buckets.chat]
             public = true

@@ -1,6 +1,6 @@
-//! Supabase Storage: its S3 endpoint, and the public addresses of what is stored there.
+//! Supabase Storage: its S3 endpoint, and the public URLs of objects.
 //!
-//! Objects are files under `DATA_DIR`, kept by s3s-fs. Buckets and their limits are those of supabase/config.toml.
+//! s3s-fs stores objects as files in `DATA_DIR`. supabase/config.toml defines the buckets and their limits.
 
 mod buckets;
 
@@ -24,18 +24,18 @@ use s3s_fs::FileSystem;
 use serde_json::json;
 use std::sync::Arc;
 
-/// S3's path below the project's address. It has to stay in the requests, because signatures cover it; s3s takes its
-/// first segment for the bucket and the rest for the key, and [`Rules`] put that right.
+/// The path of the S3 endpoint. It must stay in the requests, because signatures cover it. s3s takes its first segment as the
+/// bucket and the rest as the start of the key, and [`Rules`] corrects that.
 const S3_BUCKET: &str = "storage";
 const S3_KEY_PREFIX: &str = "v1/s3/";
 
-/// Regions that Storage takes beside its own.
+/// Regions that Storage accepts in addition to its own.
 const OTHER_REGIONS: [&str; 2] = ["us-east-1", "auto"];
 
-/// More than any bucket's limit, in bytes.
+/// The largest request, in bytes. It is above the limit of any bucket.
 const MAX_REQUEST: usize = 64 * 1024 * 1024;
 
-/// What signs requests to the S3 endpoint.
+/// The credentials that sign requests to the S3 endpoint.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     pub(crate) region: String,
@@ -43,7 +43,7 @@ pub(crate) struct Credentials {
     pub(crate) secret_access_key: String,
 }
 
-/// The store.
+/// The object store.
 #[derive(Clone)]
 pub(crate) struct Storage {
     signed: S3Service,
@@ -73,7 +73,7 @@ impl Storage {
         Ok(Self { signed: signed.build(), public, buckets })
     }
 
-    /// Its routes.
+    /// Returns the routes of Storage.
     pub(crate) fn router(self) -> Router {
         Router::new()
             .route("/storage/v1/s3/{*path}", any(s3))
@@ -84,11 +84,11 @@ impl Storage {
 
 async fn s3(State(storage): State<Storage>, request: Request) -> Response<Body> {
     let expired = request.uri().query().is_some_and(|query| has_expired(query, Utc::now()));
-    let response = answer(&storage.signed, request).await;
+    let response = call(&storage.signed, request).await;
     if expired { expired_token() } else { response }
 }
 
-/// Whether the time of a signed URL is up. The real Storage looks at that before the signature, too.
+/// Whether a signed URL has expired. The real Storage also checks that before the signature.
 fn has_expired(query: &str, now: DateTime<Utc>) -> bool {
     let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let expiry = || {
@@ -115,7 +115,7 @@ async fn public_object(
     if let (true, Ok(target)) = (storage.buckets.is_public(&bucket), target) {
         *request.uri_mut() = target;
         let known = request.headers().get(header::IF_NONE_MATCH).cloned();
-        let mut response = answer(&storage.public, request).await;
+        let mut response = call(&storage.public, request).await;
         let e_tag = response.headers().get(header::ETAG);
         if response.status().is_success() && known.is_some() && known.as_ref() == e_tag {
             return StatusCode::NOT_MODIFIED.into_response();
@@ -137,7 +137,7 @@ async fn public_object(
     (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }
 
-/// What `?download` and `?download=<name>` make of a file: one to be saved.
+/// Returns the `content-disposition` for `?download` and `?download=<name>`, with which a browser saves the file.
 fn disposition(query: &str) -> Option<HeaderValue> {
     let name = query.split('&').find_map(|pair| match pair.split_once('=') {
         Some(("download", name)) => Some(name),
@@ -151,9 +151,9 @@ fn disposition(query: &str) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-async fn answer(service: &S3Service, request: Request) -> Response<Body> {
+async fn call(service: &S3Service, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    // All of it before anything is refused: a caller that is still sending doesn't hear the answer.
+    // The whole body is read before a refusal, because a caller that is still sending doesn't read the response.
     let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
@@ -163,19 +163,19 @@ async fn answer(service: &S3Service, request: Request) -> Response<Body> {
     }
 }
 
-/// Puts bucket and key right in signed requests, and enforces the buckets' limits.
+/// Corrects bucket and key in signed requests, and enforces the buckets' limits.
 struct Rules {
     buckets: Arc<Buckets>,
     region: String,
 }
 
 impl Rules {
-    /// The real bucket and key.
+    /// Returns the real bucket and key.
     fn locate(&self, region: Option<&Region>, bucket: &str, key: &str) -> S3Result<(String, String)> {
         let known =
             |region: &Region| region.as_str() == self.region || OTHER_REGIONS.contains(&region.as_str());
         if !region.is_some_and(known) {
-            return Err(s3_error!(AuthorizationHeaderMalformed, "the region is {}", self.region));
+            return Err(s3_error!(AuthorizationHeaderMalformed, "the region must be {}", self.region));
         }
         let path = key.strip_prefix(S3_KEY_PREFIX).filter(|_| bucket == S3_BUCKET);
         let (bucket, key) = path.and_then(|path| path.split_once('/')).ok_or(S3ErrorCode::NoSuchKey)?;
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signed_url_expires_when_it_says() {
+    fn a_signed_url_expires_at_its_time() {
         let now = "2026-01-15T10:10:00Z".parse().unwrap();
         let query =
             |date, expires| format!("X-Amz-Date={date}&X-Amz-Expires={expires}&X-Amz-SignedHeaders=host");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_download_has_the_name_that_was_asked_for() {
+    fn a_download_has_the_requested_name() {
         let shown = |query| disposition(query).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(shown("download").as_deref(), Some("attachment;"));
         assert_eq!(shown("t=1&download=").as_deref(), Some("attachment;"));

@@ -1,6 +1,6 @@
-//! The addresses and keys of a run, as functions, tests and people get them.
+//! The addresses and keys of a running cloud, exported as environment variables to functions, tests and people.
 
-use crate::config::{CONTAINERS_NAME, Config};
+use crate::options::{CONTAINERS_NAME, Options};
 use crate::supabase::keys::{Keys, REALTIME_JWT_KEY};
 use crate::supabase::storage::Credentials;
 use crate::template::{Function, Template};
@@ -10,16 +10,16 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The keys of the two demo tenants, which supabase/seed.sql makes. One has a secret key, too.
+/// The keys of the two demo tenants, which supabase/seed.sql creates. The first has a secret key, too.
 pub(crate) const TINYCHAT_API_KEY: &str = "pk_test_DemoTenantOnlyForLocalUse01";
 const TINYCHAT_SECRET_KEY: &str = "sk_test_DemoTenantOnlyForLocalUse01";
 const OTHER_TENANT_API_KEY: &str = "pk_test_OtherTenantOnlyForLocalUse1";
 
-/// What a run has come up with.
-pub(crate) struct Settings {
+/// The addresses and keys of one run.
+pub(crate) struct Exports {
     pub(crate) api_url: String,
     pub(crate) supabase_url: String,
-    /// The superuser's, straight to Postgres.
+    /// The superuser's URL, without the pooler.
     pub(crate) database_url: String,
     pub(crate) function_database_url: String,
     pub(crate) certificate_authority: Option<PathBuf>,
@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     pub(crate) storage: Credentials,
 }
 
-/// What no deployment has: webhooks may go to this machine, and without TLS.
+/// Allows webhooks to this machine and without TLS. No deployment sets this.
 const ALLOW_PRIVATE: (&str, &str) = ("WEBHOOK_ALLOW_PRIVATE", "1");
 
 type Variables = BTreeMap<String, String>;
@@ -36,9 +36,9 @@ fn variables<const N: usize>(pairs: [(&str, &str); N]) -> Variables {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-impl Settings {
-    /// For tests and people: what `DATA_DIR/env` holds.
-    pub(crate) fn public(&self, config: &Config) -> Variables {
+impl Exports {
+    /// Returns the variables for tests and people, as in `DATA_DIR/env`.
+    pub(crate) fn public(&self, options: &Options) -> Variables {
         let mut all = self.supabase();
         all.extend(variables([
             ("API_URL", &self.api_url),
@@ -47,7 +47,7 @@ impl Settings {
             ("OTHER_TENANT_API_KEY", OTHER_TENANT_API_KEY),
             ("DATABASE_URL", &self.database_url),
             ("FUNCTION_DATABASE_URL", &self.function_database_url),
-            ("DATA_DIR", &config.data_dir.to_string_lossy()),
+            ("DATA_DIR", &options.data_dir.to_string_lossy()),
             ("REALTIME_JWT_KEY", REALTIME_JWT_KEY),
             ALLOW_PRIVATE,
         ]));
@@ -69,8 +69,8 @@ impl Settings {
         ])
     }
 
-    /// A function's environment: of the variables that the template gives it, those of this run; else what this
-    /// program's own environment says, for switches; else the template's value. And what Lambda adds.
+    /// Returns a function's environment: the variables that the template sets, and those that Lambda adds. The value of a
+    /// variable is that of this run, or else that of this program's own environment, or else the template's.
     pub(crate) fn of_function(&self, function: &Function) -> Variables {
         let mut known = self.supabase();
         known.insert("DATABASE_URL".to_owned(), self.function_database_url.clone());
@@ -90,7 +90,7 @@ impl Settings {
         all
     }
 
-    /// The same for `sam local invoke`, whose functions run in containers: in the format of its `--env-vars`.
+    /// Returns the functions' environments for containers, in the format of `sam local invoke --env-vars`.
     pub(crate) fn for_sam(&self, template: &Template) -> String {
         let authority =
             self.certificate_authority.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
@@ -112,7 +112,7 @@ impl Settings {
     }
 }
 
-/// See "Defined runtime environment variables" in Lambda's documentation.
+/// Returns the variables that Lambda adds: see "Defined runtime environment variables" in its documentation.
 fn added_by_lambda(function: &Function) -> Variables {
     let name = function.name.as_str();
     variables([
@@ -132,7 +132,7 @@ fn added_by_lambda(function: &Function) -> Variables {
     ])
 }
 
-/// Lines of `NAME=value`, as shells and `.env` readers take them.
+/// Writes lines of `NAME=value`, which shells and `.env` readers understand.
 pub(crate) fn write_env(path: &Path, variables: &Variables) -> std::io::Result<()> {
     let mut file = File::create(path)?;
     variables.iter().try_for_each(|(name, value)| writeln!(file, "{name}={value}"))

@@ -1,4 +1,4 @@
-//! A receiver of webhooks for the demo tenant: prints each event, and whether its signature is good.
+//! A receiver of the demo tenant's webhooks. It prints each event and whether the signature is valid.
 
 use crate::console::Console;
 use crate::postgres;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-/// The demo tenant's endpoint is where this run's receiver is; its secret stays.
+/// Sets the URL of the demo tenant's endpoint to this run's receiver. An existing endpoint keeps its secret.
 const REGISTER: &str = "
     insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret)
     select 'eeeeeeee-0000-4000-8000-000000000001', id, $1,
@@ -31,7 +31,7 @@ struct Receiver {
     console: Arc<Console>,
 }
 
-/// Starts the receiver, and has the demo tenant's events go there.
+/// Starts the receiver and registers it as the demo tenant's endpoint.
 pub(crate) async fn start(database_url: &str, console: Arc<Console>) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}/", listener.local_addr()?);
