@@ -1,6 +1,6 @@
-//! The local cloud as a thing to break: its faults, its frozen processes, its logs.
+//! Control of the local cloud: its faults, its processes and its logs.
 
-use crate::support::{Channel, Chat, setting};
+use crate::support::{Channel, Chat, Request, setting};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -11,15 +11,15 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::NoTls;
 
-/// How long a condition may take to come true.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time in which a condition must become true.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whether functions reach Postgres through pgbouncer.
+/// Whether functions connect to Postgres through PgBouncer.
 pub fn has_pooler() -> bool {
     std::env::var("POOLER").is_ok_and(|value| value == "1")
 }
 
-/// The ways in which this cloud's servers can be down.
+/// Returns the faults that stop a server of this cloud, in each way.
 pub fn downs() -> Vec<Value> {
     let mut servers = vec!["postgres"];
     if has_pooler() {
@@ -29,7 +29,7 @@ pub fn downs() -> Vec<Value> {
     servers.into_iter().flat_map(down).collect()
 }
 
-/// Does something while these faults are there. All faults are mended after it, also if it panics.
+/// Runs `work` under these faults. All faults end after it, even if it panics.
 pub async fn during<T>(faults: Value, work: impl Future<Output = T>) -> T {
     set_faults(&faults).await;
     let outcome = AssertUnwindSafe(work).catch_unwind().await;
@@ -41,18 +41,18 @@ async fn set_faults(faults: &Value) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let url = format!("{}/__faults", setting("SUPABASE_URL"));
-    let answer = http.post(url).json(faults).send().await.unwrap();
-    assert_eq!(answer.status(), 200, "{faults}: {}", answer.text().await.unwrap());
+    let response = http.post(url).json(faults).send().await.unwrap();
+    assert_eq!(response.status(), 200, "{faults}: {}", response.text().await.unwrap());
 }
 
-/// A connection of one's own, straight to Postgres and as its superuser.
+/// Opens a connection to Postgres as the superuser, without the pooler.
 pub async fn superuser() -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(&setting("DATABASE_URL"), NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
 
-/// Ends so many of the connections to Postgres, first those at work, else at random. Tells how many there were.
+/// Ends up to `count` connections to Postgres, chosen at random but active ones first. Returns their number.
 pub async fn kill_backends(count: i64) -> i64 {
     let kill = "select count(pg_terminate_backend(pid)) from (
             select pid from pg_stat_activity
@@ -63,28 +63,37 @@ pub async fn kill_backends(count: i64) -> i64 {
     superuser().await.query_one(kill, &[&count]).await.unwrap().get(0)
 }
 
-/// Waits until a condition is true.
+/// Waits until a condition, described by `what`, is true.
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what} in {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "not within {TIMEOUT:?}: {what}");
         sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// Waits until every function that was at work, be it after its answer, is frozen; but for deliver-webhooks, which works
-/// whenever it likes.
+/// Waits until all functions have finished their work, including the work after their responses, and are frozen. Ignores
+/// deliver-webhooks, which runs on a schedule.
 pub async fn until_frozen() {
-    until("functions are not frozen", || states_of_functions().is_subset(&BTreeSet::from(['T']))).await;
+    until("all functions are frozen", || states_of_functions().is_subset(&BTreeSet::from(['T']))).await;
 }
 
-/// Joins a conversation's channel when what was sent to it before has been broadcast.
+/// Joins a conversation's channel after all earlier broadcasts to it.
 pub async fn listen(chat: &Chat) -> Channel {
     until_frozen().await;
     Channel::join(&chat.conversation).await
 }
 
-/// The letters in which `ps` tells the states of this cloud's functions: `T` is stopped.
+/// Asserts that no broadcast is waiting in a channel. When all functions have finished, it sends a typing event, which must
+/// be the next one.
+pub async fn assert_silent(chat: &Chat, channel: &mut Channel) {
+    until_frozen().await;
+    let typing = Request::post(chat.path("typing"), &json!({ "sender_id": "sentinel" }));
+    chat.call(typing).await.ok();
+    assert_eq!(channel.next("typing").await["senderId"], "sentinel");
+}
+
+/// Returns the states of this cloud's functions, as the letters of `ps`. `T` is stopped.
 fn states_of_functions() -> BTreeSet<char> {
     let state = |process: PathBuf| {
         let stat = std::fs::read_to_string(process.join("stat")).ok()?;
@@ -102,7 +111,7 @@ pub fn kill(function: &str) {
     }
 }
 
-/// The most memory that a process of a function has had, in KB.
+/// Returns the largest peak memory of a function's processes, in KB.
 pub fn peak_memory(function: &str) -> u64 {
     let peak = |process: PathBuf| -> Option<u64> {
         let status = std::fs::read_to_string(process.join("status")).ok()?;
@@ -112,7 +121,7 @@ pub fn peak_memory(function: &str) -> u64 {
     processes().filter(|(name, _)| name == function).filter_map(|(_, process)| peak(process)).max().unwrap()
 }
 
-/// The functions that run on this cloud's database, and their folders in /proc.
+/// Returns the functions that use this cloud's database, and their folders in /proc.
 fn processes() -> impl Iterator<Item = (String, PathBuf)> {
     let ours = format!("DATABASE_URL={}", setting("FUNCTION_DATABASE_URL"));
     let function = move |process: PathBuf| {
@@ -125,7 +134,7 @@ fn processes() -> impl Iterator<Item = (String, PathBuf)> {
     std::fs::read_dir("/proc").unwrap().filter_map(move |process| function(process.ok()?.path()))
 }
 
-/// What a function logs from now on.
+/// The errors that a function logs from now on.
 pub struct Log {
     path: PathBuf,
     skip: usize,
@@ -139,7 +148,7 @@ impl Log {
         log
     }
 
-    /// The errors, which are JSON, one a line.
+    /// Reads the new errors. Each line of the log is JSON.
     pub fn errors(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
         let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());

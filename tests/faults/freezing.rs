@@ -1,25 +1,25 @@
-//! What functions find when they thaw: a database that went away in the meantime, and came back.
+//! Functions that are thawed after the database has been down or has ended their connections.
 
 use crate::cloud::{downs, during, kill_backends, until_frozen};
 use crate::routes::routes;
 use crate::support::Chat;
 
 #[tokio::test]
-async fn connections_that_died_in_the_freezer_fail_nothing() {
+async fn connections_that_end_while_functions_are_frozen_fail_no_request() {
     let chat = Chat::new().await;
-    every_route_answers(&chat).await;
+    every_route_works(&chat).await;
     let killed = kill_backends(i64::MAX).await;
-    assert!(killed > 1, "{killed} connections");
-    every_route_answers(&chat).await;
+    assert!(killed > 1, "only {killed} connections were ended");
+    every_route_works(&chat).await;
 }
 
 #[tokio::test]
-async fn a_restart_in_the_freezer_fails_nothing() {
+async fn a_restart_of_the_database_while_functions_are_frozen_fails_no_request() {
     let chat = Chat::new().await;
-    every_route_answers(&chat).await;
+    every_route_works(&chat).await;
     for down in downs() {
         during(down, async {}).await;
-        every_route_answers(&chat).await;
+        every_route_works(&chat).await;
     }
 }
 
@@ -36,12 +36,12 @@ async fn without_postgres_every_route_answers_500_and_recovers_by_itself() {
             }
         })
         .await;
-        every_route_answers(&chat).await;
+        every_route_works(&chat).await;
     }
 }
 
-/// Asserts that every route answers 200, and lets it freeze.
-async fn every_route_answers(chat: &Chat) {
+/// Asserts that every route responds with 200, and waits until the functions are frozen.
+async fn every_route_works(chat: &Chat) {
     until_frozen().await;
     for route in routes(chat).await {
         chat.call(route.request).await.ok();

@@ -1,6 +1,7 @@
-//! Rows that somebody else has locked: what was answered 500 isn't done later, and whoever asks again is heard.
+//! Rows that another connection has locked. A change whose response was a 500 must not happen later, and its repetition must
+//! be broadcast.
 
-use crate::cloud::{listen, superuser};
+use crate::cloud::{assert_silent, listen, superuser};
 use crate::support::lambda::event_of;
 use crate::support::{Channel, Chat, Function, Receiver, Reply, Request};
 use serde_json::{Value, json};
@@ -8,13 +9,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
-/// Longer than a request waits.
+/// The time for which a row stays locked, which is longer than a request waits.
 const HELD: Duration = Duration::from_millis(3_600);
 
-/// How long a statement may take to begin or end.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time in which a statement must begin or end.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A change that can be asked for twice, and the row that it has to lock.
+/// A change that can be requested twice, and the query that locks its row.
 struct Change {
     function: &'static str,
     request: Request,
@@ -37,7 +38,7 @@ fn changes(chat: &Chat) -> [Change; 2] {
     ]
 }
 
-/// A transaction that has locked a row of the chat.
+/// Opens a transaction that has locked a row of the chat.
 async fn lock(chat: &Chat, row: &str) -> Client {
     let client = superuser().await;
     client.batch_execute("begin").await.unwrap();
@@ -45,30 +46,36 @@ async fn lock(chat: &Chat, row: &str) -> Client {
     client
 }
 
-/// Waits until so many of the functions' statements wait for a lock.
-async fn until_waiting(count: i64) {
-    let waiting = "select count(*) from pg_stat_activity
-        where wait_event_type = 'Lock' and usename = 'tinychat_functions'";
-    let (client, deadline) = (superuser().await, Instant::now() + PATIENCE);
-    while client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) != count {
-        assert!(Instant::now() < deadline, "{count} statements don't wait");
+/// A condition on a connection whose statement waits for a lock.
+const WAITING: &str = "wait_event_type = 'Lock'";
+
+/// A condition on a connection that is in a statement or a transaction.
+const BUSY: &str = "state <> 'idle'";
+
+/// Waits until a condition holds for this number of the functions' connections.
+async fn until_connections(condition: &str, count: i64) {
+    let connections =
+        format!("select count(*) from pg_stat_activity where {condition} and usename = 'tinychat_functions'");
+    let (client, deadline) = (superuser().await, Instant::now() + TIMEOUT);
+    while client.query_one(&connections, &[]).await.unwrap().get::<_, i64>(0) != count {
+        assert!(Instant::now() < deadline, "not {count} connections with {condition}");
         sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Ends the one connection of the functions that waits for a lock.
+/// Ends the functions' only connection that waits for a lock.
 async fn end_waiting() {
     let end = "select pg_terminate_backend(pid) from pg_stat_activity
         where wait_event_type = 'Lock' and usename = 'tinychat_functions'";
     assert_eq!(superuser().await.query(end, &[]).await.unwrap().len(), 1);
 }
 
-/// Asserts that a repeat is answered well and heard, and a further one not heard again.
-async fn is_heard_when_repeated(chat: &Chat, channel: &mut Channel, change: &Change) {
+/// Asserts that a repetition succeeds and is broadcast, and that a second repetition isn't.
+async fn repetition_is_broadcast_once(chat: &Chat, channel: &mut Channel, change: &Change) {
     let repeated = chat.call(change.request.clone()).await.ok();
     assert_eq!(channel.next("message").await, repeated, "{}", change.function);
     assert_eq!(chat.call(change.request.clone()).await.ok(), repeated);
-    channel.is_silent().await;
+    assert_silent(chat, channel).await;
 }
 
 #[tokio::test]
@@ -84,7 +91,7 @@ async fn what_was_answered_500_is_not_done_later_and_its_repeat_is_heard() {
             chat.call(change.request.clone()).await.error(500, "database unavailable");
             assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         };
-        // A connection that ends is followed by a second try, which has less time.
+        // After the end of a connection there is a second try, which has less time.
         let ended = async {
             if ends {
                 sleep(Duration::from_millis(1_200)).await;
@@ -93,16 +100,15 @@ async fn what_was_answered_500_is_not_done_later_and_its_repeat_is_heard() {
         };
         tokio::join!(refused, ended, released);
         locked.batch_execute("rollback").await.unwrap();
-        until_waiting(0).await;
-        sleep(Duration::from_millis(300)).await;
-        assert_eq!(chat.rows().await, before, "{function} was done after its answer");
-        channel.is_silent().await;
-        is_heard_when_repeated(&chat, &mut channel, &change).await;
+        assert_silent(&chat, &mut channel).await;
+        until_connections(BUSY, 0).await;
+        assert_eq!(chat.rows().await, before, "{function} changed rows after its response");
+        repetition_is_broadcast_once(&chat, &mut channel, &change).await;
     }
 }
 
 #[tokio::test]
-async fn the_repeat_of_a_change_whose_function_died_before_it_told_anyone_is_heard() {
+async fn the_repetition_of_a_change_whose_function_died_before_its_broadcast_is_broadcast() {
     for number in 0..2 {
         let chat = Chat::new().await;
         let mut channel = listen(&chat).await;
@@ -112,22 +118,22 @@ async fn the_repeat_of_a_change_whose_function_died_before_it_told_anyone_is_hea
         let event = event_of(change.function, &chat, &change.request);
         tokio::select! {
             outcome = process.call(event) => panic!("{outcome:?}"),
-            () = until_waiting(1) => drop(process),
+            () = until_connections(WAITING, 1) => drop(process),
         }
         let before = chat.rows().await;
         locked.batch_execute("rollback").await.unwrap();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while chat.rows().await == before {
-            assert!(Instant::now() < deadline, "{} wasn't done", change.function);
+            assert!(Instant::now() < deadline, "{} didn't happen", change.function);
             sleep(Duration::from_millis(20)).await;
         }
-        channel.is_silent().await;
-        is_heard_when_repeated(&chat, &mut channel, &change).await;
+        assert_silent(&chat, &mut channel).await;
+        repetition_is_broadcast_once(&chat, &mut channel, &change).await;
     }
 }
 
 #[tokio::test]
-async fn repeats_at_the_same_time_are_heard_once() {
+async fn concurrent_repetitions_are_broadcast_once() {
     let chat = Chat::new().await;
     let mut channel = listen(&chat).await;
     for change in changes(&chat) {
@@ -136,7 +142,7 @@ async fn repeats_at_the_same_time_are_heard_once() {
         let answers: Vec<Value> = answers.iter().map(|answer| answer.ok()).collect();
         assert!(answers.iter().all(|answer| *answer == answers[0]));
         assert_eq!(channel.next("message").await, answers[0]);
-        channel.is_silent().await;
+        assert_silent(&chat, &mut channel).await;
     }
 }
 
@@ -151,20 +157,20 @@ async fn a_send_after_work_that_was_given_up_inside_a_transaction_is_stored() {
         event_of("send-message", &chat, &Request::post(chat.path("messages"), &message))
     };
     assert_eq!(process.call(event("first")).await.0, 200);
-    // The attempt can't be recorded, and its connection ends. Its second try has less time than the role's statements, and so a
-    // timeout and a transaction of its own, in which it still waits when the invocation's time is up.
+    // The outcome of the attempt can't be recorded, and the connection ends. The second try has less time than the role's
+    // statement timeout. It therefore sets its own timeout in a transaction, and is still waiting when its time is over.
     let locked = superuser().await;
     locked.batch_execute("begin").await.unwrap();
     let deliveries = "select from tinychat.webhook_deliveries where endpoint_id = $1 for update";
     assert_eq!(locked.query(deliveries, &[&endpoint.id]).await.unwrap().len(), 1);
-    until_waiting(1).await;
+    until_connections(WAITING, 1).await;
     sleep(Duration::from_millis(300)).await;
     end_waiting().await;
     process.log_line("work after the response was given up").await;
     locked.batch_execute("rollback").await.unwrap();
     assert_eq!(process.call(event("second")).await.0, 200);
     drop(process);
-    until_waiting(0).await;
+    until_connections(WAITING, 0).await;
     let history = chat.history("").await;
     let bodies: Vec<_> = history.iter().map(|message| &message["body"]).collect();
     assert_eq!(bodies, ["first", "second"]);

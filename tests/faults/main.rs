@@ -1,4 +1,4 @@
-//! Tests that break the local cloud that they run in, and so run one at a time: `make test`.
+//! Tests that inject faults into the local cloud they run in. They therefore run one at a time: `make test`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,7 +10,7 @@
 mod cloud;
 mod routes;
 #[path = "../api/support/mod.rs"]
-#[expect(dead_code, unused_imports, unused_macros, reason = "the rest of it is for tests/api")]
+#[expect(dead_code, unused_imports, unused_macros, reason = "tests/api uses the rest")]
 mod support;
 mod wire;
 

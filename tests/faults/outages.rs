@@ -1,4 +1,4 @@
-//! Many senders, while the database goes away under them.
+//! Many senders, during outages of the database.
 
 use crate::cloud::{downs, during, kill_backends, superuser, until};
 use crate::support::{Chat, Request};
@@ -11,27 +11,27 @@ use tokio::time::{Instant, sleep};
 
 const CLIENTS: usize = 8;
 
-/// How many sends must succeed.
+/// The number of sends that must succeed.
 const SENDS: usize = 2_000;
 
-/// Something that was done to the database, from when to when.
+/// A fault of the database, with its start and end.
 struct Outage {
     from: Instant,
     to: Instant,
-    /// How many of a request's two tries it can have spoiled.
-    spoils: usize,
+    /// How many of a request's two tries it may cause to fail.
+    failing_tries: usize,
 }
 
-/// What became of a message that a client has sent, once or again and again.
+/// The results of all sends of one message, which may be sent repeatedly.
 #[derive(Default)]
 struct Sent {
-    /// The message's id, once a send was answered 200.
+    /// The message's id, if a response was a 200.
     id: Option<Value>,
-    /// When the sends that were answered 500 began and ended.
+    /// The start and end of the sends whose response was a 500.
     failures: Vec<(Instant, Instant)>,
 }
 
-/// What the clients do.
+/// The clients and their results.
 struct Senders {
     chat: Chat,
     succeeded: Cell<usize>,
@@ -43,30 +43,30 @@ impl Senders {
         Self { chat: Chat::new().await, succeeded: Cell::default(), sent: RefCell::default() }
     }
 
-    /// Runs all clients, and meanwhile ends connections, and now and then a server.
+    /// Runs all clients. Ends connections meanwhile, and sometimes stops a server.
     async fn run_through_outages(&self) -> Vec<Outage> {
         let clients = join_all((0..CLIENTS).map(|client| self.run(client)));
         let outages = async {
             let downs = downs();
             let mut outages = Vec::new();
             for round in 1..SENDS / 20 {
-                until("too few sends", || self.succeeded.get() >= round * 20).await;
+                until("more sends succeed", || self.succeeded.get() >= round * 20).await;
                 let from = Instant::now();
-                let spoils = if round % 12 == 0 {
+                let failing_tries = if round % 12 == 0 {
                     during(downs[round / 12 % downs.len()].clone(), async {}).await;
                     2
                 } else {
                     assert_eq!(kill_backends(1).await, 1);
                     1
                 };
-                outages.push(Outage { from, to: Instant::now(), spoils });
+                outages.push(Outage { from, to: Instant::now(), failing_tries });
             }
             outages
         };
         tokio::join!(clients, outages).1
     }
 
-    /// One client. It sends every other message with a `client_message_id`, and such a one again until it is there.
+    /// Runs one client. Every second message has a `client_message_id` and is sent again until that succeeds.
     async fn run(&self, client: usize) {
         let (mut succeeded, mut number) = (0, 0);
         while succeeded < SENDS / CLIENTS {
@@ -87,7 +87,7 @@ impl Senders {
         }
     }
 
-    /// Sends a message, and tells whether that succeeded.
+    /// Sends a message. Returns whether that succeeded.
     async fn send(&self, body: &str, message: &Value) -> bool {
         let began = Instant::now();
         let request = Request::post(self.chat.path("messages"), message);
@@ -110,8 +110,8 @@ impl Senders {
         }
     }
 
-    /// Asserts that every message which was answered 200 is stored once, and that none is stored twice.
-    async fn are_stored_once(&self) {
+    /// Asserts that every message whose response was a 200 is stored once, and that none is stored twice.
+    async fn assert_stored_once(&self) {
         let query = "select body, array_agg(id::text) from tinychat.messages
             where conversation_id = $1::text::uuid and sender_id like 'sender %' group by body";
         let rows = superuser().await.query(query, &[&self.chat.conversation]).await.unwrap();
@@ -120,19 +120,19 @@ impl Senders {
             let ids = stored.get(body).map_or(&[][..], Vec::as_slice);
             match &sent.id {
                 Some(id) => assert_eq!(json!(ids), json!([id]), "{body}"),
-                None => assert!(ids.len() <= 1, "{body} is stored as {ids:?}"),
+                None => assert!(ids.len() <= 1, "{body} is stored more than once: {ids:?}"),
             }
         }
         assert!(stored.keys().all(|body| self.sent.borrow().contains_key(body)));
     }
 
-    /// Asserts that a request failed only if outages spoiled both its tries.
-    fn failed_only_in(&self, outages: &[Outage]) {
+    /// Asserts that a request failed only if outages may have caused both of its tries to fail.
+    fn assert_failed_only_in(&self, outages: &[Outage]) {
         for (body, sent) in &*self.sent.borrow() {
             for (began, ended) in &sent.failures {
                 let met = outages.iter().filter(|outage| outage.from <= *ended && *began <= outage.to);
-                let spoiled: usize = met.map(|outage| outage.spoils).sum();
-                assert!(spoiled >= 2, "{body} failed after {:?}", *ended - *began);
+                let failed: usize = met.map(|outage| outage.failing_tries).sum();
+                assert!(failed >= 2, "{body} failed after {:?}", *ended - *began);
             }
         }
     }
@@ -143,6 +143,6 @@ async fn every_send_answered_200_is_stored_once_while_connections_and_servers_di
     let senders = Senders::new().await;
     let outages = senders.run_through_outages().await;
     senders.chat.send("ada", "the next request succeeds").await;
-    senders.are_stored_once().await;
-    senders.failed_only_in(&outages);
+    senders.assert_stored_once().await;
+    senders.assert_failed_only_in(&outages);
 }

@@ -1,4 +1,4 @@
-//! Two releases that differ in a route's SQL, side by side on one database.
+//! Two releases with different SQL of a route, at the same time on one database.
 
 use crate::support::lambda::{binary, event_of};
 use crate::support::{Chat, Database, Function, Request, setting};
@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 const FUNCTION: &str = "get-config";
 
-/// What the next release changes in get-config.sql: as long as before, so that it can be changed in the built binaries.
+/// The change to get-config.sql in the next release. Both texts have the same length, so that the test can replace one by the
+/// other in the binaries.
 const OLD_SQL: &str = "a.name, a.caller, a.staff, a.tokens from";
 const NEW_SQL: &str = "'next', a.caller, a.staff, a.tokens from";
 
@@ -28,7 +29,7 @@ impl Release {
         Self { tinychat: binary("tinychat"), route: binary(FUNCTION) }
     }
 
-    /// The one after it.
+    /// Makes the next release, by changing the SQL in copies of the binaries.
     fn next() -> Self {
         let folder = PathBuf::from(setting("DATA_DIR")).join("next-release");
         std::fs::create_dir_all(&folder).unwrap();
@@ -41,7 +42,7 @@ impl Release {
         Self { tinychat: changed("tinychat"), route: changed(FUNCTION) }
     }
 
-    /// Runs its `tinychat migrate`, and tells what that did.
+    /// Runs its `tinychat migrate`. Returns what that did.
     async fn migrate(&self, database: &Database) -> Vec<String> {
         let output = Command::new(&self.tinychat)
             .args(["--json", "migrate"])
@@ -54,26 +55,26 @@ impl Release {
     }
 }
 
-/// The binary with the new SQL in it.
+/// Replaces the old SQL by the new one in a binary.
 fn replace(mut program: Vec<u8>) -> Vec<u8> {
     let places: Vec<_> = (0..program.len() - OLD_SQL.len())
         .filter(|start| program[*start..].starts_with(OLD_SQL.as_bytes()))
         .collect();
-    assert!(!places.is_empty(), "the binary has no SQL in it");
+    assert!(!places.is_empty(), "the binary doesn't contain the SQL");
     for start in places {
         program[start..start + OLD_SQL.len()].copy_from_slice(NEW_SQL.as_bytes());
     }
     program
 }
 
-/// The database's address for functions.
+/// Returns the database's URL for functions.
 fn url_for_functions(database: &Database) -> String {
     let mut url = Url::parse(&setting("FUNCTION_DATABASE_URL")).unwrap();
     url.set_path(Url::parse(&database.url).unwrap().path());
     url.into()
 }
 
-/// A process that is asked again and again until it is told to stop, and must always answer 200 and this name.
+/// A process that gets requests until it is stopped. Each response must be a 200 with the expected name.
 struct Stream {
     stop: Arc<AtomicBool>,
     task: JoinHandle<Function>,
@@ -86,7 +87,7 @@ impl Stream {
         let (stopped, event) = (stop.clone(), event.clone());
         let task = tokio::spawn(async move {
             let mut requests = 0;
-            // A few requests at least, however soon it is told to stop.
+            // It makes at least ten requests, even if it is stopped at once.
             while requests < 10 || !stopped.load(Ordering::Relaxed) {
                 assert_eq!(tenant_name(&mut process, &event).await, (200, json!(name)));
                 requests += 1;
@@ -116,7 +117,7 @@ async fn a_route_changes_its_sql_under_a_stream_of_requests() {
     database.client.execute(add_tenant, &[&chat.key]).await.unwrap();
     let (url, event) = (url_for_functions(&database), event_of(FUNCTION, &chat, &Request::get("/v1/config")));
     let (old, new) = (Release::built(), Release::next());
-    // As long ago as it takes to be out of use.
+    // Functions that haven't been used for a week count as unused.
     let a_week_passes = "update tinychat.route_functions
         set migrated_at = migrated_at - interval '8 days', started_at = started_at - interval '8 days'
         where route = 'get_config'";
@@ -125,15 +126,19 @@ async fn a_route_changes_its_sql_under_a_stream_of_requests() {
     let done = new.migrate(&database).await;
     assert!(done.len() == 1 && done[0].starts_with("created tinychat_api.get_config_"), "{done:?}");
     database.client.execute(a_week_passes, &[]).await.unwrap();
-    assert_eq!(new.migrate(&database).await, [""; 0], "migrated to, and never deployed");
+    assert_eq!(
+        new.migrate(&database).await,
+        [""; 0],
+        "the new functions are kept, although they weren't deployed"
+    );
     let new_stream = Stream::start(&new.route, &url, &event, "next").await;
-    let second_old_stream = Stream::start(&old.route, &url, &event, "Acme").await; // notes that it is in use
+    let second_old_stream = Stream::start(&old.route, &url, &event, "Acme").await; // records that the function is in use
     database
         .client
         .execute("update tinychat.route_functions set migrated_at = '2026-01-01'", &[])
         .await
         .unwrap();
-    assert_eq!(new.migrate(&database).await, [""; 0], "both are in use");
+    assert_eq!(new.migrate(&database).await, [""; 0], "both functions are in use");
     for stream in [old_stream, second_old_stream, new_stream] {
         stream.stop().await;
     }
@@ -144,7 +149,7 @@ async fn a_route_changes_its_sql_under_a_stream_of_requests() {
     assert!(done.len() == 1 && done[0].starts_with("removed tinychat_api.get_config_"), "{done:?}");
     new_stream.stop().await;
 
-    // Whoever goes back to the old release migrates to it first.
+    // A return to the old release needs its migration first.
     let name = done[0].trim_start_matches("removed ");
     let start = Command::new(&old.route)
         .env_clear()

@@ -1,6 +1,6 @@
-//! A statement whose connection ends under it, or that Postgres ends, is run again, and still done once and told once.
+//! Retries of a statement whose connection ends, or that Postgres cancels. The change must happen once and be broadcast once.
 
-use crate::cloud::{listen, superuser};
+use crate::cloud::{assert_silent, listen, superuser};
 use crate::support::lambda::event_of;
 use crate::support::{Channel, Chat, Function, Request};
 use crate::wire::{Cut, Wire};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 const CUTS: [Cut; 2] = [Cut::BeforeExecution, Cut::AfterCommit];
 
-/// A warm process of a function, and its wire.
+/// A warm process of a function, connected through a [`Wire`].
 struct Warm {
     function: &'static str,
     process: Function,
@@ -22,15 +22,25 @@ impl Warm {
     async fn start(chat: &Chat, function: &'static str) -> Self {
         let wire = Wire::new().await;
         let settings = [("DATABASE_URL", wire.database_url.as_str()), ("REALTIME_INBOX", "true")];
-        let mut process = Function::start(function, &settings).await;
-        // A request that comes to nothing opens the connection.
-        let stranger =
-            Request::post("/v1/", &json!({})).with_key(format!("pk_test_{}", Uuid::new_v4().simple()));
-        assert_eq!(process.call(event_of(function, chat, &stranger)).await.0, 401);
-        Self { function, process, wire }
+        let process = Function::start(function, &settings).await;
+        let mut warm = Self { function, process, wire };
+        warm.call_with_unknown_key(chat).await; // opens the connection
+        warm
     }
 
-    /// The answer to a request whose connection ends like this.
+    async fn call_with_unknown_key(&mut self, chat: &Chat) {
+        let unknown =
+            Request::post("/v1/", &json!({})).with_key(format!("pk_test_{}", Uuid::new_v4().simple()));
+        assert_eq!(self.process.call(event_of(self.function, chat, &unknown)).await.0, 401);
+    }
+
+    /// Asserts that the process has sent no further broadcast.
+    async fn assert_silent(&mut self, chat: &Chat, channel: &mut Channel) {
+        self.call_with_unknown_key(chat).await; // starts after the work of the request before
+        assert_silent(chat, channel).await;
+    }
+
+    /// Makes a request whose connection is cut. Returns the response.
     async fn cut(&mut self, cut: Cut, chat: &Chat, request: &Request) -> Value {
         self.wire.cut(cut);
         let (status, answer) = self.process.call(event_of(self.function, chat, request)).await;
@@ -52,7 +62,7 @@ async fn a_send_is_stored_and_broadcast_once() {
             let before = chat.history("").await;
             let sent = warm.cut(cut, &chat, &request).await;
             assert_eq!(channel.next("message").await, sent);
-            channel.is_silent().await;
+            warm.assert_silent(&chat, &mut channel).await;
             let after = chat.history("").await;
             assert_eq!(after.len(), before.len() + 1);
             assert_eq!(after.last().unwrap()["id"], sent["message"]["id"]);
@@ -71,7 +81,7 @@ async fn an_edit_is_broadcast_once() {
         let edited = warm.cut(cut, &chat, &request).await;
         assert_eq!(edited["message"]["body"], text);
         assert_eq!(channel.next("message").await, edited);
-        channel.is_silent().await;
+        warm.assert_silent(&chat, &mut channel).await;
     }
 }
 
@@ -88,7 +98,7 @@ async fn a_delete_is_broadcast_once() {
         assert_eq!(channel.next("message").await, deleted, "{cut:?}");
         let again = warm.process.call(event_of(warm.function, &chat, &request)).await;
         assert_eq!(again, (200, deleted));
-        channel.is_silent().await;
+        warm.assert_silent(&chat, &mut channel).await;
     }
 }
 
@@ -119,7 +129,7 @@ async fn typing_is_broadcast_once() {
         let request = Request::post(chat.path("typing"), &json!({ "sender_id": "ada" }));
         warm.cut(cut, &chat, &request).await;
         assert_eq!(channel.next("typing").await["senderId"], "ada");
-        channel.is_silent().await;
+        warm.assert_silent(&chat, &mut channel).await;
     }
 }
 
@@ -159,18 +169,18 @@ async fn a_user_is_created_once() {
 }
 
 #[tokio::test]
-async fn the_victim_of_a_deadlock_tries_again() {
+async fn a_statement_that_a_deadlock_cancels_is_retried() {
     let chat = Chat::new().await;
     let (participants, conversation) = (
         "update tinychat.participants set active_at = active_at where conversation_id = $1::text::uuid",
         "update tinychat.conversations set last_at = last_at where id = $1::text::uuid",
     );
     let other = superuser().await;
-    // The victim is whoever notices first. The function does, after a second.
+    // Postgres cancels the statement of the backend that detects the deadlock. Here that is the function's, after a second.
     other.batch_execute("set deadlock_timeout = '1min'; begin").await.unwrap();
     other.execute(participants, &[&chat.conversation]).await.unwrap();
     let sent = async { chat.send("ada", "after all").await };
-    let crossed = async {
+    let deadlock = async {
         let waits = "select exists (select from pg_locks where not granted)";
         while !superuser().await.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
             sleep(Duration::from_millis(10)).await;
@@ -178,6 +188,6 @@ async fn the_victim_of_a_deadlock_tries_again() {
         other.execute(conversation, &[&chat.conversation]).await.unwrap();
         other.batch_execute("commit").await.unwrap();
     };
-    let (sent, ()) = tokio::join!(sent, crossed);
+    let (sent, ()) = tokio::join!(sent, deadlock);
     assert_eq!(chat.history("").await.last().unwrap()["id"], sent["id"]);
 }

@@ -1,15 +1,15 @@
-//! Every route that uses the database, with a request that it accepts.
+//! All routes that use the database, each with a request that succeeds.
 
 use crate::support::{Chat, Request, lambda};
 use serde_json::json;
 
-/// A route's function, and an example request.
+/// A route's function, and a request that succeeds.
 pub struct Route {
     pub function: &'static str,
     pub request: Request,
 }
 
-/// All of them. They can be requested in this order, any number of times.
+/// Returns all of them. Requests in this order succeed any number of times.
 pub async fn routes(chat: &Chat) -> Vec<Route> {
     chat.add_secret_key(&chat.secret_key()).await;
     let conversation_path = format!("/v1/conversations/{}", chat.conversation);
@@ -38,7 +38,9 @@ pub async fn routes(chat: &Chat) -> Vec<Route> {
         ("upload-image", Request::post(chat.path("upload"), &image)),
     ];
     let known = requests.each_ref().map(|(function, _)| *function);
-    let new = lambda::routes().into_iter().filter(|name| name != "route-not-found" && !known.contains(&name.as_str()));
+    let new = lambda::routes()
+        .into_iter()
+        .filter(|name| name != "route-not-found" && !known.contains(&name.as_str()));
     assert_eq!(new.collect::<Vec<_>>(), [""; 0], "add a request that each of these routes accepts");
     requests.map(|(function, request)| Route { function, request }).into()
 }

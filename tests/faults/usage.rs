@@ -1,4 +1,4 @@
-//! Plan limits where a tenant can't be counted.
+//! Plan limits, when the usage of a tenant can't be checked.
 
 use crate::cloud::superuser;
 use crate::support::lambda::event;
@@ -17,7 +17,7 @@ impl Chat {
 }
 
 #[tokio::test]
-async fn a_tenant_that_cannot_be_checked_keeps_no_other_from_being_checked() {
+async fn a_tenant_that_cannot_be_checked_does_not_prevent_the_check_of_others() {
     let mut chats = [Chat::new().await, Chat::new().await, Chat::new().await];
     chats.sort_by_key(|chat| chat.tenant);
     for chat in &chats {
@@ -29,7 +29,7 @@ async fn a_tenant_that_cannot_be_checked_keeps_no_other_from_being_checked() {
     let lock = "select from tinychat.tenants where id = $1 for update";
     client.query(lock, &[&blocked.tenant]).await.unwrap();
     let mut function = Function::start("check-usage", &[]).await;
-    function.invoke(event("check-usage")).await.expect_err("a tenant that couldn't be checked");
+    function.invoke(event("check-usage")).await.expect_err("the locked tenant must fail the run");
     function.log_line(&blocked.tenant.to_string()).await;
     assert_eq!(blocked.status().await, "active");
     for other in others {

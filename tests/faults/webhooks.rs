@@ -1,4 +1,4 @@
-//! Webhooks while functions die, endpoints hang, and backlogs stand in line.
+//! Webhooks when functions are killed, endpoints hang and backlogs are long.
 
 use crate::cloud::{during, kill, peak_memory, superuser};
 use crate::support::lambda::event_of;
@@ -15,11 +15,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::IsolationLevel;
 
-/// Longer than a sender's lease.
+/// A time that is longer than the lease of a function's own attempt.
 const LEASE: Duration = Duration::from_secs(12);
 
 impl Chat {
-    /// Puts so many events for an endpoint into the outbox, all due.
+    /// Adds due events for an endpoint to the outbox.
     async fn backlog(&self, endpoint: &Endpoint, count: usize) {
         let sql = r#"insert into tinychat.webhook_deliveries (endpoint_id, event_id, type, payload, next_attempt_at)
             select $1, gen_random_uuid(), 'message.created', '{"type":"message.created"}', now()
@@ -27,7 +27,7 @@ impl Chat {
         self.db.execute(sql, &[&endpoint.id, &i32::try_from(count).unwrap()]).await.unwrap();
     }
 
-    /// How many of an endpoint's events were delivered.
+    /// Returns the number of an endpoint's delivered events.
     async fn delivered(&self, endpoint: &Endpoint) -> usize {
         let sql = "select count(*) from tinychat.webhook_deliveries
             where endpoint_id = $1 and outcome = 'delivered'";
@@ -35,46 +35,50 @@ impl Chat {
         usize::try_from(count).unwrap()
     }
 
-    /// Waits until so many were.
-    async fn until_delivered(&self, endpoint: &Endpoint, count: usize, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    /// Waits until this number of an endpoint's events has been delivered.
+    async fn until_delivered(&self, endpoint: &Endpoint, count: usize, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
         while self.delivered(endpoint).await < count {
-            assert!(Instant::now() < deadline, "{} of {count}", self.delivered(endpoint).await);
+            assert!(
+                Instant::now() < deadline,
+                "only {} of {count} events were delivered",
+                self.delivered(endpoint).await
+            );
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Turns an endpoint off, so that what waits for it is in no later test's way.
-    async fn retire(&self, endpoint: &Endpoint) {
+    /// Disables an endpoint, so that its waiting events don't slow down later tests.
+    async fn disable(&self, endpoint: &Endpoint) {
         let sql = "update tinychat.webhook_endpoints set disabled_at = now() where id = $1";
         self.db.execute(sql, &[&endpoint.id]).await.unwrap();
     }
 }
 
-/// Turns all endpoints off.
-async fn retire_all(chat: &Chat) {
-    // In the order in which who records attempts locks them.
+/// Disables all endpoints.
+async fn disable_all(chat: &Chat) {
+    // Locks them in the same order as the recording of attempts does.
     let sql = "with e as (select id from tinychat.webhook_endpoints order by id for update)
         update tinychat.webhook_endpoints w set disabled_at = now() from e where w.id = e.id";
     chat.db.execute(sql, &[]).await.unwrap();
 }
 
-/// A deliver-webhooks of the test's own.
+/// Starts a deliver-webhooks process for the test.
 async fn deliverer() -> Function {
     Function::start("deliver-webhooks", &[("WEBHOOK_RETENTION_DAYS", "30")]).await
 }
 
-/// How often each event arrived.
-fn tally(received: &[Received]) -> HashMap<&str, usize> {
-    let mut tally = HashMap::new();
+/// Counts the arrivals of each event.
+fn arrivals(received: &[Received]) -> HashMap<&str, usize> {
+    let mut arrivals = HashMap::new();
     for received in received {
-        *tally.entry(received.id.as_str()).or_default() += 1;
+        *arrivals.entry(received.id.as_str()).or_default() += 1;
     }
-    tally
+    arrivals
 }
 
 #[tokio::test]
-async fn functions_killed_right_after_they_answered_lose_none_of_500_events() {
+async fn functions_killed_right_after_their_responses_lose_none_of_500_events() {
     const EVENTS: usize = 500;
     let chat = Chat::without_messages().await;
     let receiver = Receiver::new().await;
@@ -93,17 +97,17 @@ async fn functions_killed_right_after_they_answered_lose_none_of_500_events() {
     .await;
     assert_eq!(sent.len(), EVENTS);
     let survivors = chat.delivered(&endpoint).await;
-    assert!(survivors < EVENTS, "nobody was killed in time");
+    assert!(survivors < EVENTS, "no function was killed before its first attempt");
     chat.until_delivered(&endpoint, EVENTS, LEASE + Duration::from_secs(20)).await;
     let arrived = receiver.received();
     let message_of =
         |received: &Received| received.json()["data"]["message"]["id"].as_str().unwrap().to_owned();
     assert_eq!(arrived.iter().map(message_of).collect::<BTreeSet<_>>(), sent);
-    assert_eq!(tally(&arrived).len(), EVENTS, "each message has one webhook-id");
+    assert_eq!(arrivals(&arrived).len(), EVENTS, "each message must have one webhook-id");
 }
 
 #[tokio::test]
-async fn deliverers_at_the_same_time_send_each_event_once() {
+async fn concurrent_deliverers_send_each_event_once() {
     const EVENTS: usize = 400;
     let chat = Chat::without_messages().await;
     let receivers = join_all((0..4).map(|_| Receiver::replying(|_| Reply::Slow(20)))).await;
@@ -111,8 +115,8 @@ async fn deliverers_at_the_same_time_send_each_event_once() {
     for endpoint in &endpoints {
         chat.backlog(endpoint, EVENTS).await;
     }
-    // With the local cloud's own one that makes three. They end whenever they find nothing, and begin again.
-    let work_on = async || {
+    // The local cloud has a third one. Each ends when it finds no event, and is started again.
+    let deliver = async || {
         let mut function = deliverer().await;
         loop {
             function.invoke(json!({})).await.unwrap();
@@ -125,30 +129,30 @@ async fn deliverers_at_the_same_time_send_each_event_once() {
     };
     tokio::select! {
         () = work => {}
-        _ = join(work_on(), work_on()) => {}
+        _ = join(deliver(), deliver()) => {}
     }
     for (receiver, endpoint) in receivers.iter().zip(&endpoints) {
         let arrived = receiver.received();
-        assert_eq!((arrived.len(), tally(&arrived).len()), (EVENTS, EVENTS));
-        chat.retire(endpoint).await;
+        assert_eq!((arrived.len(), arrivals(&arrived).len()), (EVENTS, EVENTS));
+        chat.disable(endpoint).await;
     }
 }
 
 #[tokio::test]
-async fn a_deliverer_with_nothing_left_to_do_ends_at_once() {
+async fn a_deliverer_without_due_events_ends_at_once() {
     let chat = Chat::without_messages().await;
-    retire_all(&chat).await;
+    disable_all(&chat).await;
     let receiver = Receiver::new().await;
     let endpoint = chat.webhook(&receiver.url).await;
     chat.backlog(&endpoint, 3).await;
     let mut deliverer = deliverer().await;
     let ended = timeout(Duration::from_secs(5), deliverer.invoke(json!({}))).await;
-    assert!(ended.expect("it goes on").is_ok());
+    assert!(ended.expect("the deliverer must end").is_ok());
     chat.until_delivered(&endpoint, 3, LEASE).await;
 }
 
 #[tokio::test]
-async fn what_a_killed_deliverer_was_at_is_delivered_when_its_lease_has_run_out() {
+async fn the_event_of_a_killed_deliverer_is_delivered_when_its_lease_expires() {
     let chat = Chat::without_messages().await;
     let receiver =
         Receiver::replying(|attempt| if attempt == 0 { Reply::Hang } else { Reply::Status(200) }).await;
@@ -162,7 +166,7 @@ async fn what_a_killed_deliverer_was_at_is_delivered_when_its_lease_has_run_out(
     kill("deliver-webhooks");
     chat.until_delivered(&endpoint, 1, Duration::from_secs(40)).await;
     assert_eq!(receiver.received().len(), 2);
-    chat.retire(&endpoint).await;
+    chat.disable(&endpoint).await;
 }
 
 #[tokio::test]
@@ -186,10 +190,10 @@ async fn a_hundred_thousand_events_of_one_tenant_leave_anothers_under_two_second
         chat.make_due().await;
         let due = Instant::now();
         chat.until_delivered(&endpoint, number + 1, LIMIT).await;
-        println!("a retry that was due arrived after {:?}", due.elapsed());
+        println!("a due retry arrived after {:?}", due.elapsed());
     }
-    assert!(crowd.delivered(&crowded).await < 90_000, "the backlog was still there");
-    crowd.retire(&crowded).await;
+    assert!(crowd.delivered(&crowded).await < 90_000, "the backlog must still exist");
+    crowd.disable(&crowded).await;
 }
 
 #[tokio::test]
@@ -212,19 +216,19 @@ async fn endpoints_that_hang_do_not_delay_those_of_other_tenants() {
         sleep(Duration::from_millis(500)).await;
     }
     for (chat, endpoint) in crowd {
-        chat.retire(&endpoint).await;
+        chat.disable(&endpoint).await;
     }
 }
 
 #[tokio::test]
-async fn a_message_whose_event_cannot_be_written_is_not_written_either() {
+async fn a_message_whose_event_cannot_be_stored_is_not_stored_either() {
     let mut chat = Chat::new().await;
     let receiver = Receiver::new().await;
     let endpoint = chat.webhook(&receiver.url).await;
     let name = format!("broken_{}", endpoint.id.simple());
     let break_it = format!(
         "create function tinychat.{name}() returns trigger language plpgsql as
-            $$ begin raise 'no events today'; end $$;
+            $$ begin raise 'no events'; end $$;
         create trigger {name} before insert on tinychat.webhook_deliveries for each row
             when (new.endpoint_id = '{}') execute function tinychat.{name}()",
         endpoint.id
@@ -241,7 +245,7 @@ async fn a_message_whose_event_cannot_be_written_is_not_written_either() {
     chat.db.batch_execute(&format!("drop function tinychat.{name} cascade")).await.unwrap();
     chat.message = chat.send("ada", "hi").await;
     chat.until_delivered(&endpoint, 1, Duration::from_secs(5)).await;
-    chat.retire(&endpoint).await;
+    chat.disable(&endpoint).await;
 }
 
 #[tokio::test]
@@ -259,8 +263,8 @@ async fn a_statement_that_runs_twice_writes_one_event() {
                 _ => Request::delete(chat.message_path(), &ada),
             };
             let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
-            let stranger = Request::post("/v1/", &json!({})).with_key("pk_test_000000000000000000000000");
-            assert_eq!(process.call(event_of(function, &chat, &stranger)).await.0, 401);
+            let unknown = Request::post("/v1/", &json!({})).with_key("pk_test_000000000000000000000000");
+            assert_eq!(process.call(event_of(function, &chat, &unknown)).await.0, 401);
             wire.cut(cut);
             let (status, answer) = process.call(event_of(function, &chat, &request)).await;
             assert_eq!(status, 200, "{function} with {cut:?}: {answer}");
@@ -274,12 +278,12 @@ async fn a_statement_that_runs_twice_writes_one_event() {
             );
             assert_eq!(receiver.received()[count - 1].json()["data"]["message"], answer["message"]);
         }
-        chat.retire(&endpoint).await;
+        chat.disable(&endpoint).await;
     }
 }
 
 #[tokio::test]
-async fn with_a_webhook_too_an_answer_takes_one_round_trip() {
+async fn a_send_with_a_webhook_takes_one_round_trip_before_its_response() {
     let chat = Chat::without_messages().await;
     let receiver = Receiver::replying(|_| Reply::Slow(500)).await;
     let endpoint = chat.webhook(&receiver.url).await;
@@ -288,11 +292,11 @@ async fn with_a_webhook_too_an_answer_takes_one_round_trip() {
     let send = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
     for of_the_start in [1, 0, 0] {
         assert_eq!(process.call(event_of("send-message", &chat, &send)).await.0, 200);
-        assert_eq!(wire.count().round_trips, of_the_start + 1, "before the answer");
+        assert_eq!(wire.count().round_trips, of_the_start + 1, "before the response");
         chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
         assert_eq!(wire.count().round_trips, 1, "to record the attempt");
     }
-    chat.retire(&endpoint).await;
+    chat.disable(&endpoint).await;
 }
 
 #[tokio::test]
@@ -307,12 +311,12 @@ async fn old_events_are_purged() {
     let age = "update tinychat.webhook_deliveries set settled_at = settled_at - interval '31 days'
         where endpoint_id = $1 and payload like '%old%'";
     assert_eq!(chat.db.execute(age, &[&endpoint.id]).await.unwrap(), 1);
-    retire_all(&chat).await; // what other tests have left would keep it at work
+    disable_all(&chat).await; // events of other tests would keep the deliverer busy
     deliverer().await.invoke(json!({})).await.unwrap();
     assert_eq!(chat.deliveries().await.len(), 1);
     let left = chat.deliveries().await.remove(0)["payload"].take();
     assert!(left.as_str().unwrap().contains("new"));
-    chat.retire(&endpoint).await;
+    chat.disable(&endpoint).await;
 }
 
 #[tokio::test]
@@ -337,13 +341,14 @@ async fn no_log_has_a_secret_or_an_address_in_it() {
     }
     let answers = chat.deliveries().await;
     for endpoint in &endpoints {
-        chat.retire(endpoint).await;
+        chat.disable(endpoint).await;
     }
     let logs = std::fs::read_dir(Path::new(&setting("DATA_DIR")).join("logs")).unwrap();
     let logs =
         logs.map(|log| String::from_utf8_lossy(&std::fs::read(log.unwrap().path()).unwrap()).into_owned());
-    let told = logs.chain(answers.iter().map(|delivery| delivery["last_answer"].to_string()));
-    for text in told {
+    let texts = logs.chain(answers.iter().map(|delivery| delivery["last_answer"].to_string()));
+    assert!(answers.iter().all(|delivery| delivery["last_answer"].is_string()), "{answers:?}");
+    for text in texts {
         for secret in &secrets {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
@@ -351,7 +356,7 @@ async fn no_log_has_a_secret_or_an_address_in_it() {
 }
 
 #[tokio::test]
-async fn sends_and_deliverers_at_endpoints_that_fail_half_of_the_time_never_deadlock() {
+async fn sends_and_deliverers_never_deadlock_at_endpoints_that_fail_half_of_the_time() {
     const TIME: Duration = Duration::from_secs(15);
     let chat = Chat::without_messages().await;
     let count = Arc::new(AtomicUsize::new(0));
@@ -361,7 +366,7 @@ async fn sends_and_deliverers_at_endpoints_that_fail_half_of_the_time_never_dead
     let receiver = Receiver::replying(half).await;
     let endpoints = join_all((0..3).map(|_| chat.webhook(&receiver.url))).await;
     let deadlocks = async || -> i64 {
-        sleep(Duration::from_millis(1_500)).await; // backends tell their counts once a second
+        sleep(Duration::from_millis(1_500)).await; // backends report their counts once a second
         let sql = "select deadlocks from pg_stat_database where datname = current_database()";
         superuser().await.query_one(sql, &[]).await.unwrap().get(0)
     };
@@ -377,10 +382,10 @@ async fn sends_and_deliverers_at_endpoints_that_fail_half_of_the_time_never_dead
         sent
     };
     let sent: usize = join_all((0..6).map(client)).await.into_iter().sum();
-    assert!(sent > 100, "{sent} messages");
+    assert!(sent > 100, "only {sent} messages were sent");
     assert_eq!(deadlocks().await - before, 0, "deadlocks while {sent} messages were sent");
     for endpoint in &endpoints {
-        chat.retire(endpoint).await;
+        chat.disable(endpoint).await;
     }
 }
 
@@ -401,28 +406,28 @@ async fn a_receiver_that_answers_late_keeps_no_environment_and_hears_everything(
     for took in &took[1..4] {
         assert!(
             *took < Duration::from_millis(1_500),
-            "an attempt after the answer held the next request for {took:?}"
+            "an attempt after the response delayed the next request by {took:?}"
         );
     }
     for took in &took[4..] {
         assert!(
             *took < Duration::from_millis(500),
-            "deliver-webhooks alone serves a slow endpoint: {took:?}"
+            "only deliver-webhooks must serve a slow endpoint: {took:?}"
         );
     }
     chat.until_delivered(&endpoint, 6, Duration::from_secs(40)).await;
     let arrived = receiver.received();
-    let most = tally(&arrived).into_values().max();
-    assert!(most <= Some(2), "an attempt that was cut short is made again once: {most:?}");
+    let most = arrivals(&arrived).into_values().max();
+    assert!(most <= Some(2), "an attempt that was cut short must be repeated once: {most:?}");
     for delivery in chat.deliveries().await {
         assert_eq!((&delivery["attempts"], &delivery["last_status"]), (&json!(1), &json!(200)));
         assert!(delivery["last_latency_ms"].as_u64() >= Some(4_500));
     }
-    chat.retire(&endpoint).await;
+    chat.disable(&endpoint).await;
 }
 
 #[tokio::test]
-async fn a_slow_endpoint_that_has_become_quick_gets_first_attempts_again() {
+async fn a_slow_endpoint_that_has_become_fast_gets_first_attempts_again() {
     let chat = Chat::without_messages().await;
     let late = Arc::new(AtomicBool::new(true));
     let is_late = late.clone();
@@ -446,12 +451,12 @@ async fn a_slow_endpoint_that_has_become_quick_gets_first_attempts_again() {
     receiver.wait_for(before + 1).await;
     let delivery = chat.deliveries().await.pop().unwrap();
     println!("after {:?}: {delivery}", began.elapsed());
-    assert_eq!(delivery["claimed"], json!(false), "the function that sent it made the attempt");
-    chat.retire(&endpoint).await;
+    assert_eq!(delivery["claimed"], json!(false), "the sending function must make the attempt");
+    chat.disable(&endpoint).await;
 }
 
-/// Puts events into the outbox whose age is that of an interval.
-async fn aged(chat: &Chat, endpoint: &Endpoint, age: &str, attempts: i32) {
+/// Adds an event of a given age to the outbox.
+async fn add_aged(chat: &Chat, endpoint: &Endpoint, age: &str, attempts: i32) {
     chat.backlog(endpoint, 1).await;
     let sql = "update tinychat.webhook_deliveries
         set queued_at = now() - $2::text::interval, created_at = now() - $2::text::interval, attempts = $3,
@@ -461,15 +466,15 @@ async fn aged(chat: &Chat, endpoint: &Endpoint, age: &str, attempts: i32) {
 }
 
 #[tokio::test]
-async fn events_are_given_up_three_days_after_they_were_written_also_at_disabled_endpoints() {
+async fn events_are_given_up_after_three_days_even_at_disabled_endpoints() {
     let chat = Chat::without_messages().await;
-    retire_all(&chat).await; // what other tests have left would keep the deliverer at work
+    disable_all(&chat).await; // events of other tests would keep the deliverer busy
     let receiver = Receiver::new().await;
     let [enabled, disabled] = [chat.webhook(&receiver.url).await, chat.webhook(&receiver.url).await];
-    chat.retire(&disabled).await;
+    chat.disable(&disabled).await;
     for endpoint in [&enabled, &disabled] {
         for age in ["71 h", "73 h"] {
-            aged(&chat, endpoint, age, 1).await;
+            add_aged(&chat, endpoint, age, 1).await;
         }
     }
     deliverer().await.invoke(json!({})).await.unwrap();
@@ -481,51 +486,55 @@ async fn events_are_given_up_three_days_after_they_were_written_also_at_disabled
     let dead = (Some("dead".to_owned()), true);
     assert_eq!(outcomes, [dead.clone(), dead, (None, false), (None, false)]);
     assert_eq!(rows[0].get::<_, Option<&str>>(2), Some("given up after three days"));
-    chat.retire(&enabled).await;
+    chat.disable(&enabled).await;
 }
 
-/// Invokes a deliverer once, and gives the line that it writes of itself.
-async fn figures() -> Value {
+/// Invokes a deliverer once. Returns the line of its metrics.
+async fn metrics() -> Value {
     let mut deliverer = deliverer().await;
     deliverer.invoke(json!({})).await.unwrap();
     serde_json::from_str(&deliverer.log_line("webhook_backlog_age").await).unwrap()
 }
 
 #[tokio::test]
-async fn the_backlogs_age_counts_from_when_its_first_event_was_written() {
+async fn the_age_of_the_backlog_is_that_of_its_oldest_event() {
     let chat = Chat::without_messages().await;
-    retire_all(&chat).await;
+    disable_all(&chat).await;
     let receiver = Receiver::new().await;
     let endpoint = chat.webhook(&receiver.url).await;
-    aged(&chat, &endpoint, "2 h", 5).await;
-    let age = figures().await["webhook_backlog_age"].as_f64().unwrap();
+    add_aged(&chat, &endpoint, "2 h", 5).await;
+    let age = metrics().await["webhook_backlog_age"].as_f64().unwrap();
     assert!((7_200.0..7_260.0).contains(&age), "{age}");
-    chat.retire(&endpoint).await;
-    assert_eq!(figures().await["webhook_backlog_age"], json!(0.0), "what waits at a disabled endpoint");
+    chat.disable(&endpoint).await;
+    assert_eq!(
+        metrics().await["webhook_backlog_age"],
+        json!(0.0),
+        "events of a disabled endpoint must not count"
+    );
 }
 
 #[tokio::test]
-async fn an_endpoint_that_has_failed_for_five_days_is_disabled_and_the_operator_is_told() {
+async fn an_endpoint_that_has_failed_for_five_days_is_disabled_and_that_is_logged() {
     let chat = Chat::without_messages().await;
     let receiver = Receiver::replying(|_| Reply::Status(500)).await;
     let endpoint = chat.webhook(&receiver.url).await;
     chat.backlog(&endpoint, 12).await;
     let age = "update tinychat.webhook_endpoints
         set failing_since = failing_since - $2::text::interval, held_until = null where id = $1 and failures >= 10";
-    let aged = async |age_by: &str| {
+    let add_age = async |interval: &str| {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while chat.db.execute(age, &[&endpoint.id, &age_by]).await.unwrap() == 0 {
-            assert!(Instant::now() < deadline, "it isn't on hold");
+        while chat.db.execute(age, &[&endpoint.id, &interval]).await.unwrap() == 0 {
+            assert!(Instant::now() < deadline, "the endpoint must be on hold");
             sleep(Duration::from_millis(50)).await;
         }
     };
-    aged("119 h").await;
+    add_age("119 h").await;
     let disabled = async || chat.endpoints().await[0]["disabled_reason"].clone();
     let attempts = receiver.received().len();
     chat.make_due().await;
     receiver.wait_for(attempts + 1).await;
     sleep(Duration::from_millis(500)).await;
-    assert_eq!(disabled().await, Value::Null, "not after 119 hours");
+    assert_eq!(disabled().await, Value::Null, "the endpoint must not be disabled after 119 hours");
 
     let log = |name: &str| {
         let log = Path::new(&setting("DATA_DIR")).join(format!("logs/{name}.log"));
@@ -534,7 +543,7 @@ async fn an_endpoint_that_has_failed_for_five_days_is_disabled_and_the_operator_
         lines.filter_map(|line| line["webhook_endpoints_disabled"].as_u64()).sum::<u64>()
     };
     let before = log("deliver-webhooks");
-    aged("2 h").await;
+    add_age("2 h").await;
     chat.make_due().await;
     let deadline = Instant::now() + Duration::from_secs(20);
     while disabled().await != json!("failed for five days") || log("deliver-webhooks") == before {
@@ -556,7 +565,7 @@ async fn a_deliverer_holds_a_few_megabytes_of_payloads_however_many_wait() {
         (chat, endpoints)
     }))
     .await;
-    kill("deliver-webhooks"); // the next one begins small
+    kill("deliver-webhooks"); // the next process starts with little memory
     let fill =
         "insert into tinychat.webhook_deliveries (endpoint_id, event_id, type, payload, next_attempt_at)
         select w.id, gen_random_uuid(), 'message.created', repeat('x', 260000), now()
@@ -574,13 +583,13 @@ async fn a_deliverer_holds_a_few_megabytes_of_payloads_however_many_wait() {
     assert!(peak < 60_000, "{peak} KB");
     for (chat, endpoints) in &crowd {
         for endpoint in endpoints {
-            chat.retire(endpoint).await;
+            chat.disable(endpoint).await;
         }
     }
 }
 
 #[tokio::test]
-async fn an_attempt_that_a_deliverer_died_in_counts_and_the_pauses_grow() {
+async fn an_attempt_in_which_the_deliverer_is_killed_counts_and_the_pauses_grow() {
     let chat = Chat::without_messages().await;
     let receiver = Receiver::replying(|_| Reply::Hang).await;
     let endpoint = chat.webhook(&receiver.url).await;
@@ -599,18 +608,18 @@ async fn an_attempt_that_a_deliverer_died_in_counts_and_the_pauses_grow() {
         let lease: f64 = chat.db.query_one(lease, &[&endpoint.id]).await.unwrap().get(0);
         assert!((seconds - 5.0..=seconds * 1.5).contains(&lease), "{lease} s in attempt {attempt}");
     }
-    chat.retire(&endpoint).await;
+    chat.disable(&endpoint).await;
 }
 
 #[tokio::test]
-async fn an_outcome_that_cannot_be_recorded_stops_no_other() {
+async fn an_outcome_that_cannot_be_recorded_does_not_block_others() {
     let chat = Chat::without_messages().await;
     let receiver = Receiver::new().await;
     let [bad, good] = [chat.webhook(&receiver.url).await, chat.webhook(&receiver.url).await];
     let name = format!("broken_{}", bad.id.simple());
     let break_it = format!(
         "create function tinychat.{name}() returns trigger language plpgsql as
-            $$ begin raise 'not today'; end $$;
+            $$ begin raise 'no outcomes'; end $$;
         create trigger {name} before update of outcome on tinychat.webhook_deliveries for each row
             when (new.endpoint_id = '{}' and new.outcome = 'delivered') execute function tinychat.{name}()",
         bad.id
@@ -622,12 +631,12 @@ async fn an_outcome_that_cannot_be_recorded_stops_no_other() {
     }
     tokio::select! {
         () = chat.until_delivered(&good, 40, Duration::from_secs(10)) => {}
-        outcome = deliverer.invoke(json!({})) => panic!("it ended: {outcome:?}"),
+        outcome = deliverer.invoke(json!({})) => panic!("the deliverer ended: {outcome:?}"),
     }
     assert_eq!(chat.delivered(&bad).await, 0);
     chat.db.batch_execute(&format!("drop function tinychat.{name} cascade")).await.unwrap();
-    chat.retire(&good).await;
-    chat.retire(&bad).await;
+    chat.disable(&good).await;
+    chat.disable(&bad).await;
 }
 
 #[tokio::test]
@@ -639,28 +648,28 @@ async fn a_row_that_cannot_be_purged_delays_no_delivery() {
     chat.until_delivered(&endpoint, 2, Duration::from_secs(10)).await;
     let mut superuser = superuser().await;
     let transaction = superuser.transaction().await.unwrap();
-    // A lock that lets the row be changed, but not deleted.
+    // This lock allows updates of the row, but no deletion.
     let lock = "select from tinychat.webhook_deliveries where endpoint_id = $1 for key share";
     transaction.execute(lock, &[&endpoint.id]).await.unwrap();
     let age = "update tinychat.webhook_deliveries set settled_at = settled_at - interval '31 days' where endpoint_id = $1";
     chat.db.execute(age, &[&endpoint.id]).await.unwrap();
 
-    kill("deliver-webhooks"); // which may be at work; the next one begins anew
+    kill("deliver-webhooks"); // it may be busy; the test needs a new run
     let new = chat.webhook(&receiver.url).await;
     for number in 1..=3 {
         chat.backlog(&new, 1).await;
         chat.until_delivered(&new, number, Duration::from_secs(4)).await;
     }
     drop(transaction);
-    chat.retire(&endpoint).await;
-    chat.retire(&new).await;
+    chat.disable(&endpoint).await;
+    chat.disable(&new).await;
 }
 
 #[tokio::test]
-async fn a_claim_reads_no_dead_rows_over_and_over() {
+async fn claims_do_not_read_dead_rows_repeatedly() {
     const DELIVERED: i64 = 20_000;
     let chat = Chat::without_messages().await;
-    retire_all(&chat).await;
+    disable_all(&chat).await;
     let receiver = Receiver::replying(|_| Reply::Slow(100)).await;
     let endpoint = chat.webhook(&receiver.url).await;
     let mut reader = superuser().await;
@@ -674,7 +683,7 @@ async fn a_claim_reads_no_dead_rows_over_and_over() {
     chat.db.execute(fill, &[&endpoint.id, &DELIVERED]).await.unwrap();
     let settle = "update tinychat.webhook_deliveries set outcome = 'delivered', settled_at = now() where endpoint_id = $1";
     chat.db.execute(settle, &[&endpoint.id]).await.unwrap();
-    sleep(Duration::from_secs(20)).await; // a claim looks back for ten seconds
+    sleep(Duration::from_secs(20)).await; // a claim reads the last ten seconds of the index again
     let read = async || -> i64 {
         sleep(Duration::from_millis(1_500)).await;
         let sql =
@@ -683,12 +692,12 @@ async fn a_claim_reads_no_dead_rows_over_and_over() {
     };
     let mut deliverer = deliverer().await;
     let before = read().await;
-    chat.backlog(&endpoint, 200).await; // 4 at a time: about 5 s of work, and some 20 looks
+    chat.backlog(&endpoint, 200).await; // 4 at a time take about 5 s, and about 20 claims
     deliverer.invoke(json!({})).await.unwrap();
     chat.until_delivered(&endpoint, 200, Duration::from_secs(20)).await;
     let read = read().await - before;
-    println!("{read} index entries read, {DELIVERED} of delivered events");
+    println!("{read} index entries read; {DELIVERED} events were delivered");
     assert!(read < 20 * DELIVERED, "{read} index entries read");
     drop(snapshot);
-    chat.retire(&endpoint).await;
+    chat.disable(&endpoint).await;
 }

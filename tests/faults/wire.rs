@@ -1,7 +1,7 @@
-//! A relay between a function and its Postgres that reads along, and that can fail at the worst moment.
+//! A relay between a function and its Postgres. It counts round trips, and can cut the connection at a chosen moment.
 //!
-//! See "Message Formats" in the PostgreSQL documentation: a message is a type, its length with these four bytes, and its
-//! content. The first one of a connection has no type.
+//! See "Message Formats" in the PostgreSQL documentation: a message has a type, a length and the content. The length is four
+//! bytes and includes them. The first message of a connection has no type.
 
 use crate::support::relay::database_url_at;
 use crate::support::setting;
@@ -13,29 +13,29 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What the relay does to the next statement, once.
+/// The fault of the next statement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cut {
-    /// Ends the connection before Postgres has seen the whole of it.
+    /// Ends the connection before Postgres has received the whole statement.
     BeforeExecution,
-    /// Ends the connection when Postgres has committed, before its answer gets through.
+    /// Ends the connection after Postgres has committed and before the function gets the response.
     AfterCommit,
-    /// Keeps the connection, and everything that comes over it.
+    /// Keeps the connection open, but forwards nothing.
     Silence,
 }
 
-/// What went over the wire since the last count.
+/// The counts since the last call of [`Wire::count`].
 #[derive(Default, Debug, PartialEq)]
 pub struct Tally {
-    /// Messages that make Postgres answer and the function wait: Sync and Query.
+    /// Messages after which the function waits for a response: Sync and Query.
     pub round_trips: usize,
-    /// Names of prepared statements, which a transaction-mode pooler doesn't keep.
+    /// Names of prepared statements, which a transaction-mode pooler doesn't support.
     pub named_statements: Vec<String>,
 }
 
-/// The relay.
+/// A running relay.
 pub struct Wire {
-    /// The address for functions that shall use it.
+    /// The URL for functions to use.
     pub database_url: String,
     state: Arc<State>,
 }
@@ -51,7 +51,7 @@ impl Wire {
         Self::on_port(0).await
     }
 
-    /// A relay on this port of this machine.
+    /// Starts a relay on a port of this machine.
     pub async fn on_port(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let database_url = database_url_at(listener.local_addr().unwrap().port());
@@ -65,24 +65,24 @@ impl Wire {
         Self { database_url, state }
     }
 
-    /// What went over the wire since the last count.
+    /// Returns the counts, and sets them to zero.
     pub fn count(&self) -> Tally {
         std::mem::take(&mut *self.state.tally.lock().unwrap())
     }
 
-    /// Fails at the next statement.
+    /// Cuts the connection at the next statement.
     pub fn cut(&self, cut: Cut) {
         *self.state.cut.lock().unwrap() = Some(cut);
     }
 
-    /// Whether it has failed as it was told to.
+    /// Whether the requested cut has happened.
     pub fn has_cut(&self) -> bool {
         self.state.cut.lock().unwrap().is_none()
     }
 }
 
 impl State {
-    fn shall(&self, cut: Cut) -> bool {
+    fn takes(&self, cut: Cut) -> bool {
         let mut wanted = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.take_if(|wanted| *wanted == cut).is_some()
     }
@@ -95,9 +95,9 @@ async fn relay(mut function: TcpStream, state: Arc<State>) -> io::Result<()> {
     postgres.set_nodelay(true)?;
     let (from_function, to_function) = function.split();
     let (from_postgres, to_postgres) = postgres.split();
-    tokio::select! { // what ends one direction ends the connection
+    tokio::select! { // the end of one direction ends the connection
         end = requests(from_function, to_postgres, &state) => end,
-        end = answers(from_postgres, to_function, &state) => end,
+        end = responses(from_postgres, to_function, &state) => end,
     }
 }
 
@@ -108,8 +108,8 @@ async fn requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, state: &State) 
         let kind = from.read_u8().await?;
         let message = rest_of_message(&mut from).await?;
         match kind {
-            b'S' | b'Q' if state.shall(Cut::BeforeExecution) => return Ok(()),
-            b'S' | b'Q' if state.shall(Cut::Silence) => return pending().await,
+            b'S' | b'Q' if state.takes(Cut::BeforeExecution) => return Ok(()),
+            b'S' | b'Q' if state.takes(Cut::Silence) => return pending().await,
             b'S' | b'Q' => state.tally.lock().unwrap().round_trips += 1,
             b'P' if message[4] != 0 => {
                 let name = message[4..].split(|byte| *byte == 0).next().unwrap();
@@ -123,25 +123,25 @@ async fn requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, state: &State) 
     }
 }
 
-async fn answers(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, state: &State) -> io::Result<()> {
-    let mut answer = Vec::new();
+async fn responses(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, state: &State) -> io::Result<()> {
+    let mut response = Vec::new();
     loop {
         let kind = from.read_u8().await?;
-        answer.push(kind);
-        answer.extend(rest_of_message(&mut from).await?);
+        response.push(kind);
+        response.extend(rest_of_message(&mut from).await?);
         let complete = kind == b'Z'; // ReadyForQuery: the transaction has ended
-        if complete && state.shall(Cut::AfterCommit) {
+        if complete && state.takes(Cut::AfterCommit) {
             return Ok(());
         }
-        // Log-in is a dialogue; only a statement's answer is held back until it is whole.
+        // The log-in needs several messages in both directions. The response to a statement is held back until it is complete.
         if complete || kind == b'R' || kind == b'E' {
-            to.write_all(&answer).await?;
-            answer.clear();
+            to.write_all(&response).await?;
+            response.clear();
         }
     }
 }
 
-/// A message's length and content.
+/// Reads a message's length and content.
 async fn rest_of_message(from: &mut ReadHalf<'_>) -> io::Result<Vec<u8>> {
     let length = from.read_u32().await?;
     let mut message = length.to_be_bytes().to_vec();
