@@ -1,5 +1,5 @@
-# What a developer runs; `make help` lists it. Beyond Debian packages, cargo-deny and cargo-fuzz, all that is installed lands
-# in .tools/ and in node_modules/ beside a package.json.
+# Commands for developers; `make help` lists them. Debian packages, cargo-deny and cargo-fuzz are installed on the system, and
+# everything else in .tools/ and in node_modules/ next to a package.json.
 
 SAM_CLI := 1.170.0
 CARGO_LAMBDA := 1.9.2
@@ -11,33 +11,33 @@ SCHEMATHESIS := 4.32.5
 ZIZMOR := 1.32.0
 NODE := 24.19.0
 
-# What `make build` builds for: arm64 or x86_64.
+# The architecture for `make build`: arm64 or x86_64.
 ARCHITECTURE := arm64
 
-# Where `make deploy` deploys to and `make logs` reads: dev, staging or prod (samconfig.toml, deploy/).
+# The environment of `make deploy` and `make logs`: dev, staging or prod (samconfig.toml, deploy/).
 ENV := dev
 
-# How many seconds `make fuzz` gives each target, and for how many minutes `make soak` goes on.
+# The time of `make fuzz` per target in seconds, and that of `make soak` in minutes.
 TIME := 60
 MINUTES := 20
 
 TOOLS := .tools/venv/bin
 export SAM_CLI_TELEMETRY := 0
 
-# Node.js of setup-nodejs, which is there only where the machine's own is missing or too old.
+# setup-nodejs installs Node.js here if the system's own is missing or too old.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-# A local cloud of its own, on free ports, for as long as the command after it takes.
+# Runs the command after it in a separate local cloud, on free ports.
 LOCAL := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local --
 SUITE := $(LOCAL) cargo test -q --workspace --test
 BLACK_BOX := $(SUITE) api --
 FAULTS := $(SUITE) faults -- --test-threads=1
 CONTRACT := $(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/contract/schemathesis.toml \
 	run docs/openapi.yaml
-# In a folder of its own: the others leave the demo's people conversations that look like its own.
+# In a separate folder, because other tests leave the demo's users conversations like those of the demo.
 BROWSER := REALTIME_INBOX=true PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test --test-concurrency=1 tests/browser/*.test.mjs
 CLIENT := clients/javascript
-# In a folder of its own, too: some of its people have many conversations.
+# In a separate folder, because some of its users have many conversations.
 CLIENT_CLOUD := REALTIME_INBOX=true $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
 
 .PHONY: help dev test contract browser client bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
@@ -45,13 +45,13 @@ CLIENT_CLOUD := REALTIME_INBOX=true $(subst .local/test,.local/client,$(LOCAL)) 
 	setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
 
 help: ## Lists these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s%s\n", $$1, $$2 }' Makefile
 
 dev: setup-rust setup-postgres ## Starts the local cloud, its demo and API reference; Ctrl-C stops it
-	@$(MAKE) -s setup-pages || echo "Without Node.js there are no pages: the API starts without its demo and reference."
+	@$(MAKE) -s setup-pages || echo "Node.js is missing, so the API starts without the demo and the API reference."
 	REALTIME_INBOX=true PAGES=$$(test -e $(CLIENT)/dist/index.js && echo 1 || echo 0) cargo run --bin local
 
-test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in each of their ways
+test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in all configurations
 	cargo test --workspace --lib --bins
 	cargo build -q --workspace --bins
 	scripts/check-glibc $(patsubst functions/%,target/debug/%,$(wildcard functions/*))
@@ -61,11 +61,11 @@ test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis se
 	POOLER=1 $(BLACK_BOX) --skip tls::
 	@echo; echo "Black-box suite, Postgres over TLS"
 	DATABASE_TLS=1 $(BLACK_BOX)
-	@echo; echo "Black-box suite, within the limits of Lambda and API Gateway"
+	@echo; echo "Black-box suite, with the limits of Lambda and API Gateway"
 	AWS_LIMITS=1 $(BLACK_BOX) --skip tls::
-	@echo; echo "Faults: freezing, outages, a broken Realtime"
+	@echo; echo "Fault suite"
 	$(FAULTS)
-	@echo; echo "Faults, Postgres behind a transaction-mode pooler"
+	@echo; echo "Fault suite, Postgres behind a transaction-mode pooler"
 	POOLER=1 $(FAULTS)
 	@echo; echo "Contract: docs/openapi.yaml"
 	$(CONTRACT)
@@ -81,11 +81,11 @@ contract: setup-rust setup-postgres setup-schemathesis ## Runs generated request
 browser: setup-rust setup-postgres setup-pages setup-browser ## Tests the demo and the API reference in Chromium
 	$(BROWSER)
 
-client: setup-rust setup-postgres setup-client ## Builds and tests clients/javascript, by itself and against the local cloud
+client: setup-rust setup-postgres setup-client ## Builds and tests clients/javascript, alone and against the local cloud
 	npm run -s test --prefix $(CLIENT)
 	$(CLIENT_CLOUD)
 
-# Postgres counts plans only where the benchmark switches that on.
+# Postgres counts plans only in databases for which the benchmark turns that on.
 bench: setup-rust setup-postgres setup-bench ## Measures the release binaries, and those in BASELINE=…; writes target/bench/report.json
 	cargo build --release $(patsubst functions/%,-p %,$(wildcard functions/*))
 	cargo build --release -p hello
@@ -96,7 +96,7 @@ bench: setup-rust setup-postgres setup-bench ## Measures the release binaries, a
 	PROFILE=release NO_BUILD=1 SCHEDULE_SECONDS=3600 DATA_DIR=.local/bench API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 		target/debug/local target/release/bench
 
-fuzz: setup-rust setup-fuzz ## Feeds the parsers what libFuzzer makes up (TIME=60 seconds for each)
+fuzz: setup-rust setup-fuzz ## Tests the parsers with generated input (TIME=60 seconds for each)
 	cargo fuzz build -s none
 	@set -e; for target in $$(cargo fuzz list); do \
 		echo; echo "$$target, $(TIME) s"; mkdir -p fuzz/corpus/$$target; \
@@ -104,7 +104,7 @@ fuzz: setup-rust setup-fuzz ## Feeds the parsers what libFuzzer makes up (TIME=6
 			-dict=fuzz/words -max_total_time=$(TIME) -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0; \
 	done
 
-soak: setup-rust setup-postgres ## Mixed traffic and faults, then a verdict (MINUTES=20)
+soak: setup-rust setup-postgres ## Runs mixed traffic with faults, then checks the results (MINUTES=20)
 	cargo build -q --workspace --bins
 	MINUTES=$(MINUTES) NO_BUILD=1 DATA_DIR=.local/soak API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 \
 		cargo run -q --bin soak
@@ -123,7 +123,7 @@ lint: setup-rust setup-deny setup-sam setup-contract setup-client setup-zizmor #
 	.tools/zizmor/bin/check-jsonschema -q --builtin-schema vendor.dependabot .github/dependabot.yml
 	.tools/zizmor/bin/zizmor --offline --quiet .github
 
-new-route: setup-client ## Stamps a route (NAME=archive-conversation ROUTE="POST /v1/conversations/{id}/archive")
+new-route: setup-client ## Generates a route (NAME=archive-conversation ROUTE="POST /v1/conversations/{id}/archive")
 	@scripts/new-route "$(NAME)" "$(ROUTE)"
 	@npm run -s types --prefix $(CLIENT)
 
@@ -133,23 +133,23 @@ build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE
 
 deploy: build ship ## Builds and deploys (ENV=dev, staging or prod)
 
-# Deploys what was built, as CloudFormation's role ROLE or as you; ROLL_OUT=AllAtOnce doesn't wait for a canary, this once. A pipeline
-# has nobody to ask about the changes: its environments have reviewers. The release is a hash of all that goes out, so that
-# deploying the same again changes nothing.
+# Deploys the current build with the role ROLE for CloudFormation, or with your own. ROLL_OUT=AllAtOnce skips the canary of this
+# deployment. With CI set, it asks for no confirmation, because the pipeline's environments have reviewers. The release is a hash
+# of everything that is deployed, so a second deployment of the same build changes nothing.
 ship: setup-sam
 	$(TOOLS)/sam deploy --config-env $(ENV) $(if $(CI),--no-confirm-changeset) $(if $(ROLE),--role-arn $(ROLE)) \
 		--parameter-overrides file://deploy/$(ENV).yaml Architecture=$(ARCHITECTURE) $(if $(ROLL_OUT),RollOut=$(ROLL_OUT)) \
 		Release=$$(cat .aws-sam/build/template.yaml .aws-sam/build/*/bootstrap deploy/$(ENV).yaml | sha256sum | cut -c -40)
 
-package: build ## Builds, and packs each function's zip into target/package
+package: build ## Builds the functions and writes a zip of each into target/package
 	@mkdir -p target/package
 	@for folder in functions/*; do \
 		name=$${folder#*/}; built=$$(echo "-$$name" | sed -E 's/-(.)/\U\1/g')Function; \
 		python3 -m zipfile -c target/package/$$name-$(ARCHITECTURE).zip .aws-sam/build/$$built/bootstrap && echo $$name; \
 	done
 
-# One for each function; cargo-cyclonedx writes them beside the manifests.
-sbom: setup-rust setup-cyclonedx ## Writes what each function is made of, as CycloneDX, into target/package
+# There is one file per function. cargo-cyclonedx writes them next to the manifests.
+sbom: setup-rust setup-cyclonedx ## Writes each function's bill of materials, as CycloneDX, into target/package
 	@mkdir -p target/package
 	cargo cyclonedx -q --format json --target aarch64-unknown-linux-gnu
 	@for folder in functions/*; do mv $$folder/$${folder#*/}.cdx.json target/package/; done
@@ -158,7 +158,7 @@ sbom: setup-rust setup-cyclonedx ## Writes what each function is made of, as Cyc
 logs: setup-sam ## Follows the functions' logs (ENV=…)
 	$(TOOLS)/sam logs --config-env $(ENV) --tail
 
-invoke: setup-sam ## Runs one built function in Lambda's own environment (F=send-message)
+invoke: setup-sam ## Runs a built function in Lambda's own environment (F=send-message)
 	$(TOOLS)/sam local invoke $$(echo "-$(F)" | sed -E 's/-(.)/\U\1/g')Function -e events/$(F).json \
 		--parameter-overrides Architecture=$(ARCHITECTURE)
 
@@ -166,18 +166,18 @@ sam-test: setup-postgres ## Tests the built functions in Lambda's own environmen
 	$(MAKE) build ARCHITECTURE=$(subst aarch64,arm64,$(shell uname -m))
 	HOST=0.0.0.0 DATA_DIR=.local/sam API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local -- scripts/sam-test
 
-clean: ## Removes what was built, installed and stored here
+clean: ## Removes everything that was built, installed and stored here
 	cargo clean
 	rm -rf .aws-sam .local /var/lib/tinychat/$(subst /,-,$(CURDIR:/%=%))-.local* .tools fuzz/artifacts fuzz/corpus fuzz/target
 	rm -rf bench/node/node_modules demo/node_modules tests/*/node_modules $(CLIENT)/node_modules $(CLIENT)/dist
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-client setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor ## Installs, or names, what is missing
-	@echo "All there."
+setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-client setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor ## Installs missing tools, or prints their names
+	@echo "Everything is installed."
 
 setup-rust:
 	@command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 
-# The server's programs; a psql alone won't do.
+# The server's programs are needed; psql alone isn't enough.
 setup-postgres:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null \
 		|| scripts/install-packages postgresql
@@ -201,11 +201,11 @@ $(CLIENT)/dist/index.js: $(CLIENT)/node_modules/.package-lock.json $(wildcard $(
 setup-browser: tests/browser/node_modules/.package-lock.json
 	@command -v chromium >/dev/null || scripts/install-packages chromium
 
-# Debian has older ones. PyPI's wheel has Node.js' own binaries in it.
+# Debian's Node.js is older. PyPI's wheel contains the official binaries of Node.js.
 setup-nodejs:
 	@node -e 'process.exitCode = +(parseInt(process.versions.node) < 20)' 2>/dev/null || scripts/install-node $(NODE)
 
-# npm writes this file last.
+# npm writes this file at the end of an installation.
 %/node_modules/.package-lock.json: %/package-lock.json | setup-nodejs
 	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	@touch $@
@@ -232,12 +232,12 @@ setup-zizmor: .tools/zizmor-$(ZIZMOR)-check-jsonschema-$(CHECK_JSONSCHEMA)
 	@.tools/zizmor/bin/pip install -q zizmor==$(ZIZMOR) check-jsonschema==$(CHECK_JSONSCHEMA)
 	@touch $@
 
-# For a release alone, so that it is no part of `make setup`.
+# Only releases need it, so `make setup` doesn't install it.
 setup-cyclonedx:
 	@cargo cyclonedx --version 2>/dev/null | grep -q ' $(CARGO_CYCLONEDX)$$' \
 		|| cargo install -q --locked cargo-cyclonedx@$(CARGO_CYCLONEDX)
 
-# libFuzzer is C++, and built with each target.
+# libFuzzer is written in C++ and compiled with each target.
 setup-fuzz:
 	@command -v c++ >/dev/null || scripts/install-packages g++
 	@cargo fuzz --version 2>/dev/null | grep -qx 'cargo-fuzz $(CARGO_FUZZ)' \

@@ -58,8 +58,8 @@ impl Connection {
     }
 }
 
-/// Starts a Supabase stand-in that accepts every broadcast and every object at once. Returns its URL.
-pub(crate) fn supabase() -> io::Result<String> {
+/// Starts a server that accepts every request at once, in place of Supabase and of webhook receivers. Returns its URL.
+pub(crate) fn start_accepting_server() -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);
     std::thread::spawn(move || {

@@ -73,7 +73,7 @@ impl Lab {
             node: find_node()?,
             cluster,
             role: variable("FUNCTION_DATABASE_URL")?,
-            supabase: http::supabase()?,
+            supabase: http::start_accepting_server()?,
             tokio: Builder::new_current_thread().enable_all().build()?,
         })
     }

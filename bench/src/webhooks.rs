@@ -18,7 +18,7 @@ pub(crate) struct Webhooks {
 
 /// Measures each number of endpoints, in turns.
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Webhooks>> {
-    let receiver = http::supabase()?; // accepts any request, so webhooks too
+    let receiver = http::start_accepting_server()?;
     let mut rounds = vec![Vec::new(); ENDPOINTS.len()];
     for _ in 0..lab.rounds(ROUNDS) {
         for (rates, endpoints) in rounds.iter_mut().zip(ENDPOINTS) {

@@ -1,4 +1,4 @@
-//! The credential: a key or a token. Whatever the header holds, what is accepted has one of the two forms.
+//! The credential in the header, a key or a token. Every accepted text must have one of the two forms.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

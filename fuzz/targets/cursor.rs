@@ -1,5 +1,5 @@
-//! The cursors of pages: of history and changes, which is a time, and of a list of conversations. One that is taken pages from
-//! where it says, also after it was shown.
+//! The cursors of pages: a time for history and changes, and another kind for lists of conversations. An accepted cursor must
+//! keep its meaning when it is formatted and parsed again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -15,9 +15,9 @@ fuzz_target!(|text: &str| {
     }
     if let Some(time) = Timestamp::parse(text) {
         let shown = time.to_string();
-        // An offset can push a time out of the four-digit years, in which all messages are.
+        // An offset can move a time out of the years with four digits. Messages have no such times.
         if shown.len() == 24 {
-            let again = Timestamp::parse(&shown).expect("a time that was shown is a cursor");
+            let again = Timestamp::parse(&shown).expect("a formatted time is a valid cursor");
             assert_eq!(again.to_string(), shown);
         }
     }

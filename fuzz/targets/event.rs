@@ -1,4 +1,4 @@
-//! The event that a function is invoked with, whoever made it.
+//! The event with which a function is invoked, from any source.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What an upload's bytes are. Nothing that a browser could take for a page passes for an image.
+//! The image type of an upload's bytes. Nothing that a browser could interpret as a page may be accepted as an image.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

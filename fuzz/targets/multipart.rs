@@ -1,4 +1,4 @@
-//! An upload's form: the first line is the content type, the rest the body.
+//! The form of an upload. The first line of the input is the content type, the rest is the body.
 #![no_main]
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len());
     let (content_type, body) = (String::from_utf8_lossy(&data[..end]), &data[(end + 1).min(data.len())..]);
     let parsed = from_multipart(&content_type, Bytes::copy_from_slice(body)).now_or_never();
-    if let Ok((image, bytes)) = parsed.expect("the whole body is there") {
+    if let Ok((image, bytes)) = parsed.expect("the body is complete") {
         assert_eq!(ImageType::sniffed(&bytes).ok(), Some(image));
         assert!(body.windows(bytes.len()).any(|window| window == bytes));
     }

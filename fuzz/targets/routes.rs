@@ -1,4 +1,4 @@
-//! The input of each route: its JSON body, form or query. The first byte chooses the route and the content type.
+//! The input of each route: its JSON body, form or query. The first byte of the data selects the route and the content type.
 #![no_main]
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -21,6 +21,6 @@ fuzz_target!(|data: &[u8]| {
         "body": BASE64_STANDARD.encode(input),
         "isBase64Encoded": true,
     });
-    let request = Request::from_event(event.to_string().as_bytes()).expect("an event");
+    let request = Request::from_event(event.to_string().as_bytes()).expect("the event is valid");
     ROUTES[choice % ROUTES.len()](&request);
 });

@@ -1,4 +1,5 @@
-//! Where webhooks may go. What is let through is a name, or an address that the standard library doesn't know as special.
+//! The check of webhook URLs. An accepted host must be a name, or an address that the standard library doesn't class as
+//! special.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -6,7 +7,7 @@ use shared::webhook::{Secret, Sender};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 
-static SENDER: LazyLock<Sender> = LazyLock::new(|| Sender::from_env().expect("a sender"));
+static SENDER: LazyLock<Sender> = LazyLock::new(|| Sender::from_env().expect("the settings are valid"));
 
 fuzz_target!(|text: &str| {
     let _ = text.parse::<Secret>();
