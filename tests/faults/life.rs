@@ -1,4 +1,4 @@
-//! A conversation's life under many at once: participants who come and go, and a conversation that closes while people write.
+//! Concurrent changes of a conversation: participants are added and removed, and it is closed while users write.
 
 use crate::support::{Answer, Chat, Request};
 use futures_util::future::join_all;
@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How many change a conversation's participants at once, and how often each does.
+/// The number of concurrent clients that change a conversation's participants, and of the changes that each makes.
 const CHANGERS: u64 = 6;
 const CHANGES: usize = 25;
 
-/// How often a conversation is closed and opened again.
+/// The number of times that a conversation is closed and opened again.
 const CLOSURES: usize = 12;
 
 const USERS: [&str; 6] = ["bob", "carl", "dan", "eve", "fay", "gus"];
 
-/// A change of participants, and the conversation that it was answered with.
+/// A change of participants, and the conversation in its response.
 struct Change {
     add: Vec<&'static str>,
     remove: Vec<&'static str>,
@@ -29,7 +29,7 @@ impl Change {
         self.answer["updated_at"].as_str().unwrap()
     }
 
-    /// The participants after this change.
+    /// Returns the participants after this change.
     fn applied_to(&self, before: &[String]) -> Vec<String> {
         let stays =
             |user: &&String| self.add.contains(&user.as_str()) || !self.remove.contains(&user.as_str());
@@ -44,7 +44,7 @@ fn participants(conversation: &Value) -> Vec<String> {
     serde_json::from_value(conversation["participants"].clone()).unwrap()
 }
 
-/// Changes participants at random, one change after the other.
+/// Makes random changes of participants, one after another.
 async fn change(chat: &Chat, seed: u64) -> Vec<Change> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut changes = Vec::new();
@@ -57,8 +57,8 @@ async fn change(chat: &Chat, seed: u64) -> Vec<Change> {
     changes
 }
 
-/// Sends and reads on until it is told to stop. Nothing may fail but for the reader's being no participant.
-async fn live(chat: &Chat, user: &str, stop: &Cell<bool>) {
+/// Sends and marks as read until it is stopped. A request may fail only because the user isn't a participant.
+async fn send_and_read(chat: &Chat, user: &str, stop: &Cell<bool>) {
     let read = Request::post(chat.path("read"), &json!({ "user_id": user }));
     while !stop.get() {
         chat.send(user, "hello").await;
@@ -69,8 +69,8 @@ async fn live(chat: &Chat, user: &str, stop: &Cell<bool>) {
     }
 }
 
-/// The participants' rows are those of the conversation, and of each the members show how far it has read.
-async fn agrees(chat: &Chat, expected: &[String]) {
+/// Asserts that the rows of participants, the conversation's list and its members have the expected users.
+async fn assert_participants(chat: &Chat, expected: &[String]) {
     let rows = chat.rows().await;
     let rows: BTreeSet<_> =
         rows["participants"].as_array().unwrap().iter().map(|row| row["user_id"].as_str().unwrap()).collect();
@@ -80,7 +80,7 @@ async fn agrees(chat: &Chat, expected: &[String]) {
     assert_eq!(answer["conversation"]["members"].as_array().unwrap().len(), expected.len());
 }
 
-/// The changes are as if they had been made one after the other, in the order of their times.
+/// Concurrent changes must have the same result as the same changes one after another, in the order of their times.
 #[tokio::test]
 async fn participants_end_as_the_history_of_changes_says() {
     let chat = Chat::new().await;
@@ -90,17 +90,17 @@ async fn participants_end_as_the_history_of_changes_says() {
         stop.set(true);
         changes.into_iter().flatten().collect::<Vec<_>>()
     };
-    let lives = join_all(["ada", "bob", "carl"].map(|user| live(&chat, user, &stop)));
-    let (mut history, _) = tokio::join!(changers, lives);
+    let users = join_all(["ada", "bob", "carl"].map(|user| send_and_read(&chat, user, &stop)));
+    let (mut history, _) = tokio::join!(changers, users);
 
-    // What changed nothing has the time of the last message, or of the change before it.
+    // A request that changes nothing has the time of the last message or of the last change.
     history.sort_by(|one, other| one.at().cmp(other.at()));
     let mut state = vec!["ada".to_owned(), "bob".to_owned()];
     let mut times = BTreeSet::new();
     for group in history.chunk_by(|one, other| one.at() == other.at()) {
         let after = participants(&group[0].answer);
         if after != state {
-            // One of these has made the change, and the others have found it made.
+            // One of these requests has made the change, and the others have changed nothing.
             assert!(times.insert(group[0].at()));
             assert!(group.iter().any(|change| change.applied_to(&state) == after), "{state:?} to {after:?}");
         }
@@ -110,38 +110,40 @@ async fn participants_end_as_the_history_of_changes_says() {
         }
         state = after;
     }
-    assert!(times.len() > CHANGES, "{} changes", times.len());
-    agrees(&chat, &state).await;
+    assert!(times.len() > CHANGES, "only {} requests changed anything", times.len());
+    assert_participants(&chat, &state).await;
 }
 
-/// What senders were told: the times of their messages.
+/// The results of the senders.
 #[derive(Default)]
-struct Told {
+struct Results {
+    /// The times of their messages and edits.
     sent: RefCell<Vec<Value>>,
     refused: Cell<usize>,
     stop: Cell<bool>,
 }
 
-impl Told {
-    /// Sends and edits until it is told to stop, as someone who holds the publishable key.
+impl Results {
+    /// Sends and edits with the publishable key until it is stopped.
     async fn write(&self, chat: &Chat, sender: &str) {
         let body = json!({ "sender_id": sender, "body": "hello" });
         let mut path = chat.path("messages/none");
         while !self.stop.get() {
             let answer = chat.call(Request::post(chat.path("messages"), &body)).await;
-            if let Some(message) = self.takes(&answer) {
+            if let Some(message) = self.message(&answer) {
                 path = chat.path(&format!("messages/{}", message["id"].as_str().unwrap()));
                 self.sent.borrow_mut().push(message["created_at"].clone());
             } else if path.ends_with("none") {
                 continue;
             }
-            if let Some(message) = self.takes(&chat.call(Request::patch(&path, &body)).await) {
+            if let Some(message) = self.message(&chat.call(Request::patch(&path, &body)).await) {
                 self.sent.borrow_mut().push(message["updated_at"].clone());
             }
         }
     }
 
-    fn takes(&self, answer: &Answer) -> Option<Value> {
+    /// Returns the message in a response. Counts the refusal if the conversation is closed.
+    fn message(&self, answer: &Answer) -> Option<Value> {
         if answer.status == 200 {
             return Some(answer.json()["message"].take());
         }
@@ -154,7 +156,7 @@ impl Told {
 #[tokio::test]
 async fn nothing_is_accepted_after_a_close_but_from_the_secret_key() {
     let chat = Chat::new().await;
-    let told = Told::default();
+    let results = Results::default();
     let closures = async {
         let mut closures = Vec::new();
         let mut from_the_tenant = Vec::new();
@@ -168,27 +170,32 @@ async fn nothing_is_accepted_after_a_close_but_from_the_secret_key() {
             let opened = chat.update(&json!({ "status": "open" })).await;
             closures.push([closed, opened].map(|answer| answer["updated_at"].as_str().unwrap().to_owned()));
         }
-        told.stop.set(true);
+        results.stop.set(true);
         (closures, from_the_tenant)
     };
-    let writers = join_all(["ada", "bob", "eve"].map(|sender| told.write(&chat, sender)));
+    let writers = join_all(["ada", "bob", "eve"].map(|sender| results.write(&chat, sender)));
     let ((closures, from_the_tenant), _) = tokio::join!(closures, writers);
 
     let within = |time: &Value| {
         let time = time.as_str().unwrap();
         closures.iter().any(|[closed, opened]| closed.as_str() < time && time < opened.as_str())
     };
-    let sent = told.sent.take();
-    assert!(sent.len() > CLOSURES && told.refused.get() > CLOSURES, "{} {}", sent.len(), told.refused.get());
+    let sent = results.sent.take();
+    assert!(
+        sent.len() > CLOSURES && results.refused.get() > CLOSURES,
+        "{} {}",
+        sent.len(),
+        results.refused.get()
+    );
     assert!(!sent.iter().any(within));
     assert!(from_the_tenant.iter().all(within));
-    // Nor is anything stored that nobody was told of.
+    // The database has no other messages or edits from these periods, either.
     let stored = "select count(*) from tinychat.messages m
         where m.conversation_id = $1::text::uuid and m.sender_id <> 'tenant' and (
             m.created_at between $2::text::timestamptz and $3::text::timestamptz
             or m.changed_at between $2::text::timestamptz and $3::text::timestamptz)";
     for [closed, opened] in &closures {
         let row = chat.db.query_one(stored, &[&chat.conversation, closed, opened]).await.unwrap();
-        assert_eq!(row.get::<_, i64>(0), 0, "from {closed} to {opened}");
+        assert_eq!(row.get::<_, i64>(0), 0, "messages or edits from {closed} to {opened}");
     }
 }
