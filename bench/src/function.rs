@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long the benchmark waits for a function's next request. deliver-webhooks sends none until the outbox is empty,
+/// The time for which the benchmark waits for a function's next request. deliver-webhooks sends none until the outbox is empty,
 /// which takes 5 s on an idle machine and minutes on a busy one.
 const TIMEOUT: Duration = Duration::from_mins(5);
 

@@ -18,7 +18,7 @@ const PAIRS: [(u32, u32, u32); 2] = [(17, 18, 0), (19, 20, 98)];
 #[derive(Serialize)]
 pub(crate) struct Hot {
     pub(crate) participants: u32,
-    /// How many messages the used one had received before.
+    /// The number of messages that the used one had received before.
     pub(crate) sends: u32,
     pub(crate) used: Sample,
     pub(crate) fresh: Sample,

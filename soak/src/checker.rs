@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The separator between a message's original body and the suffix that an edit adds.
 pub const EDITED: &str = " edited ";
 
-/// How long after its response a function may be killed and therefore not send its broadcast.
+/// The time after a response in which the end of the function may prevent its broadcast.
 const BROADCAST_TIME: Duration = Duration::from_millis(1_500);
 
 /// Returns all violations. There are none if each acknowledged write is stored once, in its last version and in order, if

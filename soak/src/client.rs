@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 /// The pause between two requests, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 20..180;
 
-/// How many of its own messages a client keeps, to edit and delete them.
+/// The number of its own messages that a client keeps, to edit and delete them.
 const REMEMBERED: usize = 50;
 
 const PNG: &[u8] =

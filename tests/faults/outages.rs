@@ -18,7 +18,7 @@ const SENDS: usize = 2_000;
 struct Outage {
     from: Instant,
     to: Instant,
-    /// How many of a request's two tries it may cause to fail.
+    /// The number of a request's two tries that it may cause to fail.
     failing_tries: usize,
 }
 
