@@ -136,3 +136,17 @@ async fn recipients_have_64_kb_together_and_those_with_the_most_data_are_left_ou
     assert_eq!(event["data"]["recipients_left_out"], 50);
     assert!(arrived.body.len() < 65_536 + 8_192, "{}", arrived.body.len());
 }
+
+#[tokio::test]
+async fn an_event_whose_recipients_cannot_be_read_is_not_sent_and_tried_again() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    let endpoint = chat.webhook_with_recipients(&receiver.url).await;
+    let event =
+        "insert into tinychat.webhook_deliveries (endpoint_id, event_id, type, payload, next_attempt_at)
+        values ($1, gen_random_uuid(), 'message.created', '{}', now())";
+    chat.db.execute(event, &[&endpoint.id]).await.unwrap();
+    let delivery = chat.until_deliveries(|delivery| delivery["attempts"] == 1).await.remove(0);
+    assert_eq!(delivery["last_answer"], "not sent: its recipients could not be read");
+    assert_eq!((&delivery["outcome"], receiver.received().len()), (&Value::Null, 0));
+}

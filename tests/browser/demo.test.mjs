@@ -194,9 +194,12 @@ test("a conversation that Ada starts appears in Sam's inbox, and so does what sh
   await ada.toInbox();
   await ada.side.getByLabel("External reference").fill(reference);
   await ada.button("Start").click();
+  // Now and then the list is loaded anew anyway; what is to be seen here is that Sam is told.
+  await sam.page.locator("#log .live b").getByText("conversation", { exact: true }).first().waitFor();
   const row = sam.conversation(reference);
   await row.getByText("No messages yet").waitFor();
   await ada.say("Can you hear me?");
+  await sam.logged("user:").filter({ hasText: "Can you hear me?" }).first().waitFor();
   await row.getByText("Can you hear me?").waitFor();
   assert.equal(await row.locator(".unread").textContent(), "1");
   assert.match(await sam.side.locator(".conversations button").first().textContent(), /Can you hear me/);
