@@ -105,7 +105,7 @@ async fn a_delete_is_broadcast_once() {
 #[tokio::test]
 async fn a_change_of_a_conversation_is_broadcast_once() {
     let chat = Chat::new().await;
-    chat.add_secret_key(&chat.secret_key()).await;
+    chat.need_secret_key().await;
     let mut channel = listen(&chat).await;
     let mut warm = Warm::start(&chat, "update-conversation").await;
     for (cut, status) in CUTS.into_iter().zip(["closed", "open"]) {

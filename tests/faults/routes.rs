@@ -11,7 +11,7 @@ pub struct Route {
 
 /// Returns all of them. Requests in this order succeed any number of times.
 pub async fn routes(chat: &Chat) -> Vec<Route> {
-    chat.add_secret_key(&chat.secret_key()).await;
+    chat.need_secret_key().await;
     let conversation_path = format!("/v1/conversations/{}", chat.conversation);
     let unwanted = chat.send("ada", "unwanted").await;
     let unwanted = chat.path(&format!("messages/{}", unwanted["id"].as_str().unwrap()));
