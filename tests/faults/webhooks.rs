@@ -253,13 +253,19 @@ async fn a_statement_that_runs_twice_writes_one_event() {
     for cut in [Cut::BeforeExecution, Cut::AfterCommit] {
         let mut chat = Chat::without_messages().await;
         let receiver = Receiver::new().await;
-        let endpoint = chat.webhook(&receiver.url).await;
+        let all = ["message.created", "message.updated", "conversation.updated", "message.deleted"];
+        let endpoint = chat.webhook_for(&receiver.url, &all).await;
+        chat.add_secret_key(&chat.secret_key()).await;
+        let path = format!("/v1/conversations/{}", chat.conversation);
         let wire = Wire::new().await;
         let ada = json!({ "sender_id": "ada", "body": "hi" });
-        for function in ["send-message", "edit-message", "delete-message"] {
+        for function in ["send-message", "edit-message", "update-conversation", "delete-message"] {
             let request = match function {
                 "send-message" => Request::post(chat.path("messages"), &ada),
                 "edit-message" => Request::patch(chat.message_path(), &ada),
+                "update-conversation" => {
+                    Request::patch(&path, &json!({ "status": "closed" })).with_secret_key()
+                }
                 _ => Request::delete(chat.message_path(), &ada),
             };
             let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
@@ -268,7 +274,10 @@ async fn a_statement_that_runs_twice_writes_one_event() {
             wire.cut(cut);
             let (status, answer) = process.call(event_of(function, &chat, &request)).await;
             assert_eq!(status, 200, "{function} with {cut:?}: {answer}");
-            chat.message = answer["message"].clone();
+            let changed = if function == "update-conversation" { "conversation" } else { "message" };
+            if changed == "message" {
+                chat.message = answer["message"].clone();
+            }
             let count = receiver.received().len() + 1;
             let events = chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
             assert_eq!(
@@ -276,7 +285,7 @@ async fn a_statement_that_runs_twice_writes_one_event() {
                 (count, count),
                 "{function} {cut:?}"
             );
-            assert_eq!(receiver.received()[count - 1].json()["data"]["message"], answer["message"]);
+            assert_eq!(receiver.received()[count - 1].json()["data"][changed], answer[changed]);
         }
         chat.disable(&endpoint).await;
     }
