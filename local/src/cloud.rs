@@ -74,7 +74,8 @@ impl Cloud {
         let buckets = Buckets::read(&project().join("supabase/config.toml"))?;
         let storage = Storage::open(&options.data_dir.join("storage"), buckets, &exports.storage)?;
         let faults = Arc::new(database.faults());
-        let realtime = Authorization::new(exports.keys.clone(), exports.database_url.clone())?;
+        let realtime =
+            Authorization::new(exports.keys.clone(), exports.database_url.clone(), options.realtime_private)?;
         tokio::spawn(supabase::serve(listener(supabase)?, realtime, storage, faults.clone()));
 
         let console = Arc::new(Console::new(options.data_dir.join("logs"), quiet));

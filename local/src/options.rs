@@ -43,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) database_tls: bool,
     /// Whether the build of the functions is skipped.
     pub(crate) no_build: bool,
+    /// Whether conversations are private channels and Realtime refuses public ones.
+    pub(crate) realtime_private: bool,
     /// The pause between runs of a scheduled function.
     pub(crate) schedule: Duration,
     /// Whether the demo and the API reference are served, too.
@@ -77,6 +79,7 @@ impl Options {
             pooler: switch("POOLER", false)?,
             database_tls: switch("DATABASE_TLS", false)?,
             no_build: switch("NO_BUILD", false)?,
+            realtime_private: variable("REALTIME_PRIVATE", false)?,
             schedule: Duration::from_secs(variable("SCHEDULE_SECONDS", 2)?),
             pages: switch("PAGES", false)?,
         };

@@ -15,6 +15,8 @@ pub(crate) const SCHEMA: &str = include_str!("schema.sql");
 /// The project's keys and its database.
 pub(crate) struct Authorization {
     pub(super) keys: Keys,
+    /// The project forbids public access: it has private channels only.
+    pub(super) private_only: bool,
     database_url: String,
     secret: DecodingKey,
     /// The id and the public half of the signing key.
@@ -29,11 +31,12 @@ pub(super) struct Caller {
 }
 
 impl Authorization {
-    pub(crate) fn new(keys: Keys, database_url: String) -> anyhow::Result<Self> {
+    pub(crate) fn new(keys: Keys, database_url: String, private_only: bool) -> anyhow::Result<Self> {
         let jwk: Jwk = serde_json::from_str(REALTIME_JWT_KEY)?;
         let kid = jwk.common.key_id.clone().context("the signing key has no kid")?;
         let signing_key = (kid, DecodingKey::from_jwk(&jwk)?);
-        Ok(Self { keys, database_url, secret: DecodingKey::from_secret(JWT_SECRET.as_bytes())?, signing_key })
+        let secret = DecodingKey::from_secret(JWT_SECRET.as_bytes())?;
+        Ok(Self { keys, private_only, database_url, secret, signing_key })
     }
 
     /// Verifies a JWT. It is signed by the project's secret with HS256, or by a signing key that its `kid` names.

@@ -141,6 +141,9 @@ impl Client<'_> {
 
     /// Checks the token of a frame, or else the client's key. Returns its expiry, or the reason for a refusal.
     async fn authorize(&self, frame: &Frame, private: bool) -> Result<SystemTime, String> {
+        if self.realtime.authorization.private_only && !private {
+            return Err("PrivateOnly: This project only allows private channels".to_owned());
+        }
         let token = frame.payload.get("access_token").and_then(Value::as_str);
         let token = token.filter(|token| !token.starts_with("sb_"));
         let keys = &self.realtime.authorization.keys;
@@ -234,5 +237,40 @@ impl Client<'_> {
             reference: None,
         };
         let _closed = self.sender.send(message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::supabase::keys::{ANON_KEY, Keys, SERVICE_ROLE_KEY};
+    use crate::supabase::realtime::{Authorization, router};
+    use futures_util::{SinkExt, StreamExt};
+    use serde_json::{Value, json};
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::connect_async;
+    use tokio_tungstenite::tungstenite::Message;
+
+    /// The reply to a request to join a public channel.
+    async fn reply(private_only: bool) -> Value {
+        let keys = Keys { anon: ANON_KEY.to_owned(), service: SERVICE_ROLE_KEY.to_owned() };
+        let project = router(Authorization::new(keys, String::new(), private_only).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, project).into_future());
+        let url = format!("ws://{address}/realtime/v1/websocket?apikey={ANON_KEY}&vsn=2.0.0");
+        let (mut socket, _) = connect_async(url).await.unwrap();
+        let join = json!(["1", "1", "realtime:conv:1", "phx_join", { "config": { "private": false } }]);
+        socket.send(Message::text(join.to_string())).await.unwrap();
+        let frame = socket.next().await.unwrap().unwrap();
+        let mut frame: Value = serde_json::from_str(frame.to_text().unwrap()).unwrap();
+        frame[4].take()
+    }
+
+    #[tokio::test]
+    async fn a_project_without_public_access_refuses_public_channels() {
+        assert_eq!(reply(false).await["status"], "ok");
+        let refused = reply(true).await;
+        assert_eq!(refused["status"], "error");
+        assert_eq!(refused["response"]["reason"], "PrivateOnly: This project only allows private channels");
     }
 }
