@@ -83,6 +83,25 @@ impl Signer {
         Ok((format!("{input}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)), end.into()))
     }
 
+    /// Returns a signer with a random key under the same id, whose tokens Realtime must refuse.
+    pub fn stranger(&self) -> Result<Self> {
+        let random = SystemRandom::new();
+        let key = match &self.0 {
+            Key::Es256 { kid, .. } => {
+                let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+                    .map_err(|_| Error::Panic)?;
+                let pair =
+                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random)
+                        .map_err(|_| Error::Panic)?;
+                Key::Es256 { kid: kid.clone(), pair }
+            }
+            Key::Hs256(_) => {
+                Key::Hs256(hmac::Key::generate(hmac::HMAC_SHA256, &random).map_err(|_| Error::Panic)?)
+            }
+        };
+        Ok(Self(key))
+    }
+
     fn signature(&self, input: &[u8]) -> Result<Vec<u8>, Unspecified> {
         match &self.0 {
             Key::Es256 { pair, .. } => Ok(pair.sign(&SystemRandom::new(), input)?.as_ref().to_vec()),

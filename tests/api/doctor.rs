@@ -54,12 +54,13 @@ fn is_blamed(
 }
 
 const BEHIND_DATABASE: [&str; 3] = ["functions' role", "schema", "webhook secrets"];
-const BEHIND_SUPABASE: [&str; 2] = ["realtime", "storage"];
+const BEHIND_REALTIME: [&str; 1] = ["access tokens"];
+const BEHIND_SUPABASE: [&str; 3] = ["access tokens", "realtime", "storage"];
 
 #[tokio::test]
 async fn all_is_well_in_the_local_cloud_and_not_with_a_role_that_lacks_settings() {
     let (code, findings) = doctor(&[("REALTIME_PRIVATE", "false")]).await;
-    assert_eq!((code, findings.len()), (0, 8), "{findings:#?}");
+    assert_eq!((code, findings.len()), (0, 9), "{findings:#?}");
     // In the same test, because roles are for all databases.
     let name = format!("test_{}", Uuid::new_v4().simple());
     let chat = Chat::without_messages().await;
@@ -76,18 +77,20 @@ async fn a_setting_that_cant_be_meant_so_is_blamed_before_anything_is_tried() {
     let copied = keys.each_ref().map(|key| format!("{key}\n"));
     let database = [&["database"][..], &BEHIND_DATABASE].concat();
     let supabase = [&BEHIND_SUPABASE[..], &["supabase"]].concat();
+    let realtime = [&BEHIND_REALTIME[..], &["realtime"]].concat();
     let cases: Vec<(&str, &str, &str, &[&str])> = vec![
         ("SUPABASE_URL", "", "is missing", &supabase),
         ("SUPABASE_URL", "nowhere", "is no address", &supabase),
         ("SUPABASE_URL", "http://abcdefghijkl.supabase.co", "begins with http://", &supabase),
-        ("SUPABASE_ANON_KEY", &copied[0], "a line break", &["realtime"]),
-        ("SUPABASE_ANON_KEY", &keys[1], "is a secret key", &["realtime"]),
-        ("SUPABASE_ANON_KEY", "sb_secret_wrong", "is a secret key", &["realtime"]),
-        ("SUPABASE_SERVICE_ROLE_KEY", &copied[1], "a line break", &["realtime"]),
-        ("SUPABASE_SERVICE_ROLE_KEY", &keys[0], "is the public key", &["realtime"]),
-        ("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_x", "is the public key", &["realtime"]),
-        ("REALTIME_PRIVATE", "yes", "`true` nor `false`", &["realtime"]),
+        ("SUPABASE_ANON_KEY", &copied[0], "a line break", &realtime),
+        ("SUPABASE_ANON_KEY", &keys[1], "is a secret key", &realtime),
+        ("SUPABASE_ANON_KEY", "sb_secret_wrong", "is a secret key", &realtime),
+        ("SUPABASE_SERVICE_ROLE_KEY", &copied[1], "a line break", &realtime),
+        ("SUPABASE_SERVICE_ROLE_KEY", &keys[0], "is the public key", &realtime),
+        ("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_x", "is the public key", &realtime),
+        ("REALTIME_PRIVATE", "yes", "`true` nor `false`", &realtime),
         ("REALTIME_INBOX", "on", "`true` nor `false`", &[]),
+        ("REALTIME_JWT_KEY", r#"{"kty":"EC","crv":"P-256"}"#, "can sign with", &BEHIND_REALTIME),
         ("STORAGE_REGION", "", "is missing", &["storage"]),
         ("STORAGE_ACCESS_KEY_ID", "a b", "a space", &["storage"]),
         ("DATABASE_URL", "postgres://u:hunter2@h:5432/d?sslmode=maybe", "can't be used", &database),
@@ -166,7 +169,8 @@ async fn a_service_that_refuses_a_setting_is_told_with_that_setting() {
         ("STORAGE_SECRET_ACCESS_KEY", "wrong", "storage", "isn't the secret"),
         ("STORAGE_REGION", "eu-west-9", "storage", "is in another"),
     ] {
-        is_blamed(&doctor(&[(name, value)]).await, check, name, words, &[]);
+        let skipped = if check == "realtime" { &BEHIND_REALTIME[..] } else { &[] };
+        is_blamed(&doctor(&[(name, value)]).await, check, name, words, skipped);
     }
 }
 
@@ -216,7 +220,7 @@ async fn realtime_that_is_down_is_told_as_that() {
 #[tokio::test]
 async fn private_channels_are_expected_where_the_project_has_them_and_only_there() {
     let outcome = doctor(&[("REALTIME_PRIVATE", "true")]).await;
-    is_blamed(&outcome, "realtime", "REALTIME_PRIVATE", "join public channels, too", &[]);
+    is_blamed(&outcome, "realtime", "REALTIME_PRIVATE", "join public channels, too", &BEHIND_REALTIME);
 
     let url = serve(private_project()).await;
     for (private, well) in [("true", "yes"), ("false", "no")] {
@@ -226,7 +230,34 @@ async fn private_channels_are_expected_where_the_project_has_them_and_only_there
         if well == "no" {
             assert_eq!(realtime["setting"], "REALTIME_PRIVATE");
             assert!(realtime["seen"].as_str().unwrap().contains("private channels only"), "{realtime:#}");
+        } else {
+            // This one looks at no token.
+            let tokens = finding(&findings, "access tokens");
+            assert_eq!(tokens["setting"], "SUPABASE_URL", "{tokens:#}");
+            assert!(tokens["seen"].as_str().unwrap().contains("signed by anybody"), "{tokens:#}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_access_tokens_realtime_refuses_is_told() {
+    let own: Value = serde_json::from_str(&setting("REALTIME_JWT_KEY")).unwrap();
+    let mut other_id = own.clone();
+    other_id["kid"] = json!("unknown");
+    // The key of RFC 7515, appendix A.3.
+    let mut other_key = json!({
+        "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+    });
+    other_key["kid"] = own["kid"].clone();
+    for key in [&other_id.to_string(), &other_key.to_string(), "not-the-legacy-secret-of-this-project"] {
+        let outcome = doctor(&[("REALTIME_JWT_KEY", key)]).await;
+        is_blamed(&outcome, "access tokens", "REALTIME_JWT_KEY", "that Realtime refuses: InvalidJWT", &[]);
+    }
+    let legacy = "super-secret-jwt-token-with-at-least-32-characters-long";
+    for (key, well) in [(legacy, "yes"), ("", "skipped")] {
+        let (code, findings) = doctor(&[("REALTIME_JWT_KEY", key)]).await;
+        assert_eq!((code, &finding(&findings, "access tokens")["well"]), (0, &well.into()), "{findings:#?}");
     }
 }
 
@@ -279,7 +310,7 @@ async fn silent_hosts_are_told_within_10_s_and_what_is_known_is_told_at_once() {
         let told = format!("{name} leads to 127.0.0.1:{port}, which doesn't answer.");
         assert!(failed.iter().any(|line| line.contains(&told)), "{rest:#?}");
     }
-    assert_eq!(rest.iter().filter(|line| line.starts_with('–')).count(), 5, "{rest:#?}");
+    assert_eq!(rest.iter().filter(|line| line.starts_with('–')).count(), 6, "{rest:#?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use crate::output::{Failure, Output};
 use crate::role;
 use clap::Args;
 use serde::Serialize;
+use shared::access_token::Signer;
 use shared::config;
 use shared::db::Chain;
 use std::cell::RefCell;
@@ -123,12 +124,24 @@ async fn examine_project(report: &Report<'_>, broken: &[&str]) {
         report.check("supabase", (URL, PATIENCE), network::project()).await
     };
     let Some(address) = address.await else {
-        return report.skip(&["realtime", "storage"], "supabase");
+        return report.skip(&["realtime", "access tokens", "storage"], "supabase");
     };
     let realtime = async {
         let needed = ["SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "REALTIME_PRIVATE"];
         report.needs("realtime", broken, &needed)?;
         report.check("realtime", (URL, ROUND_TRIP), realtime::round_trip(&address)).await
+    };
+    let access_tokens = async {
+        let check = "access tokens";
+        let Some(socket) = realtime.await else {
+            return report.skip(&[check], "realtime");
+        };
+        match Signer::from_env() {
+            Ok(Some(signer)) => {
+                report.check(check, (URL, PATIENCE), realtime::access_tokens(socket, signer)).await;
+            }
+            Ok(None) | Err(_) => report.skip(&[check], "REALTIME_JWT_KEY"),
+        }
     };
     let storage = async {
         let needed =
@@ -136,7 +149,7 @@ async fn examine_project(report: &Report<'_>, broken: &[&str]) {
         report.needs("storage", broken, &needed)?;
         report.check("storage", (URL, ROUND_TRIP), Box::pin(storage::round_trip(&address))).await
     };
-    join!(realtime, storage);
+    join!(access_tokens, storage);
 }
 
 impl Report<'_> {

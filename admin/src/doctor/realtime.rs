@@ -1,10 +1,13 @@
-//! Realtime: what the functions broadcast must reach who listens with the public key.
+//! Realtime: what the functions broadcast must reach who listens with the public key, and access tokens must be of get-config's key.
 
 use super::network::connect;
 use super::{Fault, ROUND_TRIP, http};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use shared::access_token::{Listener, Signer};
 use shared::config;
+use shared::model::TenantId;
+use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -13,16 +16,17 @@ use uuid::Uuid;
 const ANON: &str = "SUPABASE_ANON_KEY";
 const SERVICE: &str = "SUPABASE_SERVICE_ROLE_KEY";
 const PRIVATE: &str = "REALTIME_PRIVATE";
+const JWT_KEY: &str = "REALTIME_JWT_KEY";
 const URL: &str = "SUPABASE_URL";
 
 /// Joins a conversation's channel that nobody else knows, as a client does, broadcasts to it, as a function does, and waits
-/// for the broadcast.
-pub async fn round_trip(url: &str) -> Result<(String, ()), Fault> {
+/// for the broadcast. Returns the connection.
+pub async fn round_trip(url: &str) -> Result<(String, Socket), Fault> {
     let deadline = Instant::now() + ROUND_TRIP.mul_f32(0.9);
     let private = config::realtime_private().unwrap_or_default();
     let mut socket = Socket::open(url, deadline).await?;
     if private {
-        let reply = socket.join(&topic(), false).await?;
+        let reply = socket.join(&topic(), false, None).await?;
         if is_ok(&reply) {
             let seen =
                 "is `true`, but the project lets everybody with the public key join public channels, too";
@@ -31,7 +35,7 @@ pub async fn round_trip(url: &str) -> Result<(String, ()), Fault> {
         }
     }
     let topic = topic();
-    let reply = socket.join(&topic, private).await?;
+    let reply = socket.join(&topic, private, None).await?;
     if !is_ok(&reply) {
         return Err(refused(private, &reply));
     }
@@ -44,7 +48,39 @@ pub async fn round_trip(url: &str) -> Result<(String, ()), Fault> {
         return Err(Fault::new(URL, "leads to a Realtime that sent another broadcast", "Try again"));
     }
     let kind = if private { "private" } else { "public" };
-    Ok((format!("a broadcast came back over the websocket, on a {kind} channel"), ()))
+    Ok((format!("a broadcast came back over the websocket, on a {kind} channel"), socket))
+}
+
+/// Joins a private channel with an access token like those of get-config, and tries another with one that a stranger's key
+/// has signed.
+pub async fn access_tokens(mut socket: Socket, signer: Signer) -> Result<(String, ()), Fault> {
+    let unfit = |error: shared::Error| Fault::new(JWT_KEY, format!("can't sign: {error}"), "Correct it");
+    let token = |signer: &Signer| {
+        let listener = Listener { tenant: TenantId::parse(""), user: "doctor", staff: false };
+        let (token, _) = signer.sign(&listener, SystemTime::now() + Duration::from_mins(1)).map_err(unfit)?;
+        Ok(token)
+    };
+    let reply = socket.join(&topic(), true, Some(token(&signer)?)).await?;
+    if !is_ok(&reply) {
+        let reason = reason(&reply);
+        let step = if reason.starts_with("Unauthorized") {
+            "Run `tinychat migrate` on the project's database, whose policy lets clients listen"
+        } else {
+            "Import the key in Supabase (Project Settings, JWT Keys), or set it to the project's legacy JWT secret"
+        };
+        return Err(Fault::new(
+            JWT_KEY,
+            format!("signs access tokens that Realtime refuses: {reason}"),
+            step,
+        ));
+    }
+    let stranger = signer.stranger().map_err(unfit)?;
+    let reply = socket.join(&topic(), true, Some(token(&stranger)?)).await?;
+    if is_ok(&reply) {
+        let seen = "leads to a Realtime that accepts access tokens signed by anybody";
+        return Err(Fault::new(URL, seen, "Set it to the address of a Supabase project"));
+    }
+    Ok(("Realtime accepts those of get-config's key, and no others".to_owned(), ()))
 }
 
 fn topic() -> String {
@@ -55,9 +91,13 @@ fn is_ok(reply: &Value) -> bool {
     reply.get("status").is_some_and(|status| status == "ok")
 }
 
+fn reason(reply: &Value) -> &str {
+    reply.pointer("/response/reason").and_then(Value::as_str).unwrap_or("no reason is given")
+}
+
 /// The channel can't be joined.
 fn refused(private: bool, reply: &Value) -> Fault {
-    let reason = reply.pointer("/response/reason").and_then(Value::as_str).unwrap_or("no reason is given");
+    let reason = reason(reply);
     if private {
         let step = "Run `tinychat migrate` on the project's database, whose policy lets clients listen, or set it to `false`";
         return Fault::new(
@@ -113,7 +153,7 @@ async fn broadcast(url: &str, topic: &str, private: bool, deadline: Instant) -> 
 }
 
 /// A client's connection.
-struct Socket {
+pub struct Socket {
     stream: WebSocketStream<Box<dyn super::network::Connection>>,
     deadline: Instant,
 }
@@ -142,9 +182,13 @@ impl Socket {
         }
     }
 
-    /// Asks to join a channel, and gives the reply.
-    async fn join(&mut self, topic: &str, private: bool) -> Result<Value, Fault> {
-        let join = json!({ "config": { "broadcast": {}, "presence": {}, "postgres_changes": [], "private": private } });
+    /// Asks to join a channel, with the public key or an access token, and gives the reply.
+    async fn join(&mut self, topic: &str, private: bool, token: Option<String>) -> Result<Value, Fault> {
+        let config = json!({ "broadcast": {}, "presence": {}, "postgres_changes": [], "private": private });
+        let mut join = json!({ "config": config });
+        if let (Some(token), Some(join)) = (token, join.as_object_mut()) {
+            join.insert("access_token".to_owned(), token.into());
+        }
         let frame = json!(["1", "1", format!("realtime:{topic}"), "phx_join", join]);
         self.stream.send(Message::text(frame.to_string())).await.map_err(|_| silent())?;
         self.next(topic, "phx_reply").await

@@ -2,6 +2,7 @@
 
 use super::Fault;
 use reqwest::Url;
+use shared::access_token::Signer;
 use shared::config::{self, KeyKind};
 use shared::db;
 use std::net::IpAddr;
@@ -37,6 +38,7 @@ pub fn faults() -> Vec<Fault> {
         sound("SUPABASE_SERVICE_ROLE_KEY").then(service_role_key).flatten(),
         switch("REALTIME_PRIVATE", config::realtime_private().is_ok()),
         switch("REALTIME_INBOX", config::realtime_inbox().is_ok()),
+        realtime_jwt_key(),
     ];
     faults.extend(more.into_iter().flatten());
     faults
@@ -104,6 +106,12 @@ fn service_role_key() -> Option<Fault> {
 
 fn switch(name: &'static str, is_one: bool) -> Option<Fault> {
     (!is_one).then(|| Fault::new(name, "is neither `true` nor `false`", "Set it to one of them"))
+}
+
+fn realtime_jwt_key() -> Option<Fault> {
+    Signer::from_env().err()?;
+    let step = "Set it to a private ES256 key as a JWK with kid, crv, x, y and d, or to the project's legacy JWT secret";
+    Some(Fault::new("REALTIME_JWT_KEY", "is no key that get-config can sign with", step))
 }
 
 #[cfg(test)]
