@@ -3,7 +3,7 @@
 use crate::auth::Credential;
 use crate::error::Cause;
 use crate::route_function::{RouteFunction, SCHEMA};
-use crate::{Error, Result, config, error, telemetry, tls};
+use crate::{Error, Result, config, credential_usage, error, telemetry, tls};
 use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use std::iter;
 use std::time::Duration;
@@ -270,6 +270,7 @@ impl Route {
         let first = rows.first().ok_or_else(|| Error::Database("a function without a verdict".into()))?;
         if let Some(tenant) = first.try_get("tenant_id")? {
             telemetry::tenant(tenant);
+            credential_usage::count(&self.db, tenant, credential.kind());
         }
         error::verdict(first.try_get("verdict")?)?;
         Ok(rows)

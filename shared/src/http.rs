@@ -131,6 +131,7 @@ where
     let served = Mutex::new(None);
     let runtime = Runtime::new(service_fn(|event: LambdaEvent<Event>| {
         let start = Instant::now();
+        telemetry::begin();
         *lock(&deadline) = event.context.deadline();
         let (request_id, served) = (event.context.request_id, &served);
         let answer = Box::pin(AssertUnwindSafe(handler(Request::new(event.payload))).catch_unwind());

@@ -4,7 +4,7 @@
 //! handler to [`http::serve`]. The handler parses ([`http`], [`fields`]), calls its one [`route_function`] ([`db`]) and
 //! returns a type from [`model`], or an [`Error`].
 //!
-//! Who may use what: [`access_token`] get-config; [`realtime`] and [`after_response`] the functions that broadcast, [`webhook`] those
+//! Who may use what: [`access_token`] get-config; [`realtime`] the functions that broadcast, [`webhook`] those
 //! that change messages and deliver-webhooks, [`image`] and [`tls`] upload-image; everything else is for all.
 
 pub mod access_token;
@@ -12,6 +12,7 @@ pub mod after_response;
 pub mod auth;
 mod breaker;
 pub mod config;
+mod credential_usage;
 pub mod db;
 pub mod error;
 pub mod fields;

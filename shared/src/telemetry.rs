@@ -40,6 +40,11 @@ fn current() -> MutexGuard<'static, Current> {
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Begins a request. What was waited for Postgres after the last answer isn't its own.
+pub(crate) fn begin() {
+    current().database = Duration::ZERO;
+}
+
 /// Whose request it is.
 pub(crate) fn tenant(tenant: TenantId) {
     current().tenant = Some(tenant);

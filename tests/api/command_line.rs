@@ -150,7 +150,7 @@ async fn wrong_use_is_told_in_words() {
     let id = Uuid::new_v4();
     for (line, words) in [
         ("tenants show 123".to_owned(), "an id looks like 11111111-"),
-        ("usage 2026-13".to_owned(), "a month looks like 2026-11"),
+        ("usage 2026-13".to_owned(), "a month looks like 2026-11, a day like 2026-11-28"),
         (format!("webhooks set {id} {id}"), "--url <URL>|--event <EVENT>"),
         (format!("webhooks replay {id}"), "--since"),
         (format!("keys list {id}"), "error: no such tenant"),

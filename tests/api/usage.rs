@@ -2,8 +2,10 @@
 
 use crate::support::command_line::{json as tinychat, json_with};
 use crate::support::lambda::event;
+use crate::support::token_key::TokenKey;
 use crate::support::{Chat, Database, Function, Request};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 async fn check() {
     let outcome = Function::start("check-usage", &[]).await.invoke(event("check-usage")).await;
@@ -123,6 +125,65 @@ async fn usage_counts_a_months_messages_conversations_and_users() {
     assert_eq!(tinychat(&format!("usage --tenant {}", chat.tenant)).await, expected);
     let before = tinychat(&format!("usage 2020-01 --tenant {}", chat.tenant)).await;
     assert_eq!((&before[0]["messages"], &before[0]["conversations"]), (&json!(0), &json!(0)));
+}
+
+#[tokio::test]
+async fn usage_is_shown_for_a_day_too() {
+    let chat = Chat::new().await;
+    let day =
+        |offset: i64| (chrono::Utc::now() + chrono::TimeDelta::days(offset)).format("%Y-%m-%d").to_string();
+    for (offset, messages) in [(-1, 0), (0, 1), (1, 0)] {
+        let used = tinychat(&format!("usage {} --tenant {}", day(offset), chat.tenant)).await;
+        assert_eq!(used[0]["messages"], messages, "{offset}");
+    }
+}
+
+/// What `tinychat usage --credentials` says of the chat's tenant.
+async fn credentials(chat: &Chat) -> Value {
+    tinychat(&format!("usage --credentials --tenant {}", chat.tenant)).await[0].take()
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_kind_of_credential_after_the_answer() {
+    let chat = Chat::without_messages().await;
+    let key = TokenKey::new(&chat).await;
+    let secret = format!("sk_test_{}", Uuid::new_v4().simple());
+    chat.add_secret_key(&secret).await;
+    let before = credentials(&chat).await;
+    assert_eq!(before["tokens"], "accepted");
+    let number = |counted: &Value, kind: &str| counted[kind].as_i64().unwrap();
+    // A process writes what it has counted after its first answer.
+    for credential in [&chat.key, &secret, &key.token("ada"), &key.token("bob")] {
+        let mut request = event("get-config");
+        request["headers"]["x-tinychat-api-key"] = json!(credential);
+        let mut function = Function::start("get-config", &[]).await;
+        assert_eq!(function.call(request.clone()).await.0, 200);
+        function.call(request).await; // which begins when what follows the first answer is done
+    }
+    let after = credentials(&chat).await;
+    for (kind, more) in [("publishable", 1), ("secret", 1), ("token", 2)] {
+        assert_eq!(number(&after, kind) - number(&before, kind), more, "{kind}: {before} {after}");
+    }
+    assert_eq!(after["last_publishable"], chrono::Utc::now().format("%Y-%m-%d").to_string());
+    let forged = format!("pk_test_{}", Uuid::new_v4().simple());
+    let mut request = event("get-config");
+    request["headers"]["x-tinychat-api-key"] = json!(forged);
+    let mut function = Function::start("get-config", &[]).await;
+    for _ in 0..2 {
+        assert_eq!(function.call(request.clone()).await.0, 401);
+    }
+    assert_eq!(credentials(&chat).await, after);
+}
+
+#[tokio::test]
+async fn counts_of_credentials_go_after_thirteen_months() {
+    let chat = Chat::without_messages().await;
+    let insert = "insert into tinychat.credential_usage
+        select (now() - age)::date, $1, 'token', 1 from unnest('{390 days,400 days}'::interval[]) age";
+    chat.db.execute(insert, &[&chat.tenant]).await.unwrap();
+    check().await;
+    let left = "select count(*) from tinychat.credential_usage where tenant_id = $1 and credential = 'token'";
+    assert_eq!(chat.db.query_one(left, &[&chat.tenant]).await.unwrap().get::<_, i64>(0), 1);
 }
 
 /// Of Supabase's table of files, what matters here.

@@ -42,6 +42,7 @@ impl Warm {
 
     /// Makes a request whose connection is cut. Returns the response.
     async fn cut(&mut self, cut: Cut, chat: &Chat, request: &Request) -> Value {
+        self.wire.wait_until_quiet().await;
         self.wire.cut(cut);
         let (status, answer) = self.process.call(event_of(self.function, chat, request)).await;
         assert_eq!(status, 200, "{} with {cut:?}: {answer}", self.function);

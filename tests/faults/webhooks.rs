@@ -299,9 +299,12 @@ async fn a_send_with_a_webhook_takes_one_round_trip_before_its_response() {
     let wire = Wire::new().await;
     let mut process = Function::start("send-message", &[("DATABASE_URL", &wire.database_url)]).await;
     let send = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
-    for of_the_start in [1, 0, 0] {
+    for first in [true, false, false] {
         assert_eq!(process.call(event_of("send-message", &chat, &send)).await.0, 200);
-        assert_eq!(wire.count().round_trips, of_the_start + 1, "before the response");
+        wire.wait_until_quiet().await; // the receiver takes longer
+        // The start makes one round trip, and so does the write of the counts after the first response.
+        let others = if first { 2 } else { 0 };
+        assert_eq!(wire.count().round_trips, others + 1, "before the attempt is recorded");
         chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
         assert_eq!(wire.count().round_trips, 1, "to record the attempt");
     }

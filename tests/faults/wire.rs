@@ -9,9 +9,11 @@ use reqwest::Url;
 use std::future::pending;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
 /// The fault of the next statement.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +70,15 @@ impl Wire {
     /// Returns the counts, and sets them to zero.
     pub fn count(&self) -> Tally {
         std::mem::take(&mut *self.state.tally.lock().unwrap())
+    }
+
+    /// Waits until nothing has been sent for 50 ms. A process writes its counts of credentials after its first response.
+    pub async fn wait_until_quiet(&self) {
+        let tally = || self.state.tally.lock().unwrap().round_trips;
+        let mut before = None;
+        while before.replace(tally()) != Some(tally()) {
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Cuts the connection at the next statement.

@@ -1,4 +1,5 @@
-//! Every ten minutes: finds tenants that have reached their plan's monthly limit, and those that are below it again.
+//! Every ten minutes: finds tenants that have reached their plan's monthly limit, and those that are below it again. And purges
+//! what nobody asks `tinychat usage` for any more.
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::Value;
@@ -12,6 +13,8 @@ const TENANTS: &str = "
     select id from tinychat.tenants where message_limit is not null and status <> 'suspended' order by id";
 
 const STEP: &str = include_str!("check-usage.sql");
+
+const PURGE: &str = "delete from tinychat.credential_usage where day < now() - interval '13 months'";
 
 /// How long a step may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -27,7 +30,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 /// Checks one tenant after the other. One that can't be checked is no reason to leave out the others.
 async fn check_all(db: &Db) -> Result<()> {
-    let mut outcome = Ok(());
+    let mut outcome = db.run(PURGE, &[]).await.map(|_| ());
     for row in db.run(TENANTS, &[]).await? {
         let tenant: TenantId = row.try_get("id")?;
         if let Err(error) = check(db, tenant).await {
