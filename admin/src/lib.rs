@@ -1,7 +1,8 @@
-//! The database's schema, brought up to date: for the command line and for the local cloud.
+//! What the command line and the local cloud share: the database's schema is brought up to date, and user tokens are signed.
 
 mod index;
 mod route_functions;
+pub mod user_token;
 
 use anyhow::Context;
 use include_dir::{Dir, include_dir};

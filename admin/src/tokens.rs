@@ -3,24 +3,18 @@
 
 use crate::database::{Database, id};
 use crate::output::{Failure, Output};
+use admin::user_token::{BLOCK, new_secret, pads, sign};
 use anyhow::{Context, bail};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use clap::{Args, Subcommand, ValueEnum};
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
-use serde_json::{Value, json};
-use sha2::Sha256;
+use serde_json::json;
 use shared::db::Param;
 use shared::model::Timestamp;
 use std::io::{IsTerminal, Read};
-use std::time::SystemTime;
 use tabled::Tabled;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
-
-/// HMAC's block size for SHA-256, in bytes.
-const BLOCK: usize = 64;
 
 /// The variable that `sign` reads the secret from, unless it comes by standard input.
 const SECRET: &str = "TINYCHAT_TOKEN_SECRET";
@@ -235,20 +229,6 @@ async fn check_secret(database: &Database, tenant: Uuid, kid: Uuid, secret: &str
     Ok(())
 }
 
-/// A secret of 244 random bits: 64 hexadecimal digits.
-fn new_secret() -> String {
-    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
-}
-
-/// The inner and the outer pad of an HMAC key (RFC 2104) that is no longer than a block.
-fn pads(secret: &str) -> [Vec<u8>; 2] {
-    [0x36, 0x5c].map(|pad| {
-        let mut block = secret.as_bytes().to_vec();
-        block.resize(BLOCK, 0);
-        block.iter().map(|byte| byte ^ pad).collect()
-    })
-}
-
 fn secret() -> anyhow::Result<String> {
     let text = match std::env::var(SECRET) {
         Ok(text) => text,
@@ -266,37 +246,4 @@ fn secret() -> anyhow::Result<String> {
         bail!("the secret must have 1 to {BLOCK} characters");
     }
     Ok(text.to_owned())
-}
-
-fn sign(kid: Uuid, secret: &str, user: &str, role: Option<&str>, seconds: u64) -> anyhow::Result<String> {
-    let now = SystemTime::UNIX_EPOCH.elapsed()?.as_secs();
-    let claims = json!({ "sub": user, "role": role, "iat": now, "exp": now + seconds });
-    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    let input = format!("{}.{}", part(&json!({ "alg": "HS256", "typ": "JWT", "kid": kid })), part(&claims));
-    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?.chain_update(&input).finalize();
-    Ok(format!("{input}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sha2::Digest;
-
-    #[test]
-    fn the_pads_make_the_hmac_of_rfc_4231() {
-        // Test case 2.
-        let [inner, outer] = pads("Jefe");
-        let inside =
-            Sha256::new().chain_update(inner).chain_update("what do ya want for nothing?").finalize();
-        let mac = Sha256::new().chain_update(outer).chain_update(inside).finalize();
-        assert_eq!(mac[..4], [0x5b, 0xdc, 0xc1, 0x46]);
-        assert_eq!(mac[28..], [0x64, 0xec, 0x38, 0x43]);
-    }
-
-    #[test]
-    fn a_new_secret_fits_the_block_and_comes_once() {
-        let [one, other] = [new_secret(), new_secret()];
-        assert_eq!(one.len(), BLOCK);
-        assert_ne!(one, other);
-    }
 }
