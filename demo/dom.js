@@ -20,7 +20,7 @@ function arrange(parent, nodes) {
   while (parent.childNodes.length > nodes.length) parent.lastChild.remove();
 }
 
-const FOCUSABLE = "button, a[href], [tabindex]";
+const FOCUSABLE = "button, summary, a[href], [tabindex]";
 
 /** A list whose items are made anew only when what they show has changed. The focus stays with its item or, when that
  * is gone, goes to its neighbour. */

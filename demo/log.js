@@ -115,7 +115,8 @@ function wire(value) {
 
 function curl(method, url, body, key) {
   const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  const parts = ["curl", "-X", method, quoted(url), "-H", quoted(`x-tinychat-api-key: ${key}`)];
+  const parts = ["curl", "-X", method, quoted(url)];
+  if (key) parts.push("-H", quoted(`x-tinychat-api-key: ${key}`));
   if (body) parts.push("-H", quoted("content-type: application/json"), "-d", quoted(JSON.stringify(body)));
   return parts.join(" ");
 }

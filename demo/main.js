@@ -4,6 +4,7 @@
 import { h } from "./dom.js";
 import { Log } from "./log.js";
 import { Person } from "./person.js";
+import { tries } from "./tries.js";
 import { View } from "./view.js";
 
 /** The demo tenant's key, which supabase/seed.sql makes. */
@@ -22,13 +23,25 @@ const CONVERSATIONS = [
 
 const names = new Map([...PEOPLE.map(({ user_id, name }) => [user_id, name]), ["agent_7", "Support"]]);
 const log = new Log();
+
+// Whose app it is, the API knows by a user token. Without one it believes whatever the app says.
+const tokens = localStorage.getItem("tokens") !== "off";
+const tokensSwitch = document.querySelector("#tokens");
+tokensSwitch.checked = tokens;
+tokensSwitch.addEventListener("change", () => {
+  localStorage.setItem("tokens", tokensSwitch.checked ? "on" : "off");
+  location.reload();
+});
+
 const only = new URLSearchParams(location.search).get("only");
 const chosen = PEOPLE.filter(({ id }) => id === only);
-const people = (chosen.length ? chosen : PEOPLE).map((facts) => new Person(facts, KEY, log.of(facts), names));
+const people = (chosen.length ? chosen : PEOPLE).map((facts) => new Person(facts, tokens ? null : KEY, log.of(facts), names));
 const views = people.map((person) => new View(person, CONVERSATIONS[0].participants));
 
 const main = document.querySelector("main");
 main.append(...views.map(({ element }) => element), log.element);
+const sam = people.find(({ facts }) => facts.id === "sam");
+if (sam) log.list.before(tries(sam));
 main.classList.toggle("one", people.length === 1);
 
 // On a narrow screen only one of the three is shown.

@@ -2,10 +2,10 @@
 
 import { transport } from "@tinychat/client";
 
-export function loggedFetch(log, key) {
+export function loggedFetch(log) {
   return async (url, request) => {
     const path = url.startsWith(location.origin) ? url.slice(location.origin.length) : url;
-    const done = log.call(request.method, path, described(request.body), key);
+    const done = log.call(request.method, path, described(request.body), request.headers?.["x-tinychat-api-key"]);
     try {
       const response = await transport(url, request);
       const text = await response.text();

@@ -2,6 +2,8 @@
 
 use crate::console::Console;
 use crate::database::Database;
+use crate::deliveries;
+use crate::demo_tokens;
 use crate::exports::{Exports, write_env};
 use crate::gateway::{self, Gateway, Routes};
 use crate::lambda::{Functions, Program};
@@ -79,7 +81,7 @@ impl Cloud {
         tokio::spawn(supabase::serve(listener(supabase)?, realtime, storage, faults.clone()));
 
         let console = Arc::new(Console::new(options.data_dir.join("logs"), quiet));
-        webhook_receiver::start(&exports.database_url, console.clone()).await?;
+        let receiver = webhook_receiver::start(&exports.database_url, console.clone()).await?;
         route_functions::watch(exports.database_url.clone(), console.clone());
         let programs = programs(options, &template, &exports, &console);
         let functions = Arc::new(Functions::new(programs, &faults));
@@ -94,7 +96,13 @@ impl Cloud {
             console,
             limits: options.aws_limits,
         });
-        let pages = if options.pages { pages::router(&exports.supabase_url) } else { Router::new() };
+        let pages = if options.pages {
+            let tokens = demo_tokens::router(&exports.database_url).await?;
+            let services = tokens.merge(deliveries::router(&exports.database_url, receiver));
+            pages::router(&exports.supabase_url, services)
+        } else {
+            Router::new()
+        };
         spawn_server(gateway::serve(listener(api)?, gateway.clone(), pages));
         fs::write(options.data_dir.join("sam-env.json"), sam_env)?;
         // Last, because others wait for this file as the sign that everything is running.

@@ -7,6 +7,8 @@ mod certificates;
 mod cloud;
 mod console;
 mod database;
+mod deliveries;
+mod demo_tokens;
 mod exports;
 mod faults;
 mod gateway;
@@ -66,7 +68,7 @@ async fn run() -> anyhow::Result<ExitCode> {
 fn print_addresses(cloud: &Cloud, options: &Options) {
     let exports = &cloud.exports;
     let pages = if options.pages {
-        format!("    Demo      {0}\n    Reference {0}/docs\n", exports.api_url)
+        format!("    Demo      {0}\n    Webhooks  {0}/deliveries\n    Reference {0}/docs\n", exports.api_url)
     } else {
         String::new()
     };

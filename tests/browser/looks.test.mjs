@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
-import { api, browser, meet, open } from "./window.mjs";
+import { API_URL, api, browser, meet, open } from "./window.mjs";
 
 after(() => browser.close());
 
@@ -49,12 +49,25 @@ for (const [name, options] of [
   });
 }
 
-test("the API reference has nothing in a screen reader's way", async () => {
-  const { context, page } = await open("/docs", DESKTOP);
-  await page.getByRole("heading", { name: "A message was sent" }).waitFor();
-  assert.deepEqual(await findings(page), []);
-  await context.close();
-});
+for (const [name, options] of [["a desktop", DESKTOP], ["a desktop in the dark", { ...DESKTOP, colorScheme: "dark" }], ["a phone", PHONE]]) {
+  test(`on ${name} the API reference and the deliveries have nothing in a screen reader's way`, async () => {
+    const { context, page } = await open("/docs#tag/messages/POST/v1/conversations/{id}/messages", options);
+    await page.getByRole("button", { name: /^Test Request/ }).first().waitFor();
+    await page.waitForTimeout(1_000); // there is more on the page than that
+    assert.deepEqual(await findings(page), []);
+    await page.goto("about:blank");
+    await page.goto(`${API_URL}/docs`);
+    await page.getByText("Quickstart: Python", { exact: true }).first().waitFor({ state: "attached" });
+    await page.waitForTimeout(1_000);
+    assert.deepEqual(await findings(page), []);
+    await api("POST", "/v1/conversations/c0ffee00-0000-4000-8000-000000000001/messages", { sender_id: "u_42", body: "a delivery" });
+    await page.goto(`${API_URL}/deliveries`);
+    await page.locator(".entries summary").first().click();
+    assert.deepEqual(await findings(page), []);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await context.close();
+  });
+}
 
 test("what can be done with a message stands beside it, never on it or below it", async (t) => {
   const { ada, sam } = await meet(t);

@@ -1,0 +1,24 @@
+// What Sam's app can do beyond what is Sam's: with a publishable key anything, with a user token nothing.
+
+import { h } from "./dom.js";
+
+/** Ada's conversation with support, and hers with Sam, which supabase/seed.sql makes. */
+const PRIVATE = "c0ffee00-0000-4000-8000-000000000002";
+const SHARED = "c0ffee00-0000-4000-8000-000000000001";
+
+const TRIES = [
+  ["read Ada's talk with support", "GET", `/v1/conversations/${PRIVATE}/messages`],
+  ["write as Ada", "POST", `/v1/conversations/${SHARED}/messages`, { sender_id: "u_42", body: "Leave it with the neighbour, please." }],
+];
+
+export function tries(sam) {
+  const outcome = h("output");
+  const attempt = async (method, path, body) => {
+    outcome.textContent = "…";
+    const { status, answer } = await sam.call(method, path, body);
+    outcome.className = status < 400 ? "bad" : "good";
+    outcome.textContent = status < 400 ? `${status}: it can, for the key opens everything` : `${status}: ${answer.error}`;
+  };
+  const buttons = TRIES.map(([label, ...call]) => h("button", { type: "button", onclick: () => sam.trying(() => attempt(...call)) }, label));
+  return h("div", { className: "tries", role: "group", ariaLabel: "What Sam's app can do" }, h("span", {}, "Sam's app tries to"), buttons, outcome);
+}
