@@ -9,6 +9,7 @@ CARGO_CYCLONEDX := 0.5.9
 CHECK_JSONSCHEMA := 0.39.0
 SCHEMATHESIS := 4.32.5
 ZIZMOR := 1.32.0
+SCALAR := 1.76.0
 NODE := 24.19.0
 
 # The architecture for `make build`: arm64 or x86_64.
@@ -191,7 +192,16 @@ setup-bench: bench/node/node_modules/.package-lock.json
 
 setup-contract: tests/contract/node_modules/.package-lock.json
 
-setup-pages: demo/node_modules/.package-lock.json setup-client
+setup-pages: demo/node_modules/.package-lock.json .tools/scalar-$(SCALAR) setup-client
+
+# One file of the package, which has in it what npm would install beside it, 300 MB.
+.tools/scalar-$(SCALAR): | setup-nodejs
+	@echo "Installing Scalar into .tools/scalar ..."
+	@mkdir -p .tools/scalar
+	@npm pack -s --pack-destination .tools/scalar @scalar/api-reference@$(SCALAR) >/dev/null
+	@tar -xzOf .tools/scalar/scalar-api-reference-$(SCALAR).tgz package/dist/browser/standalone.js >.tools/scalar/standalone.js
+	@rm .tools/scalar/*.tgz
+	@touch $@
 
 setup-client: $(CLIENT)/dist/index.js
 

@@ -24,10 +24,10 @@ function state({ outcome, attempts, status, latency_ms, next_attempt_at, disable
 /** Only the demo tenant's receiver tells. */
 const SIGNATURES = { true: ["good", "signature good"], false: ["bad", "signature wrong"] };
 
-/** What the message in an event says. */
+/** The text of an event's message, or the status of its conversation. */
 function said(payload) {
-  const { message } = JSON.parse(payload).data;
-  return message ? gist(message) : "";
+  const { message, conversation } = JSON.parse(payload).data;
+  return message ? gist(message) : (conversation?.status ?? "");
 }
 
 function item(delivery) {

@@ -1,11 +1,46 @@
-// Tells assistive technology what Redoc leaves out: the level of its small headings, and the names of its menus.
+// The API reference: docs/openapi.yaml with the quickstarts before it, shown by Scalar, with the demo tenant's key filled in.
 
+import { debounced } from "./dom.js";
+
+/** The demo tenant's key, which supabase/seed.sql makes. */
+const KEY = "pk_test_DemoTenantOnlyForLocalUse01";
+
+const QUICKSTARTS = ["curl", "javascript", "python", "dart", "tokens", "push", "queue"];
+
+/** The languages that samples are not shown in. */
+const HIDDEN = ["c", "clojure", "csharp", "fsharp", "go", "http", "java", "kotlin", "objc", "ocaml", "php", "powershell", "r", "ruby", "rust", "swift"];
+
+const text = async (path) => (await fetch(path)).text();
+const [document_, ...quickstarts] = await Promise.all([text("/docs/openapi.json"), ...QUICKSTARTS.map((name) => text(`/docs/quickstart/${name}.md`))]);
+const content = JSON.parse(document_);
+// Links between files of the repository lead nowhere here.
+const unlinked = quickstarts.map((markdown) => markdown.replace(/\[([^\]]+)\]\((?!https?:)[^)]*\)/g, "$1"));
+content.info.description = [content.info.description, ...unlinked].join("\n\n");
+
+window.Scalar.createApiReference("#reference", {
+  content,
+  servers: [{ url: location.origin, description: "The local cloud" }],
+  authentication: { preferredSecurityScheme: "apiKey", securitySchemes: { apiKey: { value: KEY } } },
+  defaultHttpClient: { targetKey: "shell", clientKey: "curl" },
+  hiddenClients: HIDDEN,
+  defaultOpenAllTags: true,
+  documentDownloadType: "none",
+  hideClientButton: true,
+  showDeveloperTools: "never",
+  // Nothing is asked of other servers.
+  withDefaultFonts: false,
+  telemetry: false,
+  proxyUrl: "",
+  agent: { disabled: true },
+  mcp: { disabled: true },
+});
+
+/** Tells assistive technology and keyboards what the library leaves out. */
 function complete() {
-  for (const heading of document.querySelectorAll("h5:not([aria-level])")) {
-    heading.role = "heading";
-    heading.ariaLevel = 3;
+  // It says that it is a combobox, and is a box for text.
+  for (const box of document.querySelectorAll('[role="combobox"]:not([aria-expanded])')) box.setAttribute("role", "textbox");
+  for (const code of document.querySelectorAll("code.custom-scroll:not([tabindex])")) {
+    if (code.scrollWidth > code.clientWidth || code.scrollHeight > code.clientHeight) code.tabIndex = 0;
   }
-  for (const menu of document.querySelectorAll("select:not([aria-label])")) menu.ariaLabel = "Variant";
 }
-
-new MutationObserver(complete).observe(document.querySelector("main"), { childList: true, subtree: true });
+new MutationObserver(debounced(100, complete)).observe(document.body, { childList: true, subtree: true });
