@@ -97,7 +97,7 @@ impl<S: Into<String>> FromIterator<(S, S)> for Fields<'_> {
 }
 
 /// A string that isn't empty, holds at most `MAX` characters, and no NUL, which Postgres can't store.
-#[derive(Debug, Clone, PartialEq, Eq, ToSql)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, ToSql)]
 #[postgres(transparent)]
 pub struct Text<const MAX: usize>(String);
 
@@ -128,7 +128,7 @@ impl<const MAX: usize> Field for Text<MAX> {
 }
 
 /// At most `COUNT` strings of at most `MAX` characters each.
-#[derive(Debug, Clone, PartialEq, Eq, ToSql)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSql)]
 #[postgres(transparent)]
 pub struct TextList<const COUNT: usize, const MAX: usize>(Vec<Text<MAX>>);
 
@@ -160,7 +160,7 @@ impl<const COUNT: usize, const MAX: usize> Field for TextList<COUNT, MAX> {
 
 /// A JSON object of at most `MAX` bytes, without white space and with its numbers written out, as Postgres writes them:
 /// `1e3` counts as `1000`. It is kept as text, because a number may have more digits than any type of ours.
-#[derive(Debug, ToSql)]
+#[derive(Debug, Serialize, ToSql)]
 #[postgres(transparent)]
 pub struct Object<const MAX: usize>(Json<Box<RawValue>>);
 
@@ -245,7 +245,7 @@ fn zeros(literal: &str) -> usize {
 }
 
 /// An absolute http or https URL of at most 2,048 characters, kept as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, ToSql)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSql)]
 #[postgres(transparent)]
 pub struct MediaUrl(Text<2_048>);
 

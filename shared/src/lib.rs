@@ -5,7 +5,8 @@
 //! returns a type from [`model`], or an [`Error`].
 //!
 //! Who may use what: [`access_token`] get-config; [`realtime`] the functions that broadcast, [`webhook`] those
-//! that change messages and deliver-webhooks, [`image`] and [`tls`] upload-image; everything else is for all.
+//! that change messages and deliver-webhooks, [`image`] and [`tls`] upload-image, [`storage`] remove-expired and the command line;
+//! everything else is for all. The S3 SDK is linked by upload-image and by those that use `storage`, which is a feature.
 
 pub mod access_token;
 pub mod after_response;
@@ -21,6 +22,8 @@ pub mod image;
 pub mod model;
 pub mod realtime;
 pub mod route_function;
+#[cfg(feature = "storage")]
+pub mod storage;
 pub mod telemetry;
 pub mod tls;
 pub mod webhook;

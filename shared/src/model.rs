@@ -124,6 +124,24 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The milliseconds since 1970; what is finer is left out.
+    pub fn milliseconds(self) -> i64 {
+        self.0.timestamp_millis()
+    }
+
+    /// The time in whole milliseconds, as everything is stored.
+    #[must_use]
+    pub fn truncated(self) -> Self {
+        Self::from_milliseconds(self.milliseconds()).unwrap_or(self)
+    }
+
+    /// The time so many milliseconds after 1970, if there is one.
+    pub fn from_milliseconds(milliseconds: i64) -> Option<Self> {
+        DateTime::from_timestamp_millis(milliseconds).map(Self)
+    }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         Self(time.into())

@@ -8,6 +8,7 @@ pub mod checks;
 pub mod command_line;
 pub mod database;
 pub mod document;
+pub mod images;
 pub mod lambda;
 pub mod receiver;
 pub mod relay;

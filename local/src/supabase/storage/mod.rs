@@ -3,6 +3,7 @@
 //! s3s-fs stores objects as files in `DATA_DIR`. supabase/config.toml defines the buckets and their limits.
 
 mod buckets;
+mod list;
 
 pub(crate) use buckets::Buckets;
 
@@ -14,6 +15,7 @@ use axum::http::{self, HeaderValue, Response, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Json};
 use axum::routing::{any, get};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use list::List;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::SimpleAuth;
 use s3s::dto::{DeleteObjectInput, GetObjectInput, HeadObjectInput, PutObjectInput};
@@ -68,7 +70,9 @@ impl Storage {
             credentials.access_key_id.as_str(),
             credentials.secret_access_key.as_str(),
         ));
-        signed.set_access(Rules { buckets: buckets.clone(), region: credentials.region.clone() });
+        let rules = Rules { buckets: buckets.clone(), region: credentials.region.clone() };
+        signed.set_route(List { files: files()?, rules: rules.clone() });
+        signed.set_access(rules);
         let public = S3ServiceBuilder::new(files()?).build();
         Ok(Self { signed: signed.build(), public, buckets })
     }
@@ -164,6 +168,7 @@ async fn call(service: &S3Service, request: Request) -> Response<Body> {
 }
 
 /// Corrects bucket and key in signed requests, and enforces the buckets' limits.
+#[derive(Clone)]
 struct Rules {
     buckets: Arc<Buckets>,
     region: String,
@@ -172,14 +177,19 @@ struct Rules {
 impl Rules {
     /// Returns the real bucket and key.
     fn locate(&self, region: Option<&Region>, bucket: &str, key: &str) -> S3Result<(String, String)> {
-        let known =
-            |region: &Region| region.as_str() == self.region || OTHER_REGIONS.contains(&region.as_str());
-        if !region.is_some_and(known) {
-            return Err(s3_error!(AuthorizationHeaderMalformed, "the region must be {}", self.region));
-        }
+        self.check_region(region)?;
         let path = key.strip_prefix(S3_KEY_PREFIX).filter(|_| bucket == S3_BUCKET);
         let (bucket, key) = path.and_then(|path| path.split_once('/')).ok_or(S3ErrorCode::NoSuchKey)?;
         Ok((bucket.to_owned(), key.to_owned()))
+    }
+
+    fn check_region(&self, region: Option<&Region>) -> S3Result<()> {
+        let known =
+            |region: &Region| region.as_str() == self.region || OTHER_REGIONS.contains(&region.as_str());
+        if region.is_some_and(known) {
+            return Ok(());
+        }
+        Err(s3_error!(AuthorizationHeaderMalformed, "the region must be {}", self.region))
     }
 }
 

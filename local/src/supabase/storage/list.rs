@@ -1,0 +1,58 @@
+//! Lists of a bucket. To s3s their path is that of a file, because the bucket comes last in it.
+
+use super::{Buckets, Rules, S3_BUCKET, S3_KEY_PREFIX};
+use axum::http::{Extensions, HeaderMap, Method, Uri, header};
+use s3s::dto::ListObjectsV2Input;
+use s3s::route::S3Route;
+use s3s::xml::{Serialize, Serializer};
+use s3s::{Body, S3, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+use std::collections::HashMap;
+
+/// Answers `GET /storage/v1/s3/<bucket>?list-type=2&…`.
+pub(super) struct List {
+    pub(super) files: FileSystem,
+    pub(super) rules: Rules,
+}
+
+impl List {
+    /// The bucket that a path names, if it names nothing in it.
+    fn bucket<'a>(buckets: &Buckets, path: &'a str) -> Option<&'a str> {
+        let rest = path.strip_prefix('/')?.strip_prefix(S3_BUCKET)?.strip_prefix('/')?;
+        let bucket = rest.strip_prefix(S3_KEY_PREFIX)?.trim_end_matches('/');
+        buckets.names().any(|name| name == bucket).then_some(bucket)
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Route for List {
+    fn is_match(&self, method: &Method, uri: &Uri, _: &HeaderMap, _: &mut Extensions) -> bool {
+        method == Method::GET && Self::bucket(&self.rules.buckets, uri.path()).is_some()
+    }
+
+    async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+        self.rules.check_region(request.region.as_ref())?;
+        let bucket =
+            Self::bucket(&self.rules.buckets, request.uri.path()).ok_or(S3ErrorCode::NoSuchBucket)?;
+        let query = request.uri.query().unwrap_or_default();
+        let mut query: HashMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        if query.get("list-type").is_none_or(|kind| kind != "2") {
+            return Err(s3_error!(NotImplemented, "only ListObjectsV2"));
+        }
+        let input = ListObjectsV2Input {
+            bucket: bucket.to_owned(),
+            prefix: query.remove("prefix"),
+            start_after: query.remove("start-after"),
+            max_keys: query.remove("max-keys").and_then(|number| number.parse().ok()),
+            ..ListObjectsV2Input::default()
+        };
+        let page = self.files.list_objects_v2(request.map_input(|_| input)).await?.output;
+        let mut xml = Vec::new();
+        let mut serializer = Serializer::new(&mut xml);
+        let written = serializer.decl().and_then(|()| page.serialize(&mut serializer));
+        written.map_err(|error| s3_error!(error, InternalError))?;
+        let mut response = S3Response::new(Body::from(xml));
+        response.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/xml"));
+        Ok(response)
+    }
+}
