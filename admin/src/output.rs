@@ -195,16 +195,22 @@ pub fn harmless(text: &str) -> String {
 /// JSON: harmless, too, for its strings may hold such characters.
 fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string_pretty(value)?;
-    Ok(spelled_out(
-        &text,
-        |letter| if letter == '\n' { "\n".into() } else { format!("\\u{:04x}", u32::from(letter)) },
-    ))
+    Ok(text.lines().map(harmless_json).collect::<Vec<_>>().join("\n"))
+}
+
+/// A line of JSON in which such characters are spelled as JSON spells them.
+pub fn harmless_json(line: &str) -> Cow<'_, str> {
+    if !line.contains(is_harmful) {
+        return line.into();
+    }
+    spelled_out(line, |letter| format!("\\u{:04x}", u32::from(letter))).into()
+}
+
+fn is_harmful(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn spelled_out(text: &str, spell: impl Fn(char) -> String) -> String {
-    let is_harmful = |letter: char| {
-        letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     text.chars().map(|letter| if is_harmful(letter) { spell(letter) } else { letter.to_string() }).collect()
 }
 

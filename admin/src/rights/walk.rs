@@ -1,0 +1,88 @@
+//! A way through a tenant's conversations, however many there are. Only their ids are in an index of use here, so it leads past
+//! the other tenants'.
+
+use crate::database::Database;
+use anyhow::Context;
+use shared::model::Timestamp;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant, SystemTime};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+/// How many conversations are looked at in a statement.
+const PAGE: i64 = 1_000;
+
+/// How often progress is shown.
+const PACE: Duration = Duration::from_millis(500);
+
+/// A walk through a tenant's conversations.
+pub struct Walk<'a> {
+    tenant: Uuid,
+    /// Only conversations that have to do with this user.
+    user: Option<&'a str>,
+    /// Only conversations with activity since then.
+    since: Timestamp,
+    position: Uuid,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk through all of them, or those of a user.
+    pub fn new(tenant: Uuid, user: Option<&'a str>) -> Self {
+        Self { tenant, user, since: SystemTime::UNIX_EPOCH.into(), position: Uuid::nil() }
+    }
+
+    /// The same for those alone that had activity since a time.
+    pub fn since(self, since: Timestamp) -> Self {
+        Self { since, ..self }
+    }
+
+    /// Finds the next conversations, perhaps none; or says that this is the end.
+    pub async fn next(&mut self, database: &Database) -> anyhow::Result<Option<Vec<Uuid>>> {
+        let params = [
+            (&self.tenant as _, Type::UUID),
+            (&self.position as _, Type::UUID),
+            (&PAGE as _, Type::INT8),
+            (&self.user as _, Type::TEXT),
+            (&self.since as _, Type::TIMESTAMPTZ),
+        ];
+        let rows = database.rows(include_str!("walk.sql"), &params).await?;
+        let row = rows.first().context("a statement without a row")?;
+        let Some(last) = row.try_get("last")? else { return Ok(None) };
+        self.position = last;
+        Ok(Some(row.try_get("found")?))
+    }
+
+    /// How far it has come. Ids of conversations are random, so they are spread evenly.
+    pub fn percent(&self) -> u128 {
+        (self.position.as_u128() >> 64) * 100 / u128::from(u64::MAX)
+    }
+}
+
+/// A line on a terminal's standard error that tells how far something is.
+pub struct Progress {
+    terminal: bool,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    /// Nothing is shown where nobody looks.
+    pub fn new() -> Self {
+        Self { terminal: std::io::stderr().is_terminal(), shown: None }
+    }
+
+    /// Shows how far it is, now and then.
+    pub fn show(&mut self, text: impl FnOnce() -> String) {
+        if self.terminal && self.shown.is_none_or(|shown| shown.elapsed() > PACE) {
+            self.shown = Some(Instant::now());
+            let _nobody_looks = write!(std::io::stderr(), "\r\u{1b}[K{}", text());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            let _nobody_looks = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
