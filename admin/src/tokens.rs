@@ -199,7 +199,7 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
 async fn revoke_user(database: &Database, tenant: Uuid, user: &String) -> anyhow::Result<()> {
     let sql = "insert into tinychat.token_revocations as r (tenant_id, user_id, issued_before)
         select id, $2, tinychat.now_ms() from tinychat.tenants where id = $1
-        on conflict (tenant_id, user_id) do update set issued_before = excluded.issued_before
+        on conflict (tenant_id, user_id) do update set issued_before = excluded.issued_before, expires_at = null
         returning tenant_id";
     if database.rows(sql, &[(&tenant, Type::UUID), (user, Type::TEXT)]).await?.is_empty() {
         return Err(Failure::NoSuch("tenant").into());

@@ -15,6 +15,7 @@ mod support;
 mod wire;
 
 mod broadcasts;
+mod erasures;
 mod freezing;
 mod life;
 mod locks;

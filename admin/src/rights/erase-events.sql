@@ -1,0 +1,72 @@
+-- $1 an endpoint  $2 the event that was looked at last  $3 how many to look at  $4 a user  $5 the opaque id
+-- Takes the user out of the endpoint's next events, delivered or not: an event of one of its messages becomes that of a deleted
+-- message, and previews that may be the user's words go. Returns the last event, null if there are none, and how many changed.
+with page as (
+    select d.event_id, d.payload::jsonb as payload
+    from tinychat.webhook_deliveries d
+    where d.endpoint_id = $1 and d.event_id > $2
+    order by d.event_id
+    limit $3
+),
+parts as (
+    select page.event_id, page.payload, data, message, conversation, (conversation ->> 'id')::uuid as conversation_id,
+        coalesce(message ->> 'sender_id' in ($4, $5), false) as own
+    from page
+    cross join lateral (select payload -> 'data') as d (data)
+    cross join lateral (select nullif(data -> 'message', 'null'), data -> 'conversation') as p (message, conversation)
+),
+-- Conversations that the user, by now the opaque id, has a part in.
+concerned as (
+    select p.conversation_id
+    from (select distinct parts.conversation_id from parts) p
+    where exists (
+            select from tinychat.participants o where o.conversation_id = p.conversation_id and o.user_id in ($4, $5)
+        ) or exists (
+            select from tinychat.messages m where m.conversation_id = p.conversation_id and m.sender_id in ($4, $5)
+        )
+),
+scrubbed as (
+    select parts.event_id, parts.payload,
+        parts.payload || jsonb_build_object('data',
+            data
+            || case when message is null then '{}' else jsonb_build_object('message',
+                case
+                    when own then message - 'metadata' - 'client_message_id' || jsonb_build_object(
+                        'sender_id', $5,
+                        'body', null,
+                        'media_url', null,
+                        'deleted_at', coalesce(message ->> 'deleted_at', tinychat.iso(m.deleted_at), tinychat.iso(now()))
+                    )
+                    else message
+                end
+                || case when message ->> 'receiver_id' = $4 then jsonb_build_object('receiver_id', $5) else '{}' end
+            ) end
+            || jsonb_build_object('conversation',
+                conversation
+                || jsonb_build_object('participants', coalesce(
+                    (
+                        select jsonb_agg(case when id = $4 then $5 else id end order by n)
+                        from jsonb_array_elements_text(conversation -> 'participants') with ordinality as a (id, n)
+                    ),
+                    conversation -> 'participants'
+                ))
+                -- The preview of somebody else's message is known to be that message's own text, or isn't.
+                || case
+                    when not own and conversation ->> 'last_message' = left(message ->> 'body', 200) then '{}'
+                    else jsonb_build_object('last_message', null)
+                end
+            )
+        ) as clean
+    from parts
+    join concerned on concerned.conversation_id = parts.conversation_id
+    left join tinychat.messages m
+        on own and m.conversation_id = parts.conversation_id and m.id = (message ->> 'id')::uuid
+),
+changed as (
+    update tinychat.webhook_deliveries d
+    set payload = scrubbed.clean::text, last_answer = null
+    from scrubbed
+    where d.endpoint_id = $1 and d.event_id = scrubbed.event_id and scrubbed.clean <> scrubbed.payload
+    returning 1
+)
+select (select page.event_id from page order by page.event_id desc limit 1) as last, (select count(*) from changed) as changed

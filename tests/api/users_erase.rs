@@ -1,0 +1,185 @@
+//! `tinychat users erase`: what is left of a user, which is nothing, and what others see of it.
+
+use crate::support::command_line::{json, run, run_with};
+use crate::support::images::{is_there, send_image, upload};
+use crate::support::token_key::TokenKey;
+use crate::support::{Chat, Receiver, Request, setting};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The tables in which a text is, searched row by row; and the files.
+async fn places(chat: &Chat, text: &str) -> Vec<String> {
+    let tables = "select format('%I.%I', schemaname, tablename) from pg_tables
+        where schemaname not in ('pg_catalog', 'information_schema')";
+    let mut places = Vec::new();
+    for table in chat.db.query(tables, &[]).await.unwrap() {
+        let table: String = table.get(0);
+        let found = format!("select exists (select from {table} t where strpos(t::text, $1) > 0)");
+        if chat.db.query_one(&found, &[&text]).await.unwrap().get(0) {
+            places.push(table);
+        }
+    }
+    let mut folders = vec![Path::new(&setting("DATA_DIR")).join("storage")];
+    while let Some(folder) = folders.pop() {
+        for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = file.path();
+            let holds = |bytes: Vec<u8>| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().contains(text) || std::fs::read(&path).is_ok_and(holds) {
+                places.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    places
+}
+
+async fn erase(chat: &Chat, user: &str) -> Value {
+    json(&format!("users erase {} {user} --yes", chat.tenant)).await
+}
+
+#[tokio::test]
+async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
+    let chat = Chat::without_messages().await;
+    let receiver = Receiver::new().await;
+    chat.webhook(&receiver.url).await;
+    let key = TokenKey::new(&chat).await;
+    let user = format!("planted-{}", uuid::Uuid::new_v4().simple());
+    let planted = |what: &str| format!("{what}-{user}");
+    let conversation = chat.converse(&["ada", &user]).await;
+    let path = format!("/v1/conversations/{conversation}/messages");
+    let profile = json!({
+        "user_id": user, "name": planted("name"), "email": planted("email"), "fcm_tokens": [planted("token")],
+        "notification_prefs": { "key": planted("prefs") },
+    });
+    chat.call(Request::post("/v1/users", &profile)).await.ok();
+    let image = upload(&chat).await;
+    let mut ids = Vec::new();
+    for message in [
+        json!({ "body": planted("text"), "client_message_id": "planted-request", "receiver_id": user }),
+        json!({ "body": planted("edited") }),
+        json!({ "body": planted("deleted") }),
+        json!({ "message_type": "image", "media_url": image, "body": planted("caption") }),
+    ] {
+        let request = Request::post(&path, &message).with_field("sender_id", user.as_str());
+        ids.push(chat.call(request).await.ok()["message"]["id"].as_str().unwrap().to_owned());
+    }
+    let of = |n: usize| format!("{path}/{}", ids[n]);
+    let edit = json!({ "sender_id": user, "body": planted("again") });
+    chat.call(Request::patch(of(1), &edit)).await.ok();
+    chat.call(Request::delete(of(2), &json!({ "sender_id": user }))).await.ok();
+    // Somebody else's words to the user stay, and so does a preview that is somebody else's own.
+    let reply = json!({ "sender_id": "ada", "body": "kept", "reply_to": ids[0], "receiver_id": user });
+    chat.call(Request::post(&path, &reply)).await.ok();
+    // Into a conversation in which the user doesn't take part.
+    chat.send(&user, &planted("elsewhere")).await;
+    let deletion = chat.send("ada", "unwanted").await;
+    let deletion = chat.path(&format!("messages/{}", deletion["id"].as_str().unwrap()));
+    chat.call(Request::delete(deletion, &json!({ "sender_id": "ada" }))).await.ok(); // its preview is the user's
+    chat.call(Request::post(format!("/v1/conversations/{conversation}/read"), &json!({ "user_id": user })))
+        .await
+        .ok();
+    chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
+    let echo = "update tinychat.webhook_deliveries set last_answer = 'You sent ' || payload where strpos(payload, $1) > 0";
+    chat.db.execute(echo, &[&user]).await.unwrap();
+    assert!(places(&chat, &user).await.len() >= 5, "all of that is found where it is");
+
+    let erased = erase(&chat, &user).await;
+    assert_eq!(
+        ["profiles", "conversations", "messages", "images"].map(|what| erased[what].as_i64().unwrap()),
+        [1, 2, 5, 1],
+        "{erased}"
+    );
+    // A revocation of the user's tokens is there until they have all expired.
+    assert_eq!(places(&chat, &user).await, ["tinychat.token_revocations"]);
+    assert_eq!(places(&chat, "planted-request").await, Vec::<String>::new());
+    assert!(!is_there(&chat, &image).await);
+    let token = key.token(&user);
+    chat.call(Request::get("/v1/config").with_key(&token)).await.error(401, "invalid user token");
+    let later =
+        "update tinychat.token_revocations set expires_at = now() - interval '1 s' where tenant_id = $1";
+    chat.db.execute(later, &[&chat.tenant]).await.unwrap();
+    chat.db.execute("select tinychat.remove_lapsed_revocations()", &[]).await.unwrap();
+    assert_eq!(places(&chat, &user).await, Vec::<String>::new());
+    assert!(!places(&chat, "kept").await.is_empty());
+}
+
+#[tokio::test]
+async fn others_see_a_thread_of_an_opaque_user_and_learn_of_it_by_since() {
+    let chat = Chat::new().await;
+    let reply =
+        chat.send_with(&json!({ "sender_id": "bob", "body": "hi", "reply_to": chat.message["id"] })).await;
+    let seen = reply["updated_at"].as_str().unwrap();
+    let opaque = erase(&chat, "ada").await["opaque_id"].take();
+    assert!(opaque.as_str().unwrap().starts_with("erased-"), "{opaque}");
+
+    let changes = chat.call(Request::get(chat.path(&format!("messages?since={seen}")))).await.ok();
+    let [tombstone] = &changes["messages"].as_array().unwrap()[..] else { panic!("{changes}") };
+    assert_eq!((&tombstone["id"], &tombstone["sender_id"]), (&chat.message["id"], &opaque));
+    assert!(tombstone["body"].is_null() && tombstone["deleted_at"].is_string(), "{tombstone}");
+    let history = chat.history("").await;
+    assert_eq!(history.len(), 1);
+    assert_eq!((&history[0]["body"], &history[0]["reply_to"]), (&json!("hi"), &chat.message["id"]));
+
+    let conversation = chat.call(Request::get(format!("/v1/conversations/{}", chat.conversation))).await.ok();
+    assert_eq!(conversation["conversation"]["participants"], json!([opaque, "bob"]));
+    assert_eq!(conversation["conversation"]["members"][0]["name"], Value::Null);
+    assert_eq!(chat.conversations_of("bob").await[0]["last_message"], "hi");
+    assert_eq!(chat.conversations_of("ada").await, Vec::<Value>::new());
+    // Whoever comes back under the old id is somebody new.
+    chat.call(Request::post("/v1/users", &json!({ "user_id": "ada", "name": "Ada" }))).await.ok();
+    assert_eq!(chat.conversations_of("ada").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn nothing_is_changed_without_yes() {
+    let chat = Chat::new().await;
+    chat.call(Request::post("/v1/users", &json!({ "user_id": "ada" }))).await.ok();
+    let before = chat.rows().await;
+    let found = json(&format!("users erase {} ada", chat.tenant)).await;
+    assert_eq!(chat.rows().await, before);
+    assert_eq!(
+        (&found["profiles"], &found["messages"], &found["opaque_id"]),
+        (&json!(1), &json!(1), &Value::Null)
+    );
+    for line in ["users erase {} nobody", "users erase {} nobody --yes"] {
+        assert_eq!(run(&line.replace("{}", &chat.tenant.to_string())).await.0, 3, "{line}");
+    }
+    assert_eq!(chat.rows().await, before);
+}
+
+#[tokio::test]
+async fn an_image_that_somebody_elses_message_names_stays_and_anothers_tenant_is_left_alone() {
+    let (chat, other) = (Chat::new().await, Chat::new().await);
+    let (shared, foreign, own) = (upload(&chat).await, upload(&other).await, upload(&chat).await);
+    for url in [&shared, &foreign, &own] {
+        send_image(&chat, "ada", url).await;
+    }
+    send_image(&chat, "bob", &format!("{shared}?download")).await;
+    send_image(&other, "eve", &own).await; // which another tenant can't keep
+    let before = other.rows().await;
+    assert_eq!(erase(&chat, "ada").await["images"], 1);
+    assert!(
+        is_there(&chat, &shared).await && is_there(&chat, &foreign).await && !is_there(&chat, &own).await
+    );
+    assert_eq!(other.rows().await, before);
+}
+
+#[tokio::test]
+async fn a_storage_that_refuses_leaves_the_messages_until_the_next_run() {
+    let chat = Chat::new().await;
+    let image = upload(&chat).await;
+    send_image(&chat, "ada", &image).await;
+    let line = format!("users erase {} ada --yes", chat.tenant);
+    let wrong = [("STORAGE_SECRET_ACCESS_KEY", "wrong")];
+    let (code, _, error) = run_with(&line, &wrong).await;
+    assert_eq!(code, 1);
+    assert!(error.contains("storage unavailable"), "{error}");
+    let begun = json(&format!("users erase {} ada", chat.tenant)).await;
+    assert!(begun["state"].as_str().unwrap().contains("interrupted"), "{begun}");
+    let opaque = "select opaque_id from tinychat.erasures where tenant_id = $1";
+    let opaque: String = chat.db.query_one(opaque, &[&chat.tenant]).await.unwrap().get(0);
+    assert_eq!(erase(&chat, "ada").await["opaque_id"], opaque);
+    assert!(!is_there(&chat, &image).await);
+    assert_eq!(chat.history("").await, Vec::<Value>::new());
+}
