@@ -4,6 +4,7 @@ use crate::database::{Database, id};
 use crate::keys::{Kind, NewKey};
 use crate::output::{Failure, Output};
 use crate::tokens::Switch;
+use crate::rights::export;
 use anyhow::Context;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Subcommand, value_parser};
@@ -49,6 +50,20 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
         switch: Switch,
+    /// Removes a tenant's messages once they are so many days old, from now on
+    Retention {
+        /// The tenant's id
+        #[arg(value_parser = id)]
+        tenant: Uuid,
+        /// How many days a message is kept, or `off`: for ever
+        #[arg(value_name = "DAYS|off", value_parser = days)]
+        days: Days,
+    },
+    /// Prints all users, conversations and messages of a tenant as JSON lines, which `tinychat import` reads
+    Export {
+        /// The tenant's id
+        #[arg(value_parser = id)]
+        tenant: Uuid,
     },
     /// Refuses a tenant's requests with 403 from now on
     Suspend {
@@ -77,6 +92,30 @@ struct Tenant {
     guard: bool,
     keys: i64,
     created_at: Timestamp,
+    #[tabled(skip)] // too many columns for a list; `Shown` has it
+    retention_days: Option<i32>,
+}
+
+/// How many days messages are kept; none: for ever.
+#[derive(Clone)]
+pub struct Days(Option<i32>);
+
+fn days(text: &str) -> Result<Days, &'static str> {
+    let number = || text.parse().ok().filter(|days| (1..=36_500).contains(days));
+    match text {
+        "off" => Ok(Days(None)),
+        _ => number().map(|days| Days(Some(days))).ok_or("must be a number of days from 1 to 36500, or off"),
+    }
+}
+
+/// A tenant by itself.
+#[derive(Serialize, Tabled)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    #[tabled(inline)]
+    tenant: &'a Tenant,
+    #[serde(skip)]
+    retention: String,
 }
 
 /// A tenant with its first key.
@@ -101,6 +140,7 @@ impl TryFrom<&Row> for Tenant {
             guard: row.try_get("guard")?,
             keys: row.try_get("keys")?,
             created_at: row.try_get("created_at")?,
+            retention_days: row.try_get("retention_days")?,
         })
     }
 }
@@ -152,6 +192,11 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             let sql = "update tinychat.tenants set guard = $2 where id = $1 returning *";
             one(database, sql, &[(&tenant, Type::UUID), (&on, Type::BOOL)], output).await
         }
+        Command::Retention { tenant, days: Days(days) } => {
+            let sql = "update tinychat.tenants set retention_days = $2 where id = $1 returning *";
+            one(database, sql, &[(&tenant, Type::UUID), (&days, Type::INT4)], output).await
+        }
+        Command::Export { tenant } => export::tenant(database, tenant).await,
         Command::Suspend { tenant } => set_status(database, tenant, "suspended", output).await,
         Command::Activate { tenant } => set_status(database, tenant, "active", output).await,
     }
@@ -180,7 +225,10 @@ async fn set_status(database: &Database, tenant: Uuid, status: &str, output: &Ou
 async fn one(database: &Database, sql: &str, params: &[Param<'_>], output: &Output) -> anyhow::Result<()> {
     match tenants(database, sql, params).await?.as_slice() {
         [] => Err(Failure::NoSuch("tenant").into()),
-        [tenant, ..] => output.item(tenant),
+        [tenant, ..] => {
+            let retention = tenant.retention_days.map_or("-".to_owned(), |days| format!("{days} days"));
+            output.item(&Shown { tenant, retention })
+        }
     }
 }
 

@@ -40,6 +40,8 @@ async fn can_do_no_more_than_its_statements_do(role: &Client) {
         "select tinychat.may_listen('conv:1')",
         "update tinychat.token_keys set revoked_at = null",
         "delete from tinychat.token_revocations",
+        "select * from tinychat.erasures",
+        "update tinychat.tenants set retention_days = 1",
         "drop table tinychat.messages",
         "alter table tinychat.messages disable row level security",
         "select * from supabase_migrations.schema_migrations",
