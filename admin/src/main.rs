@@ -1,15 +1,19 @@
 //! `tinychat`: what an operator does from a terminal. Each group of commands has a file of its own.
 
+mod conversations;
 mod database;
 mod doctor;
+mod import;
 mod keys;
 mod listen;
 mod output;
+mod rights;
 mod role;
 mod seed;
 mod tenants;
 mod tokens;
 mod usage;
+mod users;
 mod webhooks;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -40,7 +44,7 @@ struct Cli {
 enum Command {
     /// Brings the database's schema and route functions up to date
     Migrate,
-    /// Creates, lists, suspends and activates tenants
+    /// Creates, lists, suspends and activates tenants, exports their data and limits how long it is kept
     #[command(subcommand)]
     Tenants(tenants::Command),
     /// Issues, rotates and revokes API keys
@@ -49,6 +53,14 @@ enum Command {
     /// Makes and revokes the keys that sign user tokens, and requires tokens
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Exports and erases what is stored of a user
+    #[command(subcommand)]
+    Users(users::Command),
+    /// Exports a conversation
+    #[command(subcommand)]
+    Conversations(conversations::Command),
+    /// Stores users, conversations and messages from a file of JSON lines, as the exports print them
+    Import(import::Import),
     /// Shows what tenants have used in a month
     Usage(usage::Usage),
     /// Registers webhook endpoints, shows and replays what was sent there
@@ -86,6 +98,9 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Tenants(command) => tenants::run(command, &Database::connect().await?, output).await,
         Command::Keys(command) => keys::run(command, &Database::connect().await?, output).await,
         Command::Tokens(command) => tokens::run(command, &Database::connect().await?, output).await,
+        Command::Users(command) => users::run(command, &mut Database::connect().await?, output).await,
+        Command::Conversations(command) => conversations::run(command, &Database::connect().await?).await,
+        Command::Import(import) => import::run(import, output).await,
         Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
         Command::Webhooks(webhooks::Command::Listen(listen)) => listen::run(listen, output).await,
         Command::Webhooks(command) => webhooks::run(command, &Database::connect().await?, output).await,
@@ -122,8 +137,15 @@ mod tests {
         let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
         let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("tinychat "));
         let words = |line: &str| -> Vec<String> {
-            let line = line.split(" #").next().unwrap().replace("$KEY", "pk_live_01234567");
-            let line = ["$TENANT", "$ENDPOINT", "$KID"]
+            let line = line
+                .split(" #")
+                .next()
+                .unwrap()
+                .split(" >")
+                .next()
+                .unwrap()
+                .replace("$KEY", "pk_live_01234567");
+            let line = ["$TENANT", "$ENDPOINT", "$KID", "$CONVERSATION"]
                 .iter()
                 .fold(line, |line, name| line.replace(name, "11111111-2222-4333-8444-555555555555"));
             // Quotes are around whole words.

@@ -50,6 +50,7 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
         switch: Switch,
+    },
     /// Removes a tenant's messages once they are so many days old, from now on
     Retention {
         /// The tenant's id

@@ -1,0 +1,14 @@
+-- $1 a tenant  $2 conversations: what is wrong with them here
+select g.line,
+    case
+        when c.tenant_id <> $1 then 'id is another tenant''s; --new-ids gives the conversations of the file new ones'
+        when c.id is not null then 'id is that of a conversation with another kind or external_ref'
+        else 'external_ref is another conversation''s'
+    end as fault
+from json_to_recordset($2) as g (line bigint, id uuid, kind text, external_ref text)
+left join tinychat.conversations c on c.id = g.id
+left join tinychat.conversations e
+    on e.tenant_id = $1 and e.kind = g.kind and e.external_ref = g.external_ref and e.id <> g.id
+where c.tenant_id <> $1 or (c.kind, c.external_ref) is distinct from (g.kind, g.external_ref) and c.id is not null
+    or e.id is not null
+order by g.line
