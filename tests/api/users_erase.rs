@@ -84,6 +84,7 @@ async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
     chat.db.execute(echo, &[&user]).await.unwrap();
     assert!(places(&chat, &user).await.len() >= 5, "all of that is found where it is");
 
+    let token = key.token(&user);
     let erased = erase(&chat, &user).await;
     assert_eq!(
         ["profiles", "conversations", "messages", "images"].map(|what| erased[what].as_i64().unwrap()),
@@ -94,7 +95,6 @@ async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
     assert_eq!(places(&chat, &user).await, ["tinychat.token_revocations"]);
     assert_eq!(places(&chat, "planted-request").await, Vec::<String>::new());
     assert!(!is_there(&chat, &image).await);
-    let token = key.token(&user);
     chat.call(Request::get("/v1/config").with_key(&token)).await.error(401, "invalid user token");
     let later =
         "update tinychat.token_revocations set expires_at = now() - interval '1 s' where tenant_id = $1";
