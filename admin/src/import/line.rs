@@ -17,6 +17,7 @@ pub enum Line {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the API's own names")]
 pub struct User {
     pub id: Option<Id>,
     pub user_id: Name,
@@ -44,6 +45,7 @@ pub struct Conversation {
     pub updated_at: Option<Timestamp>,
 }
 
+#[expect(clippy::struct_field_names, reason = "the API's own names")]
 pub struct Message {
     pub id: Option<Name>,
     pub conversation_id: Option<Id>,

@@ -59,10 +59,8 @@ pub fn assemble(
     for (line, message) in messages {
         let created = message.created_at.milliseconds();
         let later = [message.updated_at, message.edited_at, message.deleted_at];
-        let complete = match message.message_type {
-            MessageType::Image => message.media_url.is_some(),
-            _ => message.body.is_some(),
-        };
+        let image = message.message_type == MessageType::Image;
+        let complete = if image { message.media_url.is_some() } else { message.body.is_some() };
         if message.conversation_id.as_ref().is_some_and(|id| id.0 != original) {
             fault(line, "conversation_id must be that of the conversation before");
         }
@@ -127,8 +125,11 @@ pub fn assemble(
     for ([updated_at, others @ ..], row) in &mut rows {
         let changed = others.iter().flatten().map(|time| time.milliseconds()).max();
         if let (None, Some(changed)) = (updated_at, changed) {
-            let free = (changed..).find(|time| taken.insert(*time));
-            row.changed_at = free.and_then(Timestamp::from_milliseconds);
+            let mut free = changed;
+            while !taken.insert(free) {
+                free += 1;
+            }
+            row.changed_at = Timestamp::from_milliseconds(free);
         }
     }
     let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();

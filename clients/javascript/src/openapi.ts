@@ -114,7 +114,7 @@ export interface paths {
         /**
          * A page of history
          * @description The newest `limit` messages before the cursor, oldest first, without deleted ones. For the page before, pass the first message's `created_at` as `before`: times are unique within a conversation, so nothing is skipped or repeated. No answer grows past 5 MB, so a page may have fewer messages than `limit`: only an empty page is the end.
-         *     To catch up after an absence, pass the largest `updated_at` that history or an earlier such call has answered as `since`. The answer is each message that was sent, edited or deleted after it, as it is now, the oldest change first; deleted ones have `deleted_at`, and no `body` and `media_url`. While `more` is true, ask again with the last message's `updated_at`. Nothing is missed that way, if `since` comes from answers of this call alone: not from broadcasts, which may overtake each other or be lost, nor from a clock.
+         *     To catch up after an absence, pass the largest `updated_at` that history or an earlier such call has answered as `since`. The answer is each message that was sent, edited or deleted after it, as it is now, the oldest change first; deleted ones have `deleted_at`, and no `body` and `media_url`. While `more` is true, ask again with the last message's `updated_at`. Nothing is missed that way, if `since` comes from answers of this call alone: not from broadcasts, which may overtake each other or be lost, nor from a clock. Messages of a user who was erased come as deleted ones, with another `sender_id`. What is older than the tenant keeps it goes without a trace: drop your own copies by their age.
          */
         get: operations["listMessages"];
         put?: never;
@@ -742,7 +742,7 @@ export interface components {
             media_url: string | null;
             /**
              * Format: uuid
-             * @description The message that this one answers.
+             * @description The message that this one answers. Null, too, once that one is older than the tenant keeps messages.
              */
             reply_to: string | null;
             /** @description Unique within the conversation, and later than that of any message before. */
