@@ -3,8 +3,8 @@
 use crate::database::{Database, id};
 use crate::keys::{Kind, NewKey};
 use crate::output::{Failure, Output};
-use crate::tokens::Switch;
 use crate::rights::export;
+use crate::tokens::Switch;
 use anyhow::Context;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Subcommand, value_parser};

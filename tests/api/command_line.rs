@@ -17,7 +17,18 @@ async fn a_new_tenant_is_served_with_its_new_key() {
     let mut tenant = json("tenants create Acme").await;
     assert_keys(
         &tenant,
-        &["id", "name", "status", "message_limit", "tokens_required", "guard", "keys", "created_at", "retention_days", "key"],
+        &[
+            "id",
+            "name",
+            "status",
+            "message_limit",
+            "tokens_required",
+            "guard",
+            "keys",
+            "created_at",
+            "retention_days",
+            "key",
+        ],
     );
     let first = tenant["key"].take();
     assert_eq!(status_of(&chat, &first).await, 200);
@@ -35,7 +46,17 @@ async fn a_new_tenant_is_served_with_its_new_key() {
     let without = json("tenants create Acme --no-key").await;
     assert_keys(
         &without,
-        &["id", "name", "status", "message_limit", "tokens_required", "guard", "keys", "created_at", "retention_days"],
+        &[
+            "id",
+            "name",
+            "status",
+            "message_limit",
+            "tokens_required",
+            "guard",
+            "keys",
+            "created_at",
+            "retention_days",
+        ],
     );
     assert_eq!(without["keys"], 0);
 }

@@ -53,7 +53,14 @@ async fn lively() -> Chat {
     chat.call(Request::delete(path(&unwanted), &bob)).await.ok();
     chat.call(Request::post(chat.path("read"), &json!({ "user_id": "bob", "message_id": first }))).await.ok();
     let order = json!({ "kind": "order", "external_ref": "order_1", "participants": ["eve", "ada"] });
-    chat.call(Request::post("/v1/conversations", &order)).await.ok();
+    let order = chat.call(Request::post("/v1/conversations", &order)).await.ok();
+    let order = format!("/v1/conversations/{}", order["conversation"]["id"].as_str().unwrap());
+    let close = Request::patch(order, &json!({ "status": "closed" })).with_key(chat.secret_key());
+    chat.add_secret_key(&chat.secret_key()).await;
+    chat.call(close).await.ok();
+    let notice =
+        json!({ "sender_id": "desk", "message_type": "system", "body": "hello", "metadata": { "n": 1e3 } });
+    chat.call(Request::post(chat.path("messages"), &notice).with_key(chat.secret_key())).await.ok();
     chat.message = chat.send("ada", "last").await;
     chat
 }
@@ -62,7 +69,14 @@ async fn lively() -> Chat {
 async fn questions(chat: &Chat) -> Vec<(&'static str, Request)> {
     let mut questions = vec![("get-config", Request::get("/v1/config"))];
     for user in ["ada", "bob", "eve", "nobody"] {
-        for more in ["", "&unread=true", "&kind=order&external_ref=order_1", "&limit=1"] {
+        for more in [
+            "",
+            "&unread=true",
+            "&status=closed",
+            "&status=open",
+            "&kind=order&external_ref=order_1",
+            "&limit=1",
+        ] {
             let path = format!("/v1/conversations?user_id={user}{more}");
             questions.push(("list-conversations", Request::get(path)));
         }
@@ -115,7 +129,7 @@ async fn every_get_route_answers_the_same_from_what_was_exported_and_imported() 
         "insert into tinychat.api_keys (hash, tenant_id, prefix) values (sha256($1::text::bytea), $2, '')";
     database.client.execute(key, &[&chat.key, &chat.tenant]).await.unwrap();
     let loaded = json_with(&file.import(chat.tenant), &settings).await;
-    assert_eq!(loaded, json!({ "users": 2, "conversations": 2, "messages": 5, "known": 0 }));
+    assert_eq!(loaded, json!({ "users": 2, "conversations": 2, "messages": 6, "known": 0 }));
 
     let questions = questions(&chat).await;
     let here = answers(&chat, &questions, &crate::support::setting("DATABASE_URL")).await;
@@ -123,7 +137,7 @@ async fn every_get_route_answers_the_same_from_what_was_exported_and_imported() 
     assert_eq!(here, there);
     // Once more changes nothing, and exports the same.
     let again = json_with(&file.import(chat.tenant), &settings).await;
-    assert_eq!(again, json!({ "users": 0, "conversations": 0, "messages": 0, "known": 5 }));
+    assert_eq!(again, json!({ "users": 0, "conversations": 0, "messages": 0, "known": 6 }));
     assert_eq!(answers(&chat, &questions, &database.url).await, there);
     let (_, exported_there, _) =
         crate::support::command_line::run_with(&format!("tenants export {}", chat.tenant), &settings).await;
@@ -139,8 +153,8 @@ async fn a_copy_beside_the_original_gets_new_ids_and_they_are_always_the_same() 
     assert_eq!(code, 1);
     assert!(error.contains("line 3: id is another tenant's; --new-ids"), "{error}");
     let line = format!("{} --new-ids", file.import(copy.tenant));
-    assert_eq!(json(&line).await["messages"], 5);
-    assert_eq!(json(&line).await["known"], 5);
+    assert_eq!(json(&line).await["messages"], 6);
+    assert_eq!(json(&line).await["known"], 6);
     let texts = async |chat: &Chat| {
         let path = chat.path("messages?since=2020-01-01T00:00:00Z");
         let changes = chat.call(Request::get(path)).await.ok();

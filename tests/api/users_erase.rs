@@ -42,7 +42,8 @@ async fn erase(chat: &Chat, user: &str) -> Value {
 async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
     let chat = Chat::without_messages().await;
     let receiver = Receiver::new().await;
-    chat.webhook(&receiver.url).await;
+    let events = ["message.created", "message.updated", "message.deleted", "conversation.updated"];
+    chat.webhook_for(&receiver.url, &events).await;
     let key = TokenKey::new(&chat).await;
     let user = format!("planted-{}", uuid::Uuid::new_v4().simple());
     let planted = |what: &str| format!("{what}-{user}");
@@ -56,7 +57,8 @@ async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
     let image = upload(&chat).await;
     let mut ids = Vec::new();
     for message in [
-        json!({ "body": planted("text"), "client_message_id": "planted-request", "receiver_id": user }),
+        json!({ "body": planted("text"), "client_message_id": "planted-request", "receiver_id": user,
+            "metadata": { "key": planted("metadata") } }),
         json!({ "body": planted("edited") }),
         json!({ "body": planted("deleted") }),
         json!({ "message_type": "image", "media_url": image, "body": planted("caption") }),
@@ -79,6 +81,12 @@ async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
     chat.call(Request::post(format!("/v1/conversations/{conversation}/read"), &json!({ "user_id": user })))
         .await
         .ok();
+    // One that the user has been removed from.
+    let left = format!("/v1/conversations/{}", chat.converse(&["ada", &user]).await);
+    chat.add_secret_key(&chat.secret_key()).await;
+    for change in [json!({ "status": "closed" }), json!({ "remove_participants": [user] })] {
+        chat.call(Request::patch(&left, &change).with_key(chat.secret_key())).await.ok();
+    }
     chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
     let echo = "update tinychat.webhook_deliveries set last_answer = 'You sent ' || payload where strpos(payload, $1) > 0";
     chat.db.execute(echo, &[&user]).await.unwrap();

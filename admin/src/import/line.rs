@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use shared::fields::{
-    Field, Fields, Kind, MediaUrl, MessageBody, MessageType, Name, Object, Role, Text, TextList,
+    Field, Fields, Kind, MediaUrl, MessageBody, Name, Object, Role, ServerMessageType, Status, Text, TextList,
 };
 use shared::model::Timestamp;
 use shared::{Error, Result};
@@ -36,6 +36,7 @@ pub struct Conversation {
     pub kind: Kind,
     pub external_ref: Option<Name>,
     pub participants: TextList<100, 255>,
+    pub status: Status,
     /// How far each participant has read; of those that aren't named, everything.
     pub read_at: Option<Times>,
     pub created_at: Timestamp,
@@ -52,10 +53,11 @@ pub struct Message {
     pub sender_id: Name,
     pub receiver_id: Option<Name>,
     pub body: Option<MessageBody>,
-    pub message_type: MessageType,
+    pub message_type: ServerMessageType,
     pub media_url: Option<MediaUrl>,
     pub reply_to: Option<Name>,
     pub client_message_id: Option<Text<64>>,
+    pub metadata: Option<Object<4_096>>,
     pub created_at: Timestamp,
     pub updated_at: Option<Timestamp>,
     pub edited_at: Option<Timestamp>,
@@ -83,6 +85,7 @@ impl Line {
                 kind: fields.required("kind")?,
                 external_ref: fields.optional_text("external_ref")?,
                 participants: fields.required::<TextList<100, 255>>("participants")?.deduplicated(),
+                status: fields.optional("status")?.unwrap_or(Status::Open),
                 read_at: fields.optional("read_at")?,
                 created_at: fields.required::<Timestamp>("created_at")?.truncated(),
                 last_at: optional_time(&mut fields, "last_at")?,
@@ -94,10 +97,11 @@ impl Line {
                 sender_id: fields.required("sender_id")?,
                 receiver_id: fields.optional_text("receiver_id")?,
                 body: fields.optional_text("body")?,
-                message_type: fields.optional("message_type")?.unwrap_or(MessageType::Text),
+                message_type: fields.optional("message_type")?.unwrap_or(ServerMessageType::Text),
                 media_url: fields.optional_text("media_url")?,
                 reply_to: fields.optional_text("reply_to")?,
                 client_message_id: fields.optional_text("client_message_id")?,
+                metadata: fields.optional_object("metadata")?,
                 created_at: fields.required::<Timestamp>("created_at")?.truncated(),
                 updated_at: optional_time(&mut fields, "updated_at")?,
                 edited_at: optional_time(&mut fields, "edited_at")?,

@@ -4,7 +4,7 @@ use super::Fault;
 use super::line::{Conversation, Message, User};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use shared::fields::{MediaUrl, MessageBody, MessageType, Name, Text};
+use shared::fields::{MediaUrl, MessageBody, Name, Object, ServerMessageType, Text};
 use shared::model::Timestamp;
 use std::collections::{HashMap, HashSet};
 use uuid::{Builder, Uuid};
@@ -27,6 +27,7 @@ pub struct Row {
     media_url: Option<MediaUrl>,
     reply_to: Option<Uuid>,
     client_message_id: Option<Text<64>>,
+    metadata: Option<Object<4_096>>,
     created_at: Timestamp,
     edited_at: Option<Timestamp>,
     deleted_at: Option<Timestamp>,
@@ -59,7 +60,7 @@ pub fn assemble(
     for (line, message) in messages {
         let created = message.created_at.milliseconds();
         let later = [message.updated_at, message.edited_at, message.deleted_at];
-        let image = message.message_type == MessageType::Image;
+        let image = message.message_type == ServerMessageType::Image;
         let complete = if image { message.media_url.is_some() } else { message.body.is_some() };
         if message.conversation_id.as_ref().is_some_and(|id| id.0 != original) {
             fault(line, "conversation_id must be that of the conversation before");
@@ -107,6 +108,7 @@ pub fn assemble(
                 media_url: message.media_url,
                 reply_to,
                 client_message_id: message.client_message_id,
+                metadata: message.metadata,
                 created_at: message.created_at,
                 edited_at: message.edited_at,
                 deleted_at: message.deleted_at,

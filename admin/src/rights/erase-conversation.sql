@@ -9,7 +9,7 @@ with clock as (
 erased as (
     update tinychat.messages m
     set sender_id = $3, receiver_id = case when m.receiver_id = $2 then $3 else m.receiver_id end,
-        body = null, media_url = null, client_message_id = null,
+        body = null, media_url = null, metadata = null, client_message_id = null,
         deleted_at = coalesce(m.deleted_at, own.at), changed_at = own.at
     from (
         select m.id, clock.at + (row_number() over (order by m.created_at) - 1) * interval '1 ms' as at

@@ -58,9 +58,11 @@ scrubbed as (
             )
         ) as clean
     from parts
-    join concerned on concerned.conversation_id = parts.conversation_id
+    left join concerned on concerned.conversation_id = parts.conversation_id
     left join tinychat.messages m
         on own and m.conversation_id = parts.conversation_id and m.id = (message ->> 'id')::uuid
+    -- Who has been removed from a conversation is still in what was told of it.
+    where concerned.conversation_id is not null or conversation -> 'participants' ? $4 or message ->> 'receiver_id' = $4
 ),
 changed as (
     update tinychat.webhook_deliveries d

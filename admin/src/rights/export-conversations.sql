@@ -10,6 +10,7 @@ from (
             'kind', c.kind,
             'external_ref', c.external_ref,
             'participants', c.participants,
+            'status', c.status,
             'read_at', (
                 select json_object_agg(p.user_id, tinychat.iso(p.read_at))
                 from tinychat.participants p
@@ -35,6 +36,7 @@ from (
             'media_url', m.media_url,
             'reply_to', m.reply_to,
             'client_message_id', m.client_message_id,
+            'metadata', m.metadata,
             'created_at', tinychat.iso(m.created_at),
             'updated_at', tinychat.iso(tinychat.updated_at(m)),
             'edited_at', tinychat.iso(m.edited_at),
