@@ -12,7 +12,7 @@ from (
             'participants', c.participants,
             'status', c.status,
             'read_at', (
-                select json_object_agg(p.user_id, tinychat.iso(p.read_at))
+                select json_object_agg(p.user_id, tinychat.iso(p.read_at) order by p.user_id)
                 from tinychat.participants p
                 where p.conversation_id = c.id and ($3 is null or p.user_id = $3)
             ),
