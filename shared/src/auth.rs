@@ -1,5 +1,5 @@
 //! Credentials: what the `x-tinychat-api-key` header may hold. Here their form is checked. Whether one is genuine, and whose
-//! it is, the route's function finds out (`tinychat.authenticate`).
+//! it is, the route's function finds out (`tinychat.identify`).
 
 use crate::fields::Role;
 use crate::{Error, Result};
@@ -18,7 +18,7 @@ const MAX_TOKEN: usize = 4096;
 /// The latest time in a token, in seconds since 1970: the end of the year 9999.
 const MAX_TIME: f64 = 253_402_300_799.0;
 
-/// A credential of the right form, as `tinychat.authenticate` takes it.
+/// A credential of the right form, as `tinychat.identify` takes it.
 #[derive(Debug, ToSql)]
 #[postgres(transparent)]
 pub struct Credential(Json<Form>);

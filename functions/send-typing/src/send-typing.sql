@@ -13,11 +13,10 @@ begin
             case
                 when c.verdict <> 'ok' then c.verdict
                 when p_sender_id <> c.caller then 'sender_not_caller'
-                when o.status = 'closed' and not c.server then 'conversation_closed'
+                when c.status = 'closed' and not c.server then 'conversation_closed'
                 else 'ok'
             end,
             c.tenant_id, coalesce(p_sender_id, c.caller), c.tokens
-        from tinychat.conversation(p_credential, p_conversation_id) c
-        left join tinychat.conversations o on o.id = c.id;
+        from tinychat.conversation(p_credential, p_conversation_id) c;
 end
 $$;

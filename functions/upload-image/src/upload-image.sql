@@ -7,11 +7,10 @@ begin
     return query
         select
             case
-                when c.verdict = 'ok' and o.status = 'closed' and not c.server then 'conversation_closed'
+                when c.verdict = 'ok' and c.status = 'closed' and not c.server then 'conversation_closed'
                 else c.verdict
             end,
             c.tenant_id
-        from tinychat.conversation(p_credential, p_conversation_id) c
-        left join tinychat.conversations o on o.id = c.id;
+        from tinychat.conversation(p_credential, p_conversation_id) c;
 end
 $$;
