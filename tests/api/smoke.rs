@@ -31,7 +31,7 @@ async fn it_is_green_against_an_api_that_works_again_and_again() {
 async fn a_wrong_key_fails_the_first_step() {
     let (code, output, errors) = smoke(&setting("API_URL"), "pk_test_NobodysKeyButOfTheRightForm").await;
     assert_eq!((code, output.as_str()), (1, ""));
-    assert_eq!(errors, "FAILED config: /v1/config answered 401 {\"error\":\"invalid api key\"}\n");
+    assert_eq!(errors, "FAILED config: /v1/config returned status 401: {\"error\":\"invalid api key\"}\n");
 }
 
 #[tokio::test]
@@ -39,7 +39,7 @@ async fn a_dead_address_fails_the_first_step() {
     let address = format!("http://127.0.0.1:{}", closed_port().await);
     let (code, output, errors) = smoke(&address, "pk_test_NobodysKeyButOfTheRightForm").await;
     assert_eq!((code, output.as_str()), (1, ""));
-    assert!(errors.starts_with(&format!("FAILED config: no answer from {address}/v1/config (")), "{errors}");
+    assert!(errors.starts_with(&format!("FAILED config: no response from {address}/v1/config (")), "{errors}");
 }
 
 #[tokio::test]
