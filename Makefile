@@ -42,7 +42,7 @@ CLIENT := clients/javascript
 CLIENT_CLOUD := REALTIME_INBOX=true $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
 
 .PHONY: help dev test contract browser client bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
-	setup setup-rust setup-postgres setup-pgbouncer setup-nodejs setup-node setup-contract setup-bench setup-client setup-pages \
+	setup setup-rust setup-postgres setup-curl setup-pgbouncer setup-nodejs setup-node setup-contract setup-bench setup-client setup-pages \
 	setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
 
 help: ## Lists these commands
@@ -52,7 +52,7 @@ dev: setup-rust setup-postgres ## Starts the local cloud, its demo and API refer
 	@$(MAKE) -s setup-pages || echo "Node.js is missing, so the API starts without the demo and the API reference."
 	REALTIME_INBOX=true PAGES=$$(test -e $(CLIENT)/dist/index.js && echo 1 || echo 0) cargo run --bin local
 
-test: setup-rust setup-postgres setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in all configurations
+test: setup-rust setup-postgres setup-curl setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in all configurations
 	cargo test --workspace --lib --bins
 	cargo build -q --workspace --bins
 	scripts/check-glibc $(patsubst functions/%,target/debug/%,$(wildcard functions/*))
@@ -172,7 +172,7 @@ clean: ## Removes everything that was built, installed and stored here
 	rm -rf .aws-sam .local /var/lib/tinychat/$(subst /,-,$(CURDIR:/%=%))-.local* .tools fuzz/artifacts fuzz/corpus fuzz/target
 	rm -rf bench/node/node_modules demo/node_modules tests/*/node_modules $(CLIENT)/node_modules $(CLIENT)/dist
 
-setup: setup-rust setup-postgres setup-pgbouncer setup-node setup-contract setup-bench setup-client setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor ## Installs missing tools, or prints their names
+setup: setup-rust setup-postgres setup-curl setup-pgbouncer setup-node setup-contract setup-bench setup-client setup-pages setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor ## Installs missing tools, or prints their names
 	@echo "Everything is installed."
 
 setup-rust:
@@ -182,6 +182,10 @@ setup-rust:
 setup-postgres:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null \
 		|| scripts/install-packages postgresql
+
+# For scripts/smoke, a quickstart and the tests of the local Lambda.
+setup-curl:
+	@command -v curl >/dev/null || scripts/install-packages curl
 
 setup-pgbouncer:
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || scripts/install-packages pgbouncer
