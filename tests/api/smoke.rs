@@ -39,7 +39,10 @@ async fn a_dead_address_fails_the_first_step() {
     let address = format!("http://127.0.0.1:{}", closed_port().await);
     let (code, output, errors) = smoke(&address, "pk_test_NobodysKeyButOfTheRightForm").await;
     assert_eq!((code, output.as_str()), (1, ""));
-    assert!(errors.starts_with(&format!("FAILED config: no response from {address}/v1/config (")), "{errors}");
+    assert!(
+        errors.starts_with(&format!("FAILED config: no response from {address}/v1/config (")),
+        "{errors}"
+    );
 }
 
 #[tokio::test]

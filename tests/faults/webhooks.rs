@@ -467,14 +467,13 @@ async fn a_slow_endpoint_that_has_become_fast_gets_first_attempts_again() {
     chat.disable(&endpoint).await;
 }
 
-/// Adds an event of a given age to the outbox.
+/// Adds an event of a given age to the outbox, due in an hour.
 async fn add_aged(chat: &Chat, endpoint: &Endpoint, age: &str, attempts: i32) {
-    chat.backlog(endpoint, 1).await;
-    let sql = "update tinychat.webhook_deliveries
-        set queued_at = now() - $2::text::interval, created_at = now() - $2::text::interval, attempts = $3,
-            next_attempt_at = now() + interval '1 h'
-        where endpoint_id = $1 and outcome is null and next_attempt_at < now() + interval '30 s'";
-    assert_eq!(chat.db.execute(sql, &[&endpoint.id, &age, &attempts]).await.unwrap(), 1);
+    let sql = r#"insert into tinychat.webhook_deliveries
+            (endpoint_id, event_id, type, payload, attempts, queued_at, created_at, next_attempt_at)
+        select $1, gen_random_uuid(), 'message.created', '{"type":"message.created"}', $3, at, at, now() + interval '1 h'
+        from (select now() - $2::text::interval) t (at)"#;
+    chat.db.execute(sql, &[&endpoint.id, &age, &attempts]).await.unwrap();
 }
 
 #[tokio::test]

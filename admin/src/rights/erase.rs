@@ -8,6 +8,7 @@ use serde::Serialize;
 use shared::db::Param;
 use shared::model::Timestamp;
 use shared::storage::Storage;
+use std::time::{Duration, Instant};
 use tabled::Tabled;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -19,8 +20,8 @@ const BATCH: i64 = 200;
 /// How many webhook events are looked at in a statement.
 const EVENTS: i64 = 500;
 
-/// How often the conversations are looked through. The first time finds what there is, the second what was sent meanwhile.
-const PASSES: u32 = 5;
+/// How long passes are repeated after the first one, because the user has sent something during the last one.
+const CATCH_UP: Duration = Duration::from_mins(1);
 
 /// What was found, or erased.
 #[derive(Default, Serialize, Tabled)]
@@ -117,10 +118,10 @@ struct Erasure<'a> {
 }
 
 impl Erasure<'_> {
-    /// Erases until a look at all conversations finds nothing any more. Returns whether there was anything.
+    /// Erases until a pass over all conversations finds nothing. Returns whether there was anything.
     async fn work(&mut self) -> anyhow::Result<bool> {
-        let mut since = None;
-        for _ in 0..PASSES {
+        let (mut since, mut deadline) = (None, None);
+        while deadline.is_none_or(|deadline| Instant::now() < deadline) {
             let start = self.ten_seconds_ago().await?;
             let before = self.erased.conversations;
             self.profile().await?;
@@ -130,6 +131,7 @@ impl Erasure<'_> {
             }
             self.events().await?;
             since = Some(start);
+            deadline.get_or_insert_with(|| Instant::now() + CATCH_UP);
         }
         bail!("{} goes on sending: end that first, and run this again", self.user)
     }
