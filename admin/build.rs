@@ -1,4 +1,4 @@
-//! Collects the .sql files of routes, and builds anew when one of them or a migration is added or changed.
+//! Collects the .sql files of routes. Cargo runs it again when one of them or a migration is added or changed.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=../supabase/migrations"); // `include_dir` alone tells cargo of no new file
     println!("cargo::rerun-if-changed=../Cargo.lock"); // a new function is a new package
-    // Read as it runs, because a copied target folder has this program from another checkout.
+    // Read at run time, because a copied target folder may contain this program from another checkout.
     let admin = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
     let project = Path::new(&admin).join("..").canonicalize()?;
     let mut files = vec![project.join("shared/src/admit.sql")];

@@ -1,4 +1,4 @@
-//! `tinychat conversations`: what is stored of one.
+//! `tinychat conversations`: the export of a conversation.
 
 use crate::database::{Database, id};
 use crate::rights::export;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Prints a conversation and all its messages, those that were deleted included, as JSON lines
+    /// Prints a conversation and all its messages, including deleted ones, as JSON lines
     Export {
         /// The tenant's id
         #[arg(value_parser = id)]

@@ -1,4 +1,4 @@
-//! The connection to Postgres: found and trusted as the functions do it.
+//! The connection to Postgres, with the same settings as the functions.
 
 use crate::output::Failure;
 use anyhow::{Context, anyhow};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// An open connection.
 pub struct Database {
-    /// For what needs more than a statement.
+    /// The client, for work that needs more than one statement.
     pub client: Client,
 }
 
@@ -22,20 +22,19 @@ impl Database {
         Ok(Self { client })
     }
 
-    /// Runs a statement. Its parameters come with their types, so that nothing is prepared and a pooler in transaction
-    /// mode will do.
+    /// Runs a statement. Its parameters have types, so that nothing is prepared and a pooler in transaction mode works.
     pub async fn rows(&self, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Vec<Row>> {
         Ok(self.client.query_typed(sql, params).await?)
     }
 
-    /// Fails unless there is such a tenant: an empty list must not be taken for an answer about one.
+    /// Fails unless the tenant exists, because an empty list would look like a result about an existing one.
     pub async fn require_tenant(&self, tenant: &Uuid) -> anyhow::Result<()> {
         let rows = self.rows("select from tinychat.tenants where id = $1", &[(tenant, Type::UUID)]).await?;
         if rows.is_empty() { Err(Failure::NoSuch("tenant").into()) } else { Ok(()) }
     }
 }
 
-/// An id among the arguments.
+/// Parses an id among the arguments.
 pub fn id(text: &str) -> Result<Uuid, &'static str> {
     text.parse().map_err(|_| "an id looks like 11111111-2222-4333-8444-555555555555")
 }

@@ -1,4 +1,4 @@
-//! Indexes of large tables: built concurrently, which locks nobody out but can't be a part of a transaction.
+//! Indexes of large tables. They are built concurrently, which blocks nobody but can't be part of a transaction.
 
 use anyhow::Context;
 use shared::db::Value;
@@ -15,18 +15,18 @@ pub(crate) struct Index {
     sql: String,
 }
 
-/// How far an index is.
+/// The state of an index.
 enum State {
     Absent,
-    /// Another run is at it.
+    /// Another run is building it.
     InProgress,
-    /// A run that was interrupted has left it.
+    /// An interrupted run has left it incomplete.
     Invalid,
     Valid,
 }
 
 impl Index {
-    /// Reads a migration. None if it does more, or other things, than to create an index.
+    /// Parses a migration. Returns `None` unless it is a single statement that creates an index.
     pub(crate) fn parse(migration: &str) -> Option<Self> {
         let code: Vec<_> = migration.lines().filter(|line| !line.starts_with("--")).collect();
         let rest = code.join("\n").trim().strip_prefix("create index if not exists ")?.to_owned();
@@ -38,12 +38,12 @@ impl Index {
         })
     }
 
-    /// Whether it is there, for good.
+    /// Whether the index is complete.
     pub(crate) async fn is_valid(&self, client: &impl tokio_postgres::GenericClient) -> anyhow::Result<bool> {
         Ok(matches!(self.state(client).await?, State::Valid))
     }
 
-    /// Builds it, unless another run does, whose end is then awaited.
+    /// Builds the index. If another run is already building it, waits for that run.
     pub(crate) async fn build(&self, client: &Client) -> anyhow::Result<()> {
         loop {
             let done = match self.state(client).await? {
@@ -78,7 +78,7 @@ impl Index {
     }
 }
 
-/// Whether two runs that began at once got in each other's way. "tuple concurrently updated" is an internal error.
+/// Whether another run that began at the same time caused the error. "tuple concurrently updated" is an internal error.
 fn met_another_run(error: &tokio_postgres::Error) -> bool {
     [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED, SqlState::INTERNAL_ERROR]
         .iter()

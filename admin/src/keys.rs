@@ -1,4 +1,4 @@
-//! `tinychat keys`: the API keys of a tenant. A key is shown once, when it is made; only its hash is stored.
+//! `tinychat keys`: the API keys of a tenant. A key is shown once, when it is created. Only its hash is stored.
 
 use crate::database::{Database, id};
 use crate::output::{Failure, Output};
@@ -12,20 +12,20 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// How much of a key is kept to recognise it by: `pk_live_` and 8 of its 32 random characters.
+/// The length of the part of a key that is stored to recognise it by: `pk_live_` and 8 of its 32 random characters.
 const PREFIX: usize = 16;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Makes a key and shows it, this once
+    /// Creates a key and shows it once
     Create {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
-        /// Whether it says of itself that it is for tests
+        /// Whether the key is marked as a live or a test key
         #[arg(long, value_enum, default_value = "live")]
         kind: Kind,
-        /// Makes a secret key, for the tenant's backend only
+        /// Creates a secret key, for the tenant's backend only
         #[arg(long)]
         secret: bool,
     },
@@ -35,18 +35,18 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Makes a key that takes another's place, and shows it, this once
+    /// Creates a key that replaces another, and shows it once
     Rotate {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
         /// The old key, as the list shows it
         prefix: String,
-        /// How long the old key stays good, in hours
+        /// The number of hours for which the old key stays valid
         #[arg(long, default_value_t = 24)]
         overlap: u16,
     },
-    /// Ends a key at once
+    /// Revokes a key at once
     Revoke {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -62,12 +62,12 @@ pub enum Kind {
     Test,
 }
 
-/// A key that nobody has seen yet, and what is stored of it.
+/// A new key, with the values that are stored of it.
 pub struct NewKey {
     pub key: String,
     kind: &'static str,
     hash: Vec<u8>,
-    /// How it begins.
+    /// The key's beginning.
     prefix: String,
 }
 
@@ -118,14 +118,14 @@ impl TryFrom<&Row> for Key {
     }
 }
 
-/// Ends the open key $2 of tenant $1 in $3 hours, unless it ends sooner.
+/// Ends the active key $2 of tenant $1 in $3 hours, unless it ends sooner.
 const END: &str = "
     update tinychat.api_keys
     set revoked_at = least(revoked_at, tinychat.now_ms() + $3 * interval '1 hour')
     where tenant_id = $1 and prefix = $2 and (revoked_at is null or revoked_at > now())
     returning *";
 
-/// Stores a key with hash $4, prefix $5 and kind $6 in place of the one that ends: never one without the other.
+/// Stores a key with hash $4, prefix $5 and kind $6 in place of the one that ends. Neither happens without the other.
 const REPLACE: &str = "
     insert into tinychat.api_keys (tenant_id, hash, prefix, kind)
     select tenant_id, $4, $5, $6 from ended

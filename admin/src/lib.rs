@@ -1,4 +1,4 @@
-//! What the command line and the local cloud share: the database's schema is brought up to date, and user tokens are signed.
+//! The code that the command line and the local cloud share: it updates the database's schema and signs user tokens.
 
 mod index;
 mod route_functions;
@@ -23,14 +23,15 @@ const HISTORY: &str = "
         version text primary key, statements text[], name text
     )";
 
-/// How long a migration waits for a table, because everyone else waits behind it; and how often it tries again, after a pause.
+/// The time that a migration waits for a table's lock, because all others wait behind it; the number of tries; and the
+/// pause between them.
 const LOCK_TIMEOUT: &str = "set local lock_timeout = '500ms'";
 const TRIES: u32 = 60;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Applies the migrations in supabase/migrations that the database lacks, creates the route functions that it lacks and
-/// removes those that are out of use, and returns what it did. All is one transaction, but for indexes of large tables: each
-/// is built between two. Runs that overlap take turns.
+/// removes those that are out of use. Returns what it did. All this is one transaction, except for the indexes of large
+/// tables: each is built between two transactions. Concurrent runs take turns.
 pub async fn migrate(client: &mut Client) -> anyhow::Result<Vec<String>> {
     let mut done = Vec::new();
     let mut tries = 1..TRIES;
@@ -44,7 +45,7 @@ pub async fn migrate(client: &mut Client) -> anyhow::Result<Vec<String>> {
     }
 }
 
-/// Does what can be done in one transaction, and returns the index that is to be built after it.
+/// Does what one transaction can do. Returns the index to be built after it.
 async fn advance(client: &mut Client, done: &mut Vec<String>) -> anyhow::Result<Option<Index>> {
     let transaction = begin(client).await?;
     transaction.batch_execute(LOCK_TIMEOUT).await?;
@@ -57,7 +58,7 @@ async fn advance(client: &mut Client, done: &mut Vec<String>) -> anyhow::Result<
     Ok(index)
 }
 
-/// Whether somebody has held a lock for too long, or two waited for each other.
+/// Whether a lock wasn't free in time, or there was a deadlock.
 fn is_locked_out(error: &anyhow::Error) -> bool {
     let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
     [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].iter().any(|wanted| code == Some(wanted))

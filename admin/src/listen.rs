@@ -1,4 +1,4 @@
-//! `tinychat webhooks listen`: a receiver that verifies what arrives and prints a line for each.
+//! `tinychat webhooks listen`: a receiver that verifies events and prints a line for each.
 
 use crate::output::{Failure, Output};
 use axum::Router;
@@ -15,12 +15,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// How much of a message's text is shown, in characters.
+/// The maximum length of a message's text in the output, in characters.
 const SNIPPET: usize = 60;
 
 #[derive(Args)]
 pub struct Listen {
-    /// The port; 0 picks a free one
+    /// The port; 0 chooses a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// The address to listen on

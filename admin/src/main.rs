@@ -1,4 +1,4 @@
-//! `tinychat`: what an operator does from a terminal. Each group of commands has a file of its own.
+//! `tinychat`: the operator's command line. Each group of commands has a file of its own.
 
 mod conversations;
 mod database;
@@ -23,7 +23,7 @@ use output::{Failure, Output, harmless};
 use shared::db::Chain;
 use std::process::ExitCode;
 
-/// The operator's side of TinyChat: the schema, tenants, their keys and webhooks.
+/// The operator's command line: the schema, tenants, their keys and webhooks
 #[derive(Parser)]
 #[command(
     name = "tinychat",
@@ -33,7 +33,7 @@ use std::process::ExitCode;
         Exit codes: 0 done, 1 failed, 2 wrong use, 3 no such thing."
 )]
 struct Cli {
-    /// Prints JSON in place of tables
+    /// Prints JSON instead of tables
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -53,7 +53,7 @@ enum Command {
     /// Makes and revokes the keys that sign user tokens, and requires tokens
     #[command(subcommand)]
     Tokens(tokens::Command),
-    /// Exports and erases what is stored of a user
+    /// Exports and erases the data of a user
     #[command(subcommand)]
     Users(users::Command),
     /// Exports a conversation
@@ -63,19 +63,19 @@ enum Command {
     Import(import::Import),
     /// Shows what tenants have used in a month
     Usage(usage::Usage),
-    /// Registers webhook endpoints, shows and replays what was sent there
+    /// Registers webhook endpoints, shows and replays their deliveries
     #[command(subcommand)]
     Webhooks(webhooks::Command),
-    /// Makes a tenant with people, conversations and messages in it, and shows its key
+    /// Creates a tenant with users, conversations and messages, and shows its key
     Seed(seed::Seed),
-    /// Makes and drops database roles for functions to log in as, to change a password without an outage
+    /// Creates and drops database roles that functions log in as, to change a password without an outage
     #[command(subcommand)]
     Role(role::Command),
-    /// Tries every setting and dependency, and says what is wrong
+    /// Checks every setting and dependency, and reports what is wrong
     Doctor(doctor::Doctor),
-    /// Prints a shell's completions
+    /// Prints the completion script of a shell
     Completions {
-        /// The shell they are for
+        /// The shell
         shell: Shell,
     },
 }
@@ -132,7 +132,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The lines of shell code in a page that call this program, as words, with an id for each variable.
+    /// Returns the lines of shell code in a page that call this program, as words, with an id for each variable.
     fn calls(page: &str) -> Vec<Vec<String>> {
         let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
         let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("tinychat "));

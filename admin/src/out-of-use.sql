@@ -1,6 +1,6 @@
--- A function is out of use when no release has been migrated to and no environment started with it for a week, and
--- another one of its route has been started since. So one that still runs is kept, be it that of an older release, and
--- so is one that is yet to be deployed.
+-- A function is out of use if its last use was a week ago and another function of its route has been started since. A
+-- use is a migration to a release that has it, or the start of an environment with it. So a function that still runs is
+-- kept, even one of an older release, and so is one that isn't deployed yet.
 with used as (
     select name, route, started_at, greatest(migrated_at, started_at) as last_used
     from tinychat.route_functions

@@ -1,4 +1,4 @@
-//! What a command prints: a table for people, JSON for programs.
+//! A command's output: a table for people, JSON for programs.
 
 use serde::Serialize;
 use std::borrow::Cow;
@@ -11,22 +11,22 @@ use tabled::grid::util::string::get_text_width;
 use tabled::settings::object::Columns;
 use tabled::settings::{Color, Style, Width};
 
-/// How wide a table may be, in columns of a terminal.
+/// The maximum width of a table, in columns of a terminal.
 const WIDTH: usize = 120;
 
-/// How narrow a column of text may become before a table gives way to a block for each of its rows.
+/// The minimum width of a column of text. If a table doesn't fit even then, each row becomes a block.
 const NARROWEST: usize = 12;
 
-/// Why a command can't be carried out although everything works.
+/// The reason why a command fails although everything works.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// What the command names isn't there.
+    /// The thing that the command names doesn't exist.
     #[error("no such {0}")]
     NoSuch(&'static str),
-    /// An argument can't be meant so.
+    /// An argument is wrong.
     #[error("{0}")]
     WrongUse(String),
-    /// The doctor has found something, and said so.
+    /// The doctor has found and reported a fault.
     #[error("not all is well")]
     Unwell,
 }
@@ -42,12 +42,12 @@ impl Failure {
     }
 }
 
-/// Where results go: standard output.
+/// The output of results, to standard output.
 #[derive(Clone)]
 pub struct Output {
-    /// JSON is wanted.
+    /// Whether to print JSON.
     pub json: bool,
-    /// A state may have a colour: somebody looks at a terminal, and has nothing against it.
+    /// Whether states have colours: on a terminal, unless the user has switched colours off.
     colour: bool,
 }
 
@@ -58,7 +58,7 @@ impl Output {
         Self { json, colour: io::stdout().is_terminal() && !unwanted("NO_COLOR") && !dumb }
     }
 
-    /// Prints a list: a table with a row for each. Where that is too wide, a block of lines for each.
+    /// Prints a list as a table with a row for each item, or as a block of lines for each if the table is too wide.
     pub fn list<T: Serialize + Tabled>(&self, items: &[T]) -> anyhow::Result<()> {
         self.print(&items, || {
             let names = texts(&T::headers());
@@ -70,17 +70,17 @@ impl Output {
         })
     }
 
-    /// Prints one thing: a table with a row for each of its fields.
+    /// Prints one item: a table with a row for each of its fields.
     pub fn item<T: Serialize + Tabled>(&self, item: &T) -> anyhow::Result<()> {
         self.print(item, || self.block(&texts(&T::headers()), &texts(&item.fields())))
     }
 
-    /// Says in words what was done; programs get `result`.
+    /// Prints a sentence about what was done, or `result` as JSON.
     pub fn done(&self, words: &str, result: &impl Serialize) -> anyhow::Result<()> {
         self.print(result, || words.to_owned())
     }
 
-    /// A line of a list that grows, with a mark of how well something is: yes, no, or not known. For people alone.
+    /// Prints a line of a growing list, with a mark for `yes`, `no` or anything else. Prints nothing in JSON mode.
     pub fn line(&self, well: &str, text: &str) {
         let (mark, colour) = match well {
             "yes" => ("✓", Color::FG_GREEN),
@@ -93,7 +93,7 @@ impl Output {
         }
     }
 
-    /// The same for programs: JSON in one line.
+    /// Prints a line of a growing list as JSON, in JSON mode only.
     pub fn json_line(&self, value: &impl Serialize) {
         if let (true, Ok(text)) = (self.json, serde_json::to_string(value)) {
             let _nobody_looks = writeln!(io::stdout(), "{text}");
@@ -104,8 +104,8 @@ impl Output {
         write(&if self.json { json(value)? } else { text() })
     }
 
-    /// A table no wider than [`WIDTH`], if columns of words can be made narrow enough for that. Ids, times and addresses stay
-    /// whole.
+    /// Returns a table no wider than [`WIDTH`], if its columns of text can be made narrow enough. Ids, times and
+    /// addresses are never wrapped.
     fn table(&self, names: &[String], rows: &[Vec<String>]) -> Option<String> {
         let mut builder = Builder::default();
         builder.push_record(names);
@@ -144,7 +144,7 @@ impl Output {
         (table.total_width() <= WIDTH).then(|| table.to_string())
     }
 
-    /// A line for each field.
+    /// Returns a block with a line for each field.
     fn block(&self, names: &[String], row: &[String]) -> String {
         let mut builder = Builder::default();
         for (name, value) in names.iter().zip(row) {
@@ -165,7 +165,7 @@ impl Output {
         table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
 
-    /// The colour of a field's value.
+    /// Returns the colour of a field's value.
     fn colour_of(&self, name: &str, value: &str) -> Option<Color> {
         if !self.colour || !["state", "status"].contains(&name) {
             return None;
@@ -187,18 +187,19 @@ fn texts(fields: &[Cow<str>]) -> Vec<String> {
     fields.iter().map(|text| harmless(text)).collect()
 }
 
-/// Text that others wrote, harmless to a terminal: what moves its cursor, or turns the direction of reading, is spelled out.
+/// Returns text from other people in a form that is harmless to a terminal: characters that move the cursor or change
+/// the direction of text are escaped.
 pub fn harmless(text: &str) -> String {
     spelled_out(text, |letter| letter.escape_default().to_string())
 }
 
-/// JSON: harmless, too, for its strings may hold such characters.
+/// Returns JSON with such characters escaped, because its strings may contain them.
 fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string_pretty(value)?;
     Ok(text.lines().map(harmless_json).collect::<Vec<_>>().join("\n"))
 }
 
-/// A line of JSON in which such characters are spelled as JSON spells them.
+/// Returns a line of JSON with such characters in JSON's own escapes.
 pub fn harmless_json(line: &str) -> Cow<'_, str> {
     if !line.contains(is_harmful) {
         return line.into();

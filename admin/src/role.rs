@@ -1,4 +1,5 @@
-//! `tinychat role`: database roles that functions log in as. A second one lets a password change without an outage.
+//! `tinychat role`: database roles that functions log in as. With a second role, a password can be changed without an
+//! outage.
 
 use crate::database::Database;
 use crate::doctor::Fault;
@@ -13,23 +14,23 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// The role that has the rights; supabase/migrations makes it.
+/// The role that has the rights. supabase/migrations creates it.
 const GROUP: &str = "tinychat_functions";
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Makes a role that can do what the functions' statements do, and shows its password, this once
+    /// Creates a role with the rights of the functions, and shows its password once
     Create {
         /// Its name, such as `tinychat_functions_b`
         #[arg(value_parser = parse_name)]
         name: String,
     },
-    /// Drops a role that was made so
+    /// Drops a role that `create` has made
     Drop {
         /// Its name
         #[arg(value_parser = parse_name)]
         name: String,
-        /// Drops it even while somebody is connected as it
+        /// Drops it even while connections use it
         #[arg(long)]
         force: bool,
     },
@@ -41,8 +42,8 @@ struct NewRole {
     password: String,
 }
 
-/// The group, and the members of it that were made to log in as functions. From Postgres 16 on, whoever made the group is
-/// a member, too, but may create roles.
+/// The group, and its members that were created for functions to log in as. Since Postgres 16, the role that created
+/// the group is a member, too, but it may create roles.
 const ROLES: &str = "
     select r.rolname::text as name, r.rolcanlogin as may_log_in, coalesce(r.rolconfig, '{}') as settings,
         (select count(*) from pg_stat_activity a where a.usename = r.rolname) as sessions
@@ -56,9 +57,9 @@ const ROLES: &str = "
 struct Role {
     name: String,
     may_log_in: bool,
-    /// Such as `statement_timeout=5s`.
+    /// Settings such as `statement_timeout=5s`.
     settings: Vec<String>,
-    /// How many connections are open as it.
+    /// The number of its open connections.
     sessions: i64,
 }
 
@@ -75,7 +76,7 @@ impl TryFrom<&Row> for Role {
     }
 }
 
-/// The group, and the other roles.
+/// Returns the group and the other roles.
 async fn roles(database: &Database) -> anyhow::Result<(Role, Vec<Role>)> {
     let rows = database.rows(ROLES, &[]).await?;
     let roles: Vec<Role> = rows.iter().map(Role::try_from).collect::<Result<_, _>>()?;
@@ -94,7 +95,7 @@ pub async fn run(command: Command, database: &mut Database, output: &Output) -> 
 async fn create(name: String, database: &mut Database, output: &Output) -> anyhow::Result<()> {
     let (group, _) = roles(database).await?;
     let password = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    // What the server is told, and may log, is a hash.
+    // The server gets only a hash, because it may log the statement.
     let hash = scram_sha_256(password.as_bytes());
     let transaction = database.client.transaction().await?;
     let create = format!("create role {name} login password '{hash}' in role {GROUP}");
@@ -104,7 +105,7 @@ async fn create(name: String, database: &mut Database, output: &Output) -> anyho
         }
         created => created.context("run this as the schema's owner")?,
     }
-    // Members inherit rights, and no settings. `set_config` reads a list such as search_path as it was written.
+    // Members inherit rights but no settings. `set_config` reads a list such as search_path as it was written.
     for setting in &group.settings {
         let (setting, value) = setting.split_once('=').context("a setting without a value")?;
         let set = "select pg_catalog.set_config($1, $2, true)";
@@ -128,7 +129,8 @@ async fn drop_role(name: &str, force: bool, database: &Database, output: &Output
     output.done(&format!("dropped {name}"), &name)
 }
 
-/// For the doctor: somebody can log in with the functions' rights, and all who can have the settings that belong to them.
+/// Checks for the doctor that a role can log in with the functions' rights, and that all such roles have the right
+/// settings.
 pub async fn examine(database: &Database) -> Result<(String, ()), Fault> {
     let fault = |seen: String| Fault::new("DATABASE_URL", seen, "Make another role: `tinychat role create`");
     let (group, others) =
@@ -146,7 +148,7 @@ pub async fn examine(database: &Database) -> Result<(String, ()), Fault> {
     Ok((format!("{} may log in", names.join(", ")), ()))
 }
 
-/// Names that need no quotes.
+/// Parses a role's name that needs no quotes.
 fn parse_name(text: &str) -> Result<String, String> {
     let mut letters = text.bytes();
     let first = letters.next().is_some_and(|first| first.is_ascii_lowercase());

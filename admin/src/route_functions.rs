@@ -1,4 +1,5 @@
-//! The route functions in the database: those that a release needs are created, those that none runs any more removed.
+//! The route functions in the database: creates those that a release needs, and removes those that no release uses any
+//! more.
 
 use anyhow::Context;
 use shared::db::Value;
@@ -13,7 +14,7 @@ pub(crate) fn of_this_release() -> Vec<RouteFunction> {
     FILES.iter().filter_map(|text| RouteFunction::parse(text)).collect()
 }
 
-/// Creates the functions that are missing and removes those that are out of use, and tells what it did.
+/// Creates the functions that are missing and removes those that are out of use. Returns what it did.
 pub(crate) async fn install(
     transaction: &Transaction<'_>,
     functions: &[RouteFunction],
@@ -41,7 +42,7 @@ pub(crate) async fn install(
     Ok(done)
 }
 
-/// The names of those functions that the database lacks.
+/// Returns the names of the functions that the database lacks.
 pub(crate) async fn missing(
     client: &impl GenericClient,
     functions: &[RouteFunction],

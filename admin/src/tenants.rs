@@ -18,12 +18,12 @@ use uuid::Uuid;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Creates a tenant and its first API key, which is shown this once
+    /// Creates a tenant and its first API key, which is shown once
     Create {
-        /// What the tenant is called; its clients see it
+        /// The tenant's name; its clients see it
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
-        /// Makes no key; `tinychat keys create` does later
+        /// Creates no key; `tinychat keys create` can do so later
         #[arg(long)]
         no_key: bool,
     },
@@ -40,23 +40,23 @@ pub enum Command {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
-        /// How many; none lifts the limit
+        /// The number of messages; leave it out to lift the limit
         #[arg(value_parser = value_parser!(i64).range(1..))]
         messages: Option<i64>,
     },
-    /// Refuses floods: more than 20 messages in 10 s by one sender in one conversation are 429
+    /// Refuses more than 20 messages in 10 s from one sender to one conversation, with 429
     Guard {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
         switch: Switch,
     },
-    /// Removes a tenant's messages once they are so many days old, from now on
+    /// Removes a tenant's messages when they are older than a number of days, from now on
     Retention {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
-        /// How many days a message is kept, or `off`: for ever
+        /// The number of days that a message is kept, or `off` to keep messages forever
         #[arg(value_name = "DAYS|off", value_parser = days)]
         days: Days,
     },
@@ -72,7 +72,7 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Lets a suspended tenant in again, or one past its limit until check-usage next looks
+    /// Activates a suspended tenant, or one past its limit until check-usage next runs
     Activate {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -97,7 +97,7 @@ struct Tenant {
     retention_days: Option<i32>,
 }
 
-/// How many days messages are kept; none: for ever.
+/// The number of days that messages are kept; `None` means forever.
 #[derive(Clone)]
 pub struct Days(Option<i32>);
 
@@ -155,7 +155,7 @@ const SHOW: &str = "
     from t
     order by t.created_at, t.id";
 
-/// The tenant $1 with a key of hash $2, prefix $3 and kind $4: never one without the other.
+/// Creates tenant $1 with a key of hash $2, prefix $3 and kind $4. Neither is created without the other.
 const CREATE: &str = "
     with t as (insert into tinychat.tenants (name) values ($1) returning *),
     k as (
@@ -181,7 +181,7 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
                 .await
         }
         Command::Limit { tenant, messages } => {
-            // check-usage looks at tenants that have a limit; it will find one that is over a new one.
+            // check-usage checks tenants that have a limit. It will find one that exceeds a new limit.
             let sql = "update tinychat.tenants
                 set message_limit = $2,
                     status = case when $2 is null and status = 'overage' then 'active' else status end
@@ -203,7 +203,7 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
     }
 }
 
-/// Creates a tenant, and gives its id and first key.
+/// Creates a tenant, and returns its id and first key.
 pub async fn create(database: &Database, name: &str) -> anyhow::Result<(Uuid, String)> {
     let (tenant, key) = insert(database, name).await?;
     Ok((tenant.id, key))

@@ -1,5 +1,5 @@
-//! `tinychat tokens`: the keys that sign a tenant's user tokens, and who must have such a token. A key's secret is shown once,
-//! when it is made.
+//! `tinychat tokens`: the keys that sign a tenant's user tokens, and whether the tenant requires tokens. A key's secret
+//! is shown once, when it is created.
 
 use crate::database::{Database, id};
 use crate::output::{Failure, Output};
@@ -16,12 +16,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// The variable that `sign` reads the secret from, unless it comes by standard input.
+/// The variable that `sign` reads the secret from, unless it comes from standard input.
 const SECRET: &str = "TINYCHAT_TOKEN_SECRET";
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Makes a key for signing user tokens and shows its secret, this once
+    /// Creates a key for signing user tokens and shows its secret once
     Create {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -33,7 +33,7 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Ends all tokens of one key, or all tokens of one user that were issued until now
+    /// Revokes all tokens of one key, or all tokens of one user that were issued until now
     Revoke {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -41,14 +41,14 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
     },
-    /// Says whether the tenant's users must have tokens, or a publishable key will do
+    /// Sets whether the tenant's users need tokens, or a publishable key is enough
     Require {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
         switch: Switch,
     },
-    /// Signs a token, for trying things out; the key's secret comes by standard input or in `TINYCHAT_TOKEN_SECRET`
+    /// Signs a token for testing; the key's secret comes from standard input or `TINYCHAT_TOKEN_SECRET`
     Sign {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -61,7 +61,7 @@ pub enum Command {
         /// The user's role: admin and support reach all conversations
         #[arg(long, value_parser = ["customer", "driver", "admin", "support"])]
         role: Option<String>,
-        /// How long the token is good, in minutes
+        /// The number of minutes for which the token is valid
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1440))]
         minutes: u64,
     },
@@ -216,7 +216,7 @@ async fn keys(database: &Database, sql: &str, tenant: Uuid, kid: Option<Uuid>) -
     Ok(rows.iter().map(Key::try_from).collect::<Result<_, _>>()?)
 }
 
-/// Refuses a secret that isn't the key's: what it signs would be refused without a reason.
+/// Refuses a secret that isn't the key's, because the API would refuse its tokens without a reason.
 async fn check_secret(database: &Database, tenant: Uuid, kid: Uuid, secret: &str) -> anyhow::Result<()> {
     let sql =
         "select inner_pad from tinychat.token_keys where tenant_id = $1 and id = $2 and revoked_at is null";

@@ -1,4 +1,4 @@
-//! `tinychat usage`: what tenants have used in a month or on a day.
+//! `tinychat usage`: the usage of tenants in a month or on a day.
 
 use crate::database::{Database, id};
 use crate::output::Output;
@@ -19,7 +19,7 @@ pub struct Usage {
     /// The month or the day, such as 2026-11 or 2026-11-28, in UTC; by default this month
     #[arg(value_parser = period)]
     period: Option<String>,
-    /// Only this tenant's
+    /// Shows only this tenant
     #[arg(long, value_parser = id)]
     tenant: Option<Uuid>,
     /// Shows how many requests came with a publishable key, a secret key or a user token
@@ -32,15 +32,15 @@ struct Used {
     tenant: Uuid,
     name: String,
     status: String,
-    /// Sent, deleted ones included.
+    /// Messages sent, including deleted ones.
     messages: i64,
     #[tabled(rename = "limit", display("tabled::derive::display::option", "-"))]
     message_limit: Option<i64>,
-    /// Created.
+    /// Conversations created.
     conversations: i64,
-    /// Who sent a message.
+    /// Users who sent a message.
     users: i64,
-    /// Of images uploaded. None where the database isn't Supabase's, which knows them.
+    /// The size of uploaded images. `None` if the database isn't Supabase's, which stores it.
     #[tabled(rename = "bytes", display("tabled::derive::display::option", "-"))]
     storage_bytes: Option<i64>,
 }
@@ -90,7 +90,7 @@ const STORAGE: &str = "
 
 const NO_STORAGE: &str = "select null::bigint as storage_bytes";
 
-/// The requests that came with one kind of credential: a number for programs, a share of all for people.
+/// The requests with one kind of credential: a number for programs, a share of all requests for people.
 struct Share {
     requests: i64,
     of: i64,
@@ -190,7 +190,7 @@ pub async fn run(usage: Usage, database: &Database, output: &Output) -> anyhow::
     output.list(&rows.iter().map(Used::try_from).collect::<Result<Vec<_>, _>>()?)
 }
 
-/// Fails if the rows should have been about a tenant and there is no such tenant.
+/// Fails if there are no rows and the requested tenant doesn't exist.
 async fn found(database: &Database, tenant: Option<Uuid>, rows: Vec<Row>) -> anyhow::Result<Vec<Row>> {
     if let Some(tenant) = tenant.filter(|_| rows.is_empty()) {
         database.require_tenant(&tenant).await?;
@@ -198,7 +198,7 @@ async fn found(database: &Database, tenant: Option<Uuid>, rows: Vec<Row>) -> any
     Ok(rows)
 }
 
-/// A period's first day, and its length as Postgres reads it.
+/// Returns a period's first day, and its length as Postgres reads it.
 fn first_day(period: &str) -> (String, &'static str) {
     if period.len() == "2026-11".len() {
         (format!("{period}-01"), "1 month")
@@ -209,7 +209,7 @@ fn first_day(period: &str) -> (String, &'static str) {
 
 fn period(text: &str) -> Result<String, &'static str> {
     let (first_day, _) = first_day(text);
-    // A date that chrono reads may be written in other ways, too; Postgres has no year 0.
+    // chrono also accepts other spellings of a date. Postgres has no year 0.
     let is_sound = NaiveDate::parse_from_str(&first_day, "%Y-%m-%d")
         .is_ok_and(|date| date.year() > 0 && date.to_string() == first_day);
     if is_sound { Ok(text.to_owned()) } else { Err("a month looks like 2026-11, a day like 2026-11-28") }

@@ -10,12 +10,12 @@ use uuid::Uuid;
 /// HMAC's block size for SHA-256, in bytes: the longest secret.
 pub const BLOCK: usize = 64;
 
-/// A secret of 244 random bits: 64 hexadecimal digits.
+/// Returns a secret of 244 random bits as 64 hexadecimal digits.
 pub fn new_secret() -> String {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
-/// The inner and the outer pad of an HMAC key (RFC 2104) that is no longer than a block.
+/// Returns the inner and the outer pad of an HMAC key (RFC 2104) that is no longer than a block.
 pub fn pads(secret: &str) -> [Vec<u8>; 2] {
     [0x36, 0x5c].map(|pad| {
         let mut block = secret.as_bytes().to_vec();
@@ -24,7 +24,7 @@ pub fn pads(secret: &str) -> [Vec<u8>; 2] {
     })
 }
 
-/// Signs a token that is good for so many seconds.
+/// Signs a token that is valid for this many seconds.
 pub fn sign(kid: Uuid, secret: &str, user: &str, role: Option<&str>, seconds: u64) -> anyhow::Result<String> {
     let now = SystemTime::UNIX_EPOCH.elapsed()?.as_secs();
     let claims = json!({ "sub": user, "role": role, "iat": now, "exp": now + seconds });

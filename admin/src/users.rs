@@ -1,4 +1,4 @@
-//! `tinychat users`: what is stored of a tenant's user, exported and erased.
+//! `tinychat users`: exports and erases the data of a tenant's user.
 
 use crate::database::{Database, id};
 use crate::output::Output;
@@ -18,10 +18,11 @@ pub enum Command {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         user: String,
     },
-    /// Counts what is stored of a user; with --yes, erases it for good
+    /// Counts the data of a user; with --yes, erases it permanently
     ///
-    /// The profile goes, and the user's messages are deleted with their text and images. In conversations the user becomes an
-    /// opaque id. If the command is interrupted, run it again: it goes on. SECURITY.md says what is left.
+    /// The profile is removed, and the user's messages are deleted with their text and images. In conversations, an
+    /// opaque id replaces the user's id. If the command is interrupted, run it again: it continues. SECURITY.md lists
+    /// the data that remains.
     Erase {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -29,7 +30,7 @@ pub enum Command {
         /// The user's id at the tenant
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         user: String,
-        /// Erases; without it, nothing is changed
+        /// Erases the data; without it, nothing is changed
         #[arg(long)]
         yes: bool,
     },

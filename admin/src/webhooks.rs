@@ -1,4 +1,4 @@
-//! `tinychat webhooks`: where a tenant's events go, and how they fare there.
+//! `tinychat webhooks`: the endpoints of a tenant's events, and the deliveries to them.
 
 use crate::database::{Database, id};
 use crate::listen::Listen;
@@ -18,12 +18,12 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// How much of an answer a table shows, in characters.
+/// The maximum length of a response in a table, in characters.
 const SNIPPET: usize = 60;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Registers an endpoint and shows its signing secret, this once
+    /// Registers an endpoint and shows its signing secret once
     Create {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -33,11 +33,11 @@ pub enum Command {
         /// The events it wants; by default all
         #[arg(long = "event", value_enum)]
         events: Vec<Event>,
-        /// Tells it with each new message whom the message is for, with their FCM tokens: for push services
+        /// Adds the recipients of each new message to its events, with their FCM tokens: for push services
         #[arg(long)]
         recipients: bool,
     },
-    /// Changes an endpoint's address or what it is told
+    /// Changes an endpoint's address or its events
     #[command(
         group = ArgGroup::new("change").required(true).multiple(true),
         override_usage = "tinychat webhooks set [OPTIONS] <TENANT> <ENDPOINT> <--url <URL>|--event <EVENT>|--recipients <on|off>>"
@@ -51,7 +51,7 @@ pub enum Command {
         /// The events it wants
         #[arg(long = "event", value_name = "EVENT", group = "change", value_enum)]
         events: Vec<Event>,
-        /// Whether it is told with each new message whom the message is for
+        /// Whether events of new messages contain the message's recipients
         #[arg(long, group = "change", value_enum)]
         recipients: Option<Switch>,
     },
@@ -61,21 +61,22 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Sends an endpoint an event of type `test`, from here, and shows what it answers
+    /// Sends an event of type `test` from here to an endpoint, and shows the response
     Test(Endpoint),
-    /// Receives events here, verifies them with the secret in `WEBHOOK_SECRET` or from standard input, and prints a line each
+    /// Receives events here, verifies them with the secret from `WEBHOOK_SECRET` or standard input, and prints a line
+    /// for each
     Listen(Listen),
-    /// Makes a signing secret that takes the other's place, and shows it, this once
+    /// Replaces the signing secret and shows the new one once
     Rotate {
         #[command(flatten)]
         of: Endpoint,
-        /// How long the old secret signs, too, in hours
+        /// The number of hours for which the old secret also signs
         #[arg(long, default_value_t = 24)]
         overlap: u16,
     },
-    /// Sends an endpoint nothing from now on; what waits for it is given up after three days
+    /// Stops deliveries to an endpoint; events that wait for it are given up after three days
     Disable(Endpoint),
-    /// Turns an endpoint on again: what waits for it follows when it has taken a first event
+    /// Enables an endpoint again; waiting events follow after it has accepted a first one
     Enable(Endpoint),
     /// Deletes an endpoint and all its deliveries; `disable` keeps them
     Delete(Endpoint),
@@ -84,14 +85,14 @@ pub enum Command {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
-        /// Only this endpoint's
+        /// Shows only this endpoint's deliveries
         #[arg(long, value_parser = id)]
         endpoint: Option<Uuid>,
-        /// How many
+        /// The number of deliveries
         #[arg(long, default_value_t = 20)]
         limit: u16,
     },
-    /// Delivers again, whatever came of it before: one event, or all since a time
+    /// Delivers events again, whatever their outcome was: one event, or all since a time
     #[command(
         group = ArgGroup::new("which").required(true),
         override_usage = "tinychat webhooks replay [OPTIONS] <TENANT> <EVENT|--since <SINCE>>"
@@ -103,7 +104,7 @@ pub enum Command {
         /// The event's id
         #[arg(group = "which", value_parser = id)]
         event: Option<Uuid>,
-        /// The time that the first of them was written at, such as 2026-11-24T10:00:00Z
+        /// The time at which the first of them was written, such as 2026-11-24T10:00:00Z
         #[arg(long, group = "which", value_parser = time)]
         since: Option<Timestamp>,
         /// Only to this endpoint
@@ -252,8 +253,8 @@ const DELIVERIES: &str = "
     order by d.event_id desc, d.endpoint_id
     limit $3";
 
-/// What waits is hurried, unless it may be leased: leases are of 20 s, but after a death. An endpoint that is disabled is
-/// sent nothing.
+/// Waiting events become due at once, unless they may be leased. A lease is 20 s long, except after a process has died.
+/// A disabled endpoint gets no events.
 const REPLAY: &str = "
     with chosen as (
         select d.endpoint_id, d.event_id, w.disabled_at is not null as disabled
@@ -272,7 +273,8 @@ const REPLAY: &str = "
     )
     select (select count(*) from replayed) as replayed, (select count(*) from chosen where disabled) as disabled";
 
-/// With something waiting it begins as one that fails, so that a single event shows first whether it takes the others.
+/// If events are waiting, the endpoint begins as a failing one, so that a single event first shows whether it accepts
+/// the others.
 const ENABLE: &str = "
     disabled_at = null, disabled_reason = null, held_until = null, failing_since = null, slowness = 0,
     failures = case when exists (
@@ -312,7 +314,7 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             }
             output.list(&endpoints)
         }
-        Command::Listen(_) => Ok(()), // main's, for it needs no database
+        Command::Listen(_) => Ok(()), // handled in main, because it needs no database
         Command::Test(of) => test(database, &of, output).await,
         Command::Rotate { of, overlap } => {
             let secret = new_secret();
@@ -396,7 +398,7 @@ async fn test(database: &Database, of: &Endpoint, output: &Output) -> anyhow::Re
     if taken { Ok(()) } else { bail!("the endpoint didn't take the event") }
 }
 
-/// Runs a statement that returns the endpoint whose secret it has set.
+/// Runs a statement that sets an endpoint's secret and returns the endpoint.
 async fn show_secret(
     database: &Database,
     sql: &str,
@@ -432,7 +434,7 @@ async fn endpoints(database: &Database, sql: &str, params: &[Param<'_>]) -> anyh
     Ok(rows.iter().map(Shown::try_from).collect::<Result<_, _>>()?)
 }
 
-/// Fails unless there is such a tenant, and such an endpoint of it.
+/// Fails unless the tenant exists and has the endpoint.
 async fn require(database: &Database, tenant: &Uuid, endpoint: Option<&Uuid>) -> anyhow::Result<()> {
     database.require_tenant(tenant).await?;
     let Some(endpoint) = endpoint else { return Ok(()) };
@@ -460,7 +462,7 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
     Timestamp::parse(text).ok_or("not an ISO-8601 time")
 }
 
-/// The beginning of an answer.
+/// Returns the beginning of a response.
 fn snippet(text: &str) -> String {
     let start: String = text.chars().take(SNIPPET).collect();
     if start.len() < text.len() { start + "…" } else { start }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
-/// The longest life of an access token.
+/// The longest lifetime of an access token.
 const LIFE: Duration = Duration::from_hours(1);
 
 /// The key that signs access tokens. Supabase Realtime must know it too.
@@ -60,7 +60,8 @@ impl Signer {
         })
     }
 
-    /// Signs an access token that lives for an hour, but no longer than until `limit`. Returns it with its end.
+    /// Signs an access token that is valid for an hour, or until `limit` if that is earlier. Returns the token and its
+    /// expiry.
     pub fn sign(&self, listener: &Listener<'_>, limit: SystemTime) -> Result<(String, Timestamp)> {
         let now = SystemTime::now();
         let end = limit.min(now + LIFE);

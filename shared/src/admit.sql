@@ -1,4 +1,4 @@
--- Whether the caller may ask anything at all: for a request whose input is wrong.
+-- Checks the caller's credential and nothing else, for a request whose input is invalid.
 create function tinychat_api.admit(p_credential jsonb)
 returns table (verdict text, tenant_id uuid)
 language plpgsql stable

@@ -1,9 +1,9 @@
-//! Work that the caller needn't wait for: it starts at once, or when the answer is out, and the invocation stays open
-//! for it.
+//! Work that the response needn't wait for. It starts at once or after the response, and the invocation stays open
+//! until it is done.
 //!
-//! Lambda hands the caller the answer as soon as the runtime has posted it, and freezes the environment only when the
-//! runtime asks for the next event. So [`crate::http::serve`] asks after the work is done or its time is up. Nothing
-//! has to be registered, and a function that has no such work pays nothing.
+//! Lambda delivers the response as soon as the runtime has posted it, and freezes the environment only when the runtime
+//! asks for the next event. So [`crate::http::serve`] asks for it when the work is done or its time is up. Nothing has
+//! to be registered, and a function without such work pays nothing.
 
 use std::pin::Pin;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// The longest that an invocation is kept open: a broadcast and a webhook's first attempt take at most 0.8 s, and the attempt
-/// has then to be recorded.
+/// The longest time that an invocation is kept open. A broadcast and a webhook's first attempt take at most 0.8 s.
+/// After that, the attempt has to be recorded.
 const LIMIT: Duration = Duration::from_millis(1_500);
 
-/// How long before the function's timeout the work is given up at the latest.
+/// The time before the function's timeout at which the work is abandoned at the latest.
 const MARGIN: Duration = Duration::from_millis(500);
 
 static PENDING: LazyLock<Mutex<Pending>> = LazyLock::new(Mutex::default);
@@ -26,17 +26,17 @@ struct Pending {
     deferred: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-/// Starts work that may go on after the answer.
+/// Starts work that may continue after the response.
 pub fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     pending().begun.spawn(work.in_current_span());
 }
 
-/// Leaves work that begins when the answer is out, for what would cost the caller even by its start.
+/// Queues work that starts after the response, because even its start would delay the response.
 pub fn defer(work: impl Future<Output = ()> + Send + 'static) {
     pending().deferred.push(Box::pin(work.in_current_span()));
 }
 
-/// Waits for what this invocation has spawned, however it ended.
+/// Starts the deferred work and waits for all work of this invocation, even if the handler failed.
 pub(crate) async fn finish(deadline: SystemTime) {
     let Pending { begun: mut work, deferred } = std::mem::take(&mut *pending());
     for deferred in deferred {

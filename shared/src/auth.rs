@@ -1,5 +1,5 @@
-//! Credentials: what the `x-tinychat-api-key` header may hold. Here their form is checked. Whether one is genuine, and whose
-//! it is, the route's function finds out (`tinychat.identify`).
+//! Credentials: the values that the `x-tinychat-api-key` header may hold. Only their form is checked here. The route's
+//! function verifies them and finds their owners (`tinychat.identify`).
 
 use crate::fields::Role;
 use crate::{Error, Result};
@@ -45,7 +45,7 @@ enum Form {
 /// The kind of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
-    /// `pk_live_…` or `pk_test_…`, which every app may hold.
+    /// `pk_live_…` or `pk_test_…`, for apps.
     Publishable,
     /// `sk_live_…` or `sk_test_…`, for a tenant's backend.
     Secret,
@@ -68,7 +68,7 @@ impl CredentialKind {
 struct Header {
     alg: String,
     kid: Uuid,
-    /// Extensions that a recipient must understand (RFC 7515, 4.1.11). This one understands none.
+    /// Extensions that a recipient must understand (RFC 7515, 4.1.11). None is supported.
     crit: Option<IgnoredAny>,
 }
 
@@ -91,7 +91,7 @@ impl Credential {
         form.map(|form| Self(Json(form)))
     }
 
-    /// The credential's kind, as its form tells it.
+    /// The credential's kind, by its form.
     pub fn kind(&self) -> CredentialKind {
         match &self.0.0 {
             Form::Key { kind, .. } => *kind,
@@ -99,7 +99,7 @@ impl Credential {
         }
     }
 
-    /// The end of a token, as the token states it.
+    /// The expiry that a token claims. `None` for a key.
     pub fn expires(&self) -> Option<SystemTime> {
         match &self.0.0 {
             Form::Token { claims, .. } => Some(SystemTime::UNIX_EPOCH + Duration::from_secs_f64(claims.exp)),
@@ -108,11 +108,11 @@ impl Credential {
     }
 }
 
-/// SHA-256 of a well-formed key: all that is stored of it.
+/// Returns the kind and the SHA-256 of a well-formed key. The key itself is never stored.
 ///
 /// # Errors
-/// [`Error::InvalidKey`] for a text that isn't `pk_live_`, `pk_test_`, `sk_live_` or `sk_test_` and at least 24 letters or
-/// digits.
+/// [`Error::InvalidKey`] unless the text is `pk_live_`, `pk_test_`, `sk_live_` or `sk_test_`, followed by at least 24
+/// letters or digits.
 pub fn key_hash(key: &str) -> Result<(CredentialKind, Vec<u8>)> {
     let (kind, rest) = match key.split_at_checked(3) {
         Some(("pk_", rest)) => (CredentialKind::Publishable, rest),

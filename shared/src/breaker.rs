@@ -1,12 +1,13 @@
-//! A circuit breaker: leaves a service alone that keeps timing out, so that waiting for it takes no environments away.
+//! A circuit breaker: stops calls to a service that keeps timing out, so that waiting for it doesn't occupy
+//! environments.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// How many timeouts in a row open it.
+/// The number of consecutive timeouts that opens it.
 const TIMEOUTS: u32 = 3;
 
-/// The first pause; each further timeout doubles it, three times at most.
+/// The first pause. Each further timeout doubles it, at most three times.
 const PAUSE: Duration = Duration::from_secs(1);
 const DOUBLINGS: u32 = 3;
 
@@ -17,17 +18,17 @@ pub(crate) struct Breaker(Mutex<State>);
 #[derive(Default)]
 struct State {
     timeouts: u32,
-    /// By the wall clock, because the other one may stand still while the environment is frozen.
+    /// In wall-clock time, because the monotonic clock may stop while the environment is frozen.
     paused_until: Option<SystemTime>,
 }
 
 impl Breaker {
-    /// Whether the service may be called. After a pause one call may probe it.
+    /// Whether the service may be called. After a pause, a call may probe it.
     pub(crate) fn allows(&self, now: SystemTime) -> bool {
         self.state().paused_until.is_none_or(|until| now >= until)
     }
 
-    /// Notes how a call ended. One that didn't time out closes the breaker.
+    /// Records the outcome of a call. A call that didn't time out closes the breaker.
     pub(crate) fn record(&self, timed_out: bool, now: SystemTime) {
         let mut state = self.state();
         if !timed_out {
@@ -49,7 +50,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    /// So many seconds after the start.
+    /// Returns the time this many seconds after the start.
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }

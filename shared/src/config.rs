@@ -1,17 +1,18 @@
-//! Settings from the environment. A missing one stops the function at start-up with a text that names it.
+//! Settings from the environment. If a required one is missing, the function stops at start-up with an error that names
+//! it.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use std::env;
 
-/// The value of a setting that must be there; its absence ends the function's start-up.
+/// Returns the value of a required setting, or an error that stops the function at start-up.
 pub fn required(name: &'static str) -> Result<String, lambda_http::Error> {
     optional(name)
         .ok_or_else(|| format!("set {name}: it is missing or empty (see docs/CONFIGURATION.md)").into())
 }
 
-/// The value of a setting that may be left out; an empty one counts as left out, because a template's parameter
-/// can't be absent.
+/// Returns the value of an optional setting. An empty value counts as absent, because a template's parameter can't be
+/// absent.
 pub fn optional(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -34,15 +35,16 @@ fn switch(name: &'static str) -> Result<bool, lambda_http::Error> {
     }
 }
 
-/// The base address of the Supabase project (`SUPABASE_URL`), without a slash at its end, and in lower case as far as
-/// that means the same: HTTP clients send the host so, and a signature covers it.
+/// The base URL of the Supabase project (`SUPABASE_URL`), without a trailing slash. Its scheme and host are in lower
+/// case: HTTP clients send the host so, and a signature covers it.
 pub fn supabase_url() -> Result<String, lambda_http::Error> {
     let url = reqwest::Url::parse(&required("SUPABASE_URL")?).ok().filter(reqwest::Url::has_host);
     let url = url.ok_or("SUPABASE_URL must be an address such as https://abcdefghijkl.supabase.co")?;
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// The key that clients subscribe with (`SUPABASE_ANON_KEY`). One that opens everything must never reach them.
+/// The key that clients subscribe with (`SUPABASE_ANON_KEY`). A secret key is refused, because every client would get
+/// it.
 pub fn supabase_anon_key() -> Result<String, lambda_http::Error> {
     let key = required("SUPABASE_ANON_KEY")?;
     match KeyKind::of(&key) {
@@ -55,19 +57,19 @@ pub fn supabase_anon_key() -> Result<String, lambda_http::Error> {
     }
 }
 
-/// What a Supabase API key may do, as far as the key says.
+/// The access that a Supabase API key gives, as far as the key shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
-    /// What anyone may: `sb_publishable_…`, or a JWT of the role `anon`.
+    /// Access that anyone may have: `sb_publishable_…`, or a JWT of the role `anon`.
     Public,
-    /// More than that: `sb_secret_…`, or a JWT of any other role, such as `service_role`.
+    /// More access: `sb_secret_…`, or a JWT of any other role, such as `service_role`.
     Secret,
-    /// Not told by the key.
+    /// Access that the key doesn't show.
     Unknown,
 }
 
 impl KeyKind {
-    /// Reads a key. A JWT's signature isn't looked at.
+    /// Reads a key. A JWT's signature isn't checked.
     pub fn of(key: &str) -> Self {
         #[derive(Deserialize)]
         struct Claims {

@@ -1,7 +1,8 @@
-//! How many requests come with which kind of credential, for `tinychat usage --credentials`.
+//! The number of requests with each kind of credential, for `tinychat usage --credentials`.
 //!
-//! A process counts in memory. It adds its counts to Postgres after the answer to its first request, and then once a minute at
-//! most, so that no request waits for that and rows have few writers. What it has counted since is lost when Lambda ends it.
+//! A process counts in memory. It adds its counts to Postgres after its first response, and then at most once a minute.
+//! So no request waits for that, and each row has few writers. Counts that aren't written yet are lost when Lambda ends
+//! the process.
 
 use crate::auth::CredentialKind;
 use crate::db::{Chain, Db, Param};
@@ -15,7 +16,7 @@ use tokio_postgres::types::Type;
 /// The shortest time between two writes.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// In order, so that no two processes wait for each other.
+/// Adds the counts. Rows are locked in order, so that two processes can't deadlock.
 const ADD: &str = "
     insert into tinychat.credential_usage as u (day, tenant_id, credential, requests)
     select (now() at time zone 'UTC')::date, counted.*
@@ -32,15 +33,15 @@ type Requests = HashMap<(TenantId, &'static str), i64>;
 #[derive(Default)]
 struct Counted {
     requests: Requests,
-    /// By the wall clock, because the other one may stand still while the environment is frozen.
+    /// In wall-clock time, because the monotonic clock may stop while the environment is frozen.
     written_at: Option<SystemTime>,
 }
 
 impl Counted {
-    /// Adds a request, and returns all if it is time to write them.
+    /// Adds a request. Returns all counts if it is time to write them.
     fn add(&mut self, tenant: TenantId, kind: CredentialKind, now: SystemTime) -> Option<Requests> {
         *self.requests.entry((tenant, kind.as_str())).or_default() += 1;
-        // A clock that was set back is no reason to wait.
+        // If the clock was set back, the counts are written at once.
         let is_due = |at| now.duration_since(at).map_or(true, |since| since >= PAUSE);
         self.written_at.is_none_or(is_due).then(|| {
             self.written_at = Some(now);
@@ -49,7 +50,7 @@ impl Counted {
     }
 }
 
-/// Counts a request whose credential is genuine.
+/// Counts a request with a genuine credential.
 pub(crate) fn count(db: &Db, tenant: TenantId, kind: CredentialKind) {
     let mut counted = COUNTED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(requests) = counted.add(tenant, kind, SystemTime::now()) {

@@ -14,29 +14,29 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// A statement's parameter and its type. Types are given, because asking Postgres for them would be a second round
-/// trip and a prepared statement, which a transaction-mode pooler doesn't keep.
+/// A statement's parameter and its type. Asking Postgres for the type would take a second round trip and a prepared
+/// statement, which a transaction-mode pooler doesn't keep.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// How long a new connection may take, TLS and log-in included.
+/// The timeout of a new connection, including TLS and login.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
-/// How long a request waits for Postgres in all. Far longer than any lock wait of ours.
+/// The total time that a request waits for Postgres. It is far longer than any lock wait of ours.
 const TIMEOUT: Duration = Duration::from_millis(2_800);
 
-/// When Postgres ends a statement of the functions' role by itself: its `statement_timeout` in supabase/migrations.
+/// The `statement_timeout` of the functions' role, as set in supabase/migrations.
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2_500);
 
-/// By how much Postgres gives up earlier than the request that waits for it.
+/// The time by which Postgres gives up before the request that waits for it does.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// The pauses before a statement's second and third try. Its connection may have died while the environment was frozen,
-/// or it lost a race, be it for a unique key or as the victim of a deadlock: that is the second try. A pooler whose
-/// database went away tells the first caller so even if it is back, and only then looks: that is the third. Statements
-/// can be run again because every id in them is made before the first try.
+/// The pauses before a statement's first and second retry. The first retry is for a connection that died while the
+/// environment was frozen, and for a lost race: a unique-key conflict or a deadlock. The second is for a pooler whose
+/// database went away: it fails the next caller even if the database is back, and reconnects only then. A statement can
+/// be repeated because every id in it is made before the first attempt.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
 
-/// Keeps the connections to Postgres. A clone shares them.
+/// The pool of connections to Postgres. Clones share it.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool,
@@ -44,7 +44,7 @@ pub struct Db {
 
 impl Db {
     /// Builds the pool from `DATABASE_URL` and `DATABASE_CA_CERT`, and opens its first connection, so that the first
-    /// request needn't. A database that is down here doesn't stop the function: requests try again.
+    /// request needn't. If the database is down, the function still starts, and its requests try again.
     pub async fn connect() -> Result<Self, lambda_http::Error> {
         let db = Self::new()?;
         if let Err(error) = db.pool.get().await {
@@ -57,7 +57,7 @@ impl Db {
         Self::with(settings()?)
     }
 
-    /// Builds the pool for an address, and opens no connection.
+    /// Builds the pool for a database URL, without opening a connection.
     pub fn at(url: &str) -> Result<Self, lambda_http::Error> {
         Self::with(settings_for(url, None)?)
     }
@@ -74,12 +74,12 @@ impl Db {
         Ok(Self { pool })
     }
 
-    /// Runs a statement that no caller's key is behind.
+    /// Runs a statement that isn't a caller's request.
     pub async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         self.run_within(TIMEOUT, sql, params).await
     }
 
-    /// The same for a statement that may take more or less time than a request has.
+    /// Runs a statement that may take more or less time than a request has.
     pub async fn run_within(&self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let start = Instant::now();
         let result = self.attempts(sql, params, start + limit).await;
@@ -107,8 +107,9 @@ impl Db {
             Ok(Err(error)) => return Err(Failure { cause: error.into(), may_pass: true }),
             Err(elapsed) => return Err(Failure { cause: elapsed.into(), may_pass: false }),
         };
-        // Postgres ends the statement before its time is up here, so that nothing is committed after a caller was told of
-        // a failure. The role's own timeout does so for a statement that begins at once; any other needs one of its own.
+        // Postgres must end the statement before the time is up here, so that nothing is committed after the caller was
+        // told of a failure. The role's own timeout does so for a statement that starts at once. Any other statement
+        // needs its own timeout.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
         if !(STATEMENT_TIMEOUT..=TIMEOUT).contains(&left) {
             return within(left, Object::take(client), sql, params, deadline).await;
@@ -124,15 +125,16 @@ impl Db {
                 Err(Failure { cause: error.into(), may_pass })
             }
             Err(elapsed) => {
-                drop(Object::take(client)); // its answer is still to come
+                drop(Object::take(client)); // its response is still to come
                 Err(Failure { cause: elapsed.into(), may_pass: false })
             }
         }
     }
 }
 
-/// Runs a statement with a timeout of its own, over a connection that ends with it. Were it kept, whoever used it next might
-/// do so inside this transaction: the work is dropped where it is when its time is up.
+/// Runs a statement with its own timeout, over a connection that is closed afterwards. When the time is up, this future
+/// is dropped in the middle of its transaction. If the connection were kept, its next user might run inside that
+/// transaction.
 async fn within(
     limit: Duration,
     client: ClientWrapper,
@@ -157,9 +159,9 @@ async fn within(
     }
 }
 
-/// The database as a route uses it: one call to the route's own function for each request.
+/// The database as a route uses it: one call of the route's own function per request.
 pub struct Route {
-    /// The connections.
+    /// The connection pool.
     pub db: Db,
     function: String,
     admit: String,
@@ -168,7 +170,7 @@ pub struct Route {
 /// An argument of a route function: a parameter's name without its `p_`, and the value.
 pub type Argument<'a> = (&'static str, &'a dyn Value);
 
-/// A value that says of itself which type it is to Postgres.
+/// A value that knows its Postgres type.
 pub trait Value: Sync {
     /// The value as a statement's parameter.
     fn param(&self) -> Param<'_>;
@@ -192,8 +194,8 @@ impl<T: ToSql + Sync> Value for T {
     }
 }
 
-/// Finds which of the functions $1 are missing, and notes that a binary has started that calls them, which keeps them from
-/// being removed.
+/// Returns those of the functions $1 that are missing. It also records that a binary which calls them has started, so
+/// that they aren't removed as out of use.
 const START: &str = "
     with noted as (
         update tinychat.route_functions
@@ -203,8 +205,8 @@ const START: &str = "
     select name from unnest($1) as needed (name) where to_regproc('tinychat_api.' || name) is null";
 
 impl Route {
-    /// Opens the first connection, like [`Db::connect`], and looks for the function that `sql` defines. A database that
-    /// lacks it does stop the start: no request could be answered.
+    /// Opens the first connection, like [`Db::connect`], and checks that the function which `sql` defines exists. If it
+    /// is missing, the start fails, because no request could be answered.
     pub async fn connect(sql: &str) -> Result<Self, lambda_http::Error> {
         let name = |sql| RouteFunction::parse(sql).map(|function| function.name);
         let function = name(sql).ok_or("the route's .sql must define a function in tinychat_api")?;
@@ -235,8 +237,8 @@ impl Route {
         }
     }
 
-    /// Calls the route's function. Its first row says in `verdict` whether the work was done. A list without an item is a
-    /// row of nulls: see [`crate::model::List`].
+    /// Calls the route's function. The `verdict` of its first row says whether the work was done. A list without items
+    /// is one row of nulls: see [`crate::model::List`].
     pub async fn rows(&self, credential: &Credential, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
         self.call(&self.function, credential, arguments).await
     }
@@ -247,8 +249,8 @@ impl Route {
         Ok(rows.swap_remove(0))
     }
 
-    /// Returns the parsed input; or what is wrong with it, but only to a caller whose credential is good: a bad body
-    /// with a bad key is a 401, never a 400.
+    /// Returns the parsed input. The caller gets an error in it only if the credential is accepted: an invalid body
+    /// with an invalid key is a 401, never a 400.
     pub async fn admit<T>(&self, credential: &Credential, input: Result<T>) -> Result<T> {
         if input.is_err() {
             self.call(&self.admit, credential, &[]).await?;
@@ -277,12 +279,12 @@ impl Route {
     }
 }
 
-/// Where Postgres is and how it is trusted, from `DATABASE_URL` and `DATABASE_CA_CERT`.
+/// The connection settings for Postgres, from `DATABASE_URL` and `DATABASE_CA_CERT`.
 pub fn settings() -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
     settings_for(&config::required("DATABASE_URL")?, config::optional("DATABASE_CA_CERT").as_deref())
 }
 
-/// The same for values that come from elsewhere.
+/// The connection settings for values from another source.
 pub fn settings_for(url: &str, ca: Option<&str>) -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
     let config = parse_url(url).map_err(|error| format!("DATABASE_URL can't be used: {error}"))?;
     let tls = match ca {
@@ -292,14 +294,14 @@ pub fn settings_for(url: &str, ca: Option<&str>) -> Result<(Config, MakeRustlsCo
     Ok((config, MakeRustlsConnect::new(tls)))
 }
 
-/// Why a try failed, and whether another may fare better.
+/// The error of an attempt, and whether a retry may help.
 struct Failure {
     cause: Cause,
     may_pass: bool,
 }
 
 impl Failure {
-    /// The cause, with what to do about it where the schema isn't that of this release.
+    /// Returns the cause. If the schema isn't that of this release, the text also says what to do.
     fn advised(self) -> Cause {
         if self.is_of_the_schema() {
             return format!("run `tinychat migrate`: {}", Chain(&*self.cause)).into();
@@ -307,21 +309,22 @@ impl Failure {
         self.cause
     }
 
-    /// Whether Postgres knows no such function, table or column, or lacks a grant.
+    /// Whether Postgres lacks a function, a table, a column or a grant.
     fn is_of_the_schema(&self) -> bool {
         let code = self.cause.downcast_ref().and_then(tokio_postgres::Error::code);
         code.is_some_and(|code| code.code().starts_with("42") || *code == SqlState::INVALID_SCHEMA_NAME)
     }
 }
 
-/// A race for a unique key, or a deadlock or conflict that Postgres has ended at this transaction's cost.
+/// Whether the transaction lost a race: for a unique key, or in a deadlock or conflict that Postgres resolved by ending
+/// it.
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {
     [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE]
         .iter()
         .any(|code| error.code() == Some(code))
 }
 
-/// An error of the connection rather than the statement: an I/O error, or a server that is going away.
+/// Whether the error is the connection's and not the statement's: an I/O error, or a server that is shutting down.
 fn connection_died(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(code) => code.code().starts_with("57P") || code.code().starts_with("08"),
@@ -329,8 +332,8 @@ fn connection_died(error: &tokio_postgres::Error) -> bool {
     }
 }
 
-/// `DATABASE_URL` as libpq reads it, but for one thing: TLS, if used at all, is verified in full. Only
-/// `sslmode=disable` is without.
+/// Parses `DATABASE_URL` as libpq does, with one difference: TLS, if used at all, is fully verified. Only
+/// `sslmode=disable` turns it off.
 fn parse_url(url: &str) -> Result<Config, tokio_postgres::Error> {
     let url =
         url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
@@ -346,7 +349,7 @@ fn parse_url(url: &str) -> Result<Config, tokio_postgres::Error> {
     Ok(config)
 }
 
-/// Displays an error and everything that caused it, for a log line. Of Postgres' errors without their details, which
+/// Displays an error with all its causes, for a log line. The details of Postgres' errors are left out, because they
 /// quote rows.
 pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 

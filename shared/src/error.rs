@@ -1,14 +1,14 @@
-//! Every way in which a request can fail, and how the caller is told.
+//! The ways in which a request can fail, and the response to each.
 
 use lambda_http::http::StatusCode;
 
 /// A handler's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The cause of a 500: for the log, never for the caller.
+/// The cause of a 500. It is logged and never sent to the caller.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a request failed. `Display` is the `error` text of the answer.
+/// The reason why a request failed. `Display` is the `error` text of the response.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No API key was sent.
@@ -17,10 +17,10 @@ pub enum Error {
     /// The key is malformed, unknown or revoked.
     #[error("invalid api key")]
     InvalidKey,
-    /// The user token is malformed, forged, revoked, or dated in a way that no token may be.
+    /// The user token is malformed, forged or revoked, or its times are not allowed.
     #[error("invalid user token")]
     InvalidToken,
-    /// The user token is genuine, and its time is over.
+    /// The user token is genuine, but has expired.
     #[error("user token expired")]
     TokenExpired,
     /// The tenant requires user tokens, and the caller has sent a publishable key.
@@ -32,7 +32,7 @@ pub enum Error {
     /// The tenant was suspended.
     #[error("tenant is suspended")]
     TenantSuspended,
-    /// The input breaks a rule. The text names rule and field, and never what was sent: it is logged.
+    /// The input is invalid. The text names the rule and the field. It never contains the input, because it is logged.
     #[error("{0}")]
     InvalidInput(String),
     /// No such conversation, or another tenant's.
@@ -50,28 +50,28 @@ pub enum Error {
     /// The user has no read cursor here.
     #[error("user is not a participant")]
     NotAParticipant,
-    /// The user token is another user's than the sender's.
+    /// The user token belongs to another user than the sender.
     #[error("sender_id is not the caller")]
     SenderNotCaller,
-    /// The user token is another user's than the one that is asked about.
+    /// The user token belongs to another user than the one that the request is about.
     #[error("user_id is not the caller")]
     UserNotCaller,
-    /// A user token's user isn't among the participants of a conversation to be created.
+    /// The token's user isn't among the participants of the new conversation.
     #[error("caller must be a participant")]
     CallerNotParticipant,
     /// Only the tenant's backend or staff may do this.
     #[error("secret key required")]
     SecretKeyRequired,
-    /// The conversation takes no messages from users any more.
+    /// The conversation is closed, and accepts no messages from users.
     #[error("conversation is closed")]
     ConversationClosed,
-    /// Someone else's message.
+    /// The message has another sender.
     #[error("only the sender may change this message")]
     NotTheSender,
-    /// The sender floods the conversation: see `tinychat.guard_wait`.
+    /// The sender has sent too many messages to the conversation: see `tinychat.guard_wait`.
     #[error("too many messages")]
     TooManyMessages {
-        /// How many seconds to wait.
+        /// The number of seconds to wait.
         retry_after: u32,
     },
     /// An upload above 10 MB.
@@ -95,7 +95,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The HTTP status of the answer.
+    /// The HTTP status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::InvalidInput(_) | Self::ReplyNotFound | Self::ReadMessageNotFound => {
@@ -123,7 +123,7 @@ impl Error {
         }
     }
 
-    /// The headers that the answer has besides its content type: for the guard those of
+    /// The response's headers besides its content type. For [`Error::TooManyMessages`], they follow
     /// draft-ietf-httpapi-ratelimit-headers-10.
     pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
         match self {
@@ -136,7 +136,7 @@ impl Error {
         }
     }
 
-    /// What a log may know of it: the answer's text without the caller's own words.
+    /// The text for the log: the response's text without the caller's input.
     pub(crate) fn for_log(&self) -> String {
         match self {
             Self::UnsupportedMime(_) => "unsupported mime".to_owned(),
@@ -156,8 +156,8 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
-/// Settles what a statement's `verdict` column says. The texts are those of the look-up functions in
-/// supabase/migrations and of the functions' own statements.
+/// Converts the text of a statement's `verdict` column into a result. The texts come from the look-up functions in
+/// supabase/migrations and from the routes' own functions.
 pub fn verdict(text: &str) -> Result<()> {
     Err(match text {
         "ok" => return Ok(()),

@@ -1,4 +1,5 @@
-//! Input, parsed: what a handler holds has been checked, and what couldn't be is a 400 that names the field.
+//! Parsed input. A handler only holds values that have been checked. A value that can't be parsed is a 400 that names
+//! the field.
 
 use crate::auth::{Credential, CredentialKind};
 use crate::{Error, Result};
@@ -16,16 +17,16 @@ pub type Name = Text<255>;
 /// A message's text.
 pub type MessageBody = Text<10_000>;
 
-/// The fields of a JSON body or a query string, taken out one by one; what is left over is ignored.
+/// The fields of a JSON body or a query string. They are taken out one by one, and all others are ignored.
 pub struct Fields<'a> {
     values: Map<String, Value>,
-    /// The JSON body that the values are from, for what must be kept as it was written.
+    /// The JSON body that the values come from, for objects that must be kept as they were written.
     json: &'a [u8],
 }
 
 /// A type that a field can be parsed into.
 pub trait Field: Sized {
-    /// Parses a value that is there and not null. The error is the text for the caller.
+    /// Parses a value that is present and not null. The error's text is for the caller.
     fn parse(name: &str, value: Value) -> Result<Self>;
 }
 
@@ -36,7 +37,7 @@ impl<'a> Fields<'a> {
         Ok(Self { values, json })
     }
 
-    /// A field that must be there and must not be empty.
+    /// Takes a field that must be present and not empty.
     pub fn required<T: Field>(&mut self, name: &'static str) -> Result<T> {
         match self.take(name) {
             Some(value) if value != "" && value != Value::Array(Vec::new()) => T::parse(name, value),
@@ -44,8 +45,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The user that the request acts as. A user token names its user, so that the field may be missing beside one; whether
-    /// they agree is for the route's function to see.
+    /// Takes the user that the request acts as. With a user token the field may be missing, because the token names its
+    /// user. The route's function checks that the two agree.
     pub fn user(&mut self, name: &'static str, credential: &Credential) -> Result<Option<Name>> {
         match credential.kind() {
             CredentialKind::Token => self.optional_text(name),
@@ -53,17 +54,17 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that may be missing or null.
+    /// Takes a field that may be missing or null.
     pub fn optional<T: Field>(&mut self, name: &'static str) -> Result<Option<T>> {
         self.take(name).map(|value| T::parse(name, value)).transpose()
     }
 
-    /// A field that may be missing, null or an empty string, which all mean the same.
+    /// Takes a field that may be missing, null or an empty string, which all mean the same.
     pub fn optional_text<T: Field>(&mut self, name: &'static str) -> Result<Option<T>> {
         self.take(name).filter(|value| value != "").map(|value| T::parse(name, value)).transpose()
     }
 
-    /// A JSON object that may be missing or null, with its numbers as they were written.
+    /// Takes a JSON object that may be missing or null. Its numbers are kept as they were written.
     pub fn optional_object<const MAX: usize>(&mut self, name: &'static str) -> Result<Option<Object<MAX>>> {
         match self.take(name) {
             None => Ok(None),
@@ -80,12 +81,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Parses what has been parsed before, as another type.
+/// Parses JSON that has been parsed before, as another type.
 fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T> {
     serde_json::from_slice(json).map_err(|_| Error::invalid("invalid json"))
 }
 
-/// A query string's parameters; of one that is repeated, the first counts.
+/// A query string's parameters. If one is repeated, its first value counts.
 impl<S: Into<String>> FromIterator<(S, S)> for Fields<'_> {
     fn from_iter<I: IntoIterator<Item = (S, S)>>(query: I) -> Self {
         let mut fields = Map::new();
@@ -96,7 +97,7 @@ impl<S: Into<String>> FromIterator<(S, S)> for Fields<'_> {
     }
 }
 
-/// A string that isn't empty, holds at most `MAX` characters, and no NUL, which Postgres can't store.
+/// A string of at most `MAX` characters that isn't empty and has no NUL, which Postgres can't store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, ToSql)]
 #[postgres(transparent)]
 pub struct Text<const MAX: usize>(String);
@@ -133,7 +134,7 @@ impl<const MAX: usize> Field for Text<MAX> {
 pub struct TextList<const COUNT: usize, const MAX: usize>(Vec<Text<MAX>>);
 
 impl<const COUNT: usize, const MAX: usize> TextList<COUNT, MAX> {
-    /// The list without repetitions, each string at its first place.
+    /// Returns the list without repetitions. Each string keeps its first position.
     #[must_use]
     pub fn deduplicated(self) -> Self {
         let mut seen = std::collections::HashSet::new();
@@ -158,8 +159,8 @@ impl<const COUNT: usize, const MAX: usize> Field for TextList<COUNT, MAX> {
     }
 }
 
-/// A JSON object of at most `MAX` bytes, without white space and with its numbers written out, as Postgres writes them:
-/// `1e3` counts as `1000`. It is kept as text, because a number may have more digits than any type of ours.
+/// A JSON object of at most `MAX` bytes, counted without white space and with numbers written out as Postgres does:
+/// `1e3` counts as `1000`. It is kept as text, because a number may have more digits than any Rust type holds.
 #[derive(Debug, Serialize, ToSql)]
 #[postgres(transparent)]
 pub struct Object<const MAX: usize>(Json<Box<RawValue>>);
@@ -167,7 +168,8 @@ pub struct Object<const MAX: usize>(Json<Box<RawValue>>);
 impl<const MAX: usize> Object<MAX> {
     fn parse(name: &str, json: &RawValue) -> Result<Self> {
         let too_long = || Error::invalid(format!("{name} is too long"));
-        // Each level of nesting is read again. More than this is white space.
+        // Each level of nesting is parsed again, so the input's length is limited, too. A longer one is mostly white
+        // space.
         if json.get().len() > 16 * MAX {
             return Err(too_long());
         }
@@ -184,11 +186,11 @@ impl<const MAX: usize> Object<MAX> {
     }
 }
 
-/// JSON being written without white space, every number as it came.
+/// JSON that is written without white space, with every number as it came.
 #[derive(Default)]
 struct Compact {
     json: String,
-    /// The zeros that numbers' exponents stand for.
+    /// The number of zeros that the numbers' exponents stand for.
     zeros: usize,
     holds_nul: bool,
 }
@@ -234,7 +236,7 @@ impl Compact {
     }
 }
 
-/// How many zeros a number's exponent stands for, at most; 0 for what is no number with an exponent.
+/// Returns the maximum number of zeros that a number's exponent stands for, and 0 for a literal without an exponent.
 fn zeros(literal: &str) -> usize {
     match literal.split_once(['e', 'E']) {
         Some((digits, exponent)) if digits.ends_with(|last: char| last.is_ascii_digit()) => {
@@ -261,7 +263,7 @@ impl Field for MediaUrl {
     }
 }
 
-/// Defines an enum of the strings that a field may be.
+/// Defines an enum of the strings that a field accepts.
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $first:ident = $first_text:literal $(, $variant:ident = $text:literal)* }) => {
         $(#[$doc])*
@@ -301,23 +303,23 @@ macro_rules! choice {
 }
 
 choice!(
-    /// What a user is to the tenant.
+    /// A user's role at the tenant.
     Role { Customer = "customer", Driver = "driver", Admin = "admin", Support = "support" }
 );
 choice!(
-    /// Which inbox a conversation lives in.
+    /// A conversation's kind, which says which inbox it is in.
     Kind { Order = "order", Support = "support", Direct = "direct" }
 );
 choice!(
-    /// Whether a conversation goes on.
+    /// A conversation's status.
     Status { Open = "open", Closed = "closed" }
 );
 choice!(
-    /// What a message carries.
+    /// A message's type.
     MessageType { Text = "text", Image = "image" }
 );
 choice!(
-    /// What a message of the tenant's backend carries.
+    /// The type of a message that the tenant's backend sends.
     ServerMessageType { Text = "text", Image = "image", System = "system" }
 );
 

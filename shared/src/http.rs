@@ -1,4 +1,4 @@
-//! HTTP in and out: the request as a handler sees it, its answer or error as JSON, and the loop that serves them.
+//! HTTP in and out: the request that a handler sees, its response or error as JSON, and the loop that serves requests.
 
 use crate::auth::Credential;
 use crate::db::Chain;
@@ -20,7 +20,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-/// What a handler may read of an HTTP API event, payload format 2.0. The rest of it, which is most, isn't kept.
+/// The parts of an HTTP API event (payload format 2.0) that handlers read. All others are dropped.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Event {
@@ -31,7 +31,7 @@ struct Event {
     is_base64_encoded: bool,
 }
 
-/// API Gateway sends names in lower case, `sam local start-api` with capitals.
+/// The headers that handlers read. API Gateway sends names in lower case, `sam local start-api` with capitals.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Headers {
@@ -48,10 +48,10 @@ struct PathParameters {
     msg_id: Option<String>,
 }
 
-/// An HTTP request as API Gateway hands it over.
+/// An HTTP request as API Gateway delivers it.
 ///
-/// It is read from the event itself: `lambda_http`'s own conversion panics on bad base64 and on a host, path or query
-/// that makes no URI, of which no handler reads any.
+/// It is read from the event itself: `lambda_http`'s own conversion panics on invalid base64 and on a host, path or
+/// query that doesn't make a valid URI. No handler needs the URI.
 pub struct Request {
     headers: Headers,
     path: PathParameters,
@@ -60,7 +60,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads an event, which is JSON. [`serve`] does it by itself.
+    /// Parses an event's JSON. [`serve`] does this by itself.
     pub fn from_event(json: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(json).map(Self::new)
     }
@@ -68,7 +68,7 @@ impl Request {
     fn new(event: Event) -> Self {
         let text = event.body.unwrap_or_default();
         let body = if event.is_base64_encoded {
-            BASE64_STANDARD.decode(text).unwrap_or_default() // what is no base64 counts as empty
+            BASE64_STANDARD.decode(text).unwrap_or_default() // invalid base64 counts as empty
         } else {
             text.into_bytes()
         };
@@ -103,12 +103,12 @@ impl Request {
         form_urlencoded::parse(self.query.as_bytes()).collect()
     }
 
-    /// The fields of the JSON object in the body, whatever content type it claims.
+    /// The fields of the JSON object in the body. The declared content type is ignored.
     pub fn json(&self) -> Result<Fields<'_>> {
         Fields::from_json(&self.body)
     }
 
-    /// The body's content type, empty if none was sent.
+    /// The body's content type, or an empty text if none was sent.
     pub fn content_type(&self) -> &str {
         self.headers.content_type.as_deref().unwrap_or_default()
     }
@@ -119,14 +119,14 @@ impl Request {
     }
 }
 
-/// Serves a function's requests until Lambda ends it. What the handler returns goes out as JSON; its errors, and its
-/// panics too, as `{"error": …}`. Asks for the next request when [`after_response`] has finished with this one.
+/// Serves a function's requests until Lambda ends it. The handler's result is sent as JSON, its errors and panics as
+/// `{"error": …}`. Asks for the next request when [`after_response`] has finished with this one.
 pub async fn serve<T, F>(handler: impl Fn(Request) -> F) -> Result<(), lambda_http::Error>
 where
     T: Serialize,
     F: Future<Output = Result<T>>,
 {
-    // A mutex only because two closures share it; nothing ever waits for it.
+    // A mutex only because two closures share it. There is no contention.
     let deadline = Mutex::new(SystemTime::UNIX_EPOCH);
     let served = Mutex::new(None);
     let runtime = Runtime::new(service_fn(|event: LambdaEvent<Event>| {
@@ -167,8 +167,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What API Gateway makes a response of. JSON without a status code is a 200 with that JSON for its body, which is then
-/// written once: inside a full answer it would be a string, written as JSON a second time.
+/// The value that API Gateway turns into a response. JSON without a status code becomes a 200 with that JSON as its
+/// body. So a success is serialised once. In a full response, its body would be a string and be serialised twice.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Answer<T> {

@@ -1,4 +1,4 @@
-//! Images as callers upload them: the multipart field, the declared type, and what the bytes really are.
+//! Uploaded images: the multipart field, the declared type, and the actual type of the bytes.
 
 use crate::{Error, Result};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ pub enum ImageType {
     Heic,
 }
 
-/// Other names under which clients declare the types on the list.
+/// Aliases by which clients declare the allowed types.
 const ALIASES: [(&str, ImageType); 6] = [
     ("image/jpg", ImageType::Jpeg),
     ("image/pjpeg", ImageType::Jpeg),
@@ -30,8 +30,8 @@ const ALIASES: [(&str, ImageType); 6] = [
     ("image/heif-sequence", ImageType::Heic),
 ];
 
-/// Declared types that say nothing about the file: HTTP clients send them for names that they don't know, and for none.
-/// An absent one means `text/plain` (RFC 7578).
+/// Declared types that say nothing about the file. HTTP clients send them for file names that they don't recognise, and
+/// without a file name. An absent type means `text/plain` (RFC 7578).
 const GENERIC: [&str; 7] = [
     "",
     "application/octet-stream",
@@ -67,7 +67,7 @@ impl ImageType {
         }
     }
 
-    /// The type that a caller declares, as a content type with or without parameters, or an alias of it.
+    /// Returns the type that a caller declares: a content type or an alias, with or without parameters.
     pub fn declared(content_type: &str) -> Result<Self> {
         let mime = without_parameters(content_type);
         let names = Self::ALL.into_iter().map(|image| (image.mime(), image)).chain(ALIASES);
@@ -75,7 +75,7 @@ impl ImageType {
         found.map(|(_, image)| image).ok_or_else(|| Error::UnsupportedMime(mime.chars().take(255).collect()))
     }
 
-    /// The type that the bytes are, by their signature. Nothing is decoded.
+    /// Returns the type of the bytes, by their signature. Nothing is decoded.
     pub fn sniffed(bytes: &[u8]) -> Result<Self> {
         let found = match bytes {
             [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
@@ -84,7 +84,8 @@ impl ImageType {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::Webp),
             [a, b, c, d, b'f', b't', b'y', b'p', ..] => {
                 let size = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-                // All of the box must be there: a length in letters, as in `<!--ftypheic`, would be the file's beginning.
+                // The whole box must be present: in a text such as `<!--ftypheic`, the first four letters would be a
+                // huge length.
                 is_heic(bytes.get(8..size).unwrap_or_default()).then_some(Self::Heic)
             }
             _ => None,
@@ -93,7 +94,7 @@ impl ImageType {
     }
 }
 
-/// Whether a declared type leaves it to the bytes to say what the file is.
+/// Whether a declared type says nothing about the file, so that only the bytes decide.
 fn is_generic(content_type: &str) -> bool {
     GENERIC.iter().any(|generic| generic.eq_ignore_ascii_case(without_parameters(content_type)))
 }
@@ -103,8 +104,9 @@ pub fn without_parameters(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// Whether the brands of an ISO media file's `ftyp` box (major brand, version, compatible brands) are HEIC's
-/// (ISO/IEC 23008-12, annex B): named first, or named at all in a file of the general kind. AVIF has the same box.
+/// Whether the brands of an ISO media file's `ftyp` box (major brand, version, compatible brands) are HEIC's (ISO/IEC
+/// 23008-12, annex B). Either the major brand is HEIC's, or it is a general one (`mif1`, `msf1`) and a compatible brand
+/// is HEIC's. AVIF has the same box.
 fn is_heic(brands: &[u8]) -> bool {
     let heic =
         |brand: &[u8]| [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"].iter().any(|b| brand == *b);
@@ -116,7 +118,7 @@ fn is_heic(brands: &[u8]) -> bool {
     }
 }
 
-/// The image in the part `file` of a multipart body.
+/// Returns the image in the part `file` of a multipart body.
 pub async fn from_multipart(content_type: &str, body: Bytes) -> Result<(ImageType, Bytes)> {
     let malformed = |_| Error::invalid("invalid multipart");
     let boundary = multer::parse_boundary(content_type).map_err(malformed)?;
@@ -125,7 +127,7 @@ pub async fn from_multipart(content_type: &str, body: Bytes) -> Result<(ImageTyp
         if part.name() != Some("file") {
             continue;
         }
-        // As it was sent: what is no content type at all is not allowed, either.
+        // The header as it was sent: a value that isn't a content type is refused, too.
         let declared = part
             .headers()
             .get(CONTENT_TYPE)

@@ -1,12 +1,13 @@
-//! The crate behind every function: what more than one route needs, and nothing else.
+//! The code that more than one function needs, and nothing else.
 //!
-//! A function's `main` builds what it needs from the environment ([`db::Route`], [`realtime::Realtime`]) and hands its
+//! A function's `main` builds what it needs from the environment ([`db::Route`], [`realtime::Realtime`]) and passes its
 //! handler to [`http::serve`]. The handler parses ([`http`], [`fields`]), calls its one [`route_function`] ([`db`]) and
 //! returns a type from [`model`], or an [`Error`].
 //!
-//! Who may use what: [`access_token`] get-config; [`realtime`] the functions that broadcast, [`webhook`] those
-//! that change messages and deliver-webhooks, [`image`] and [`tls`] upload-image, [`storage`] remove-expired and the command line;
-//! everything else is for all. The S3 SDK is linked by upload-image and by those that use `storage`, which is a feature.
+//! Some modules are for some functions only: [`access_token`] for get-config, [`realtime`] for functions that
+//! broadcast, [`webhook`] for functions that record events and for deliver-webhooks, [`image`] and [`tls`] for
+//! upload-image, [`storage`] for remove-expired and the command line. All others are for every function. The S3 SDK is
+//! linked by upload-image and by the users of `storage`, which is a feature.
 
 pub mod access_token;
 pub mod after_response;

@@ -20,8 +20,8 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// The id that a caller wrote. What isn't a UUID names nothing, and becomes the nil UUID, which no row
-            /// has: the statement then answers as for any other id that doesn't exist.
+            /// Parses an id from a request. A text that isn't a UUID becomes the nil UUID. No row has that id, so the
+            /// statement answers as for any other id that doesn't exist.
             pub fn parse(text: &str) -> Self {
                 Self(Uuid::try_parse(text).ok().filter(|_| text.len() == 36).unwrap_or_default())
             }
@@ -40,58 +40,59 @@ id!(
     TenantId
 );
 id!(
-    /// The id of a user's row; the tenant knows the user by `user_id`.
+    /// The id of a user's row. The tenant knows the user by `user_id`.
     UserId
 );
 id!(
-    /// A conversation's id: random, because it names a channel and so must not be guessable.
+    /// A conversation's id. It is random, because it names a channel and so must not be guessable.
     ConversationId
 );
 id!(
-    /// A message's id: its first bits are the time it was made, so that neighbours are stored together.
+    /// A message's id. It begins with the time at which it was made, so that messages of the same time are stored
+    /// together.
     MessageId
 );
 
 id!(
-    /// Tells one request to delete a message from all others.
+    /// The id of one request to delete a message, which distinguishes it from all others.
     DeletionId
 );
 
 id!(
-    /// A webhook event's id: its `webhook-id`.
+    /// A webhook event's id, sent as `webhook-id`.
     EventId
 );
 
 impl EventId {
-    /// A fresh id.
+    /// Returns a new id.
     pub fn now() -> Self {
         Self(Uuid::now_v7())
     }
 }
 
 impl DeletionId {
-    /// A fresh id.
+    /// Returns a new id.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 }
 
 impl UserId {
-    /// A fresh id.
+    /// Returns a new id.
     pub fn random() -> Self {
         Self(Uuid::now_v7())
     }
 }
 
 impl ConversationId {
-    /// A fresh id.
+    /// Returns a new id.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 }
 
 impl MessageId {
-    /// A fresh id.
+    /// Returns a new id.
     pub fn now() -> Self {
         Self(Uuid::now_v7())
     }
@@ -112,8 +113,8 @@ impl Field for MessageId {
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// Parses an ISO-8601 time. One without an offset is UTC, and a space where an offset's `+` belongs is a `+` that
-    /// nobody encoded.
+    /// Parses an ISO-8601 time. A time without an offset is UTC. A space in the place of an offset's `+` is a `+` that
+    /// wasn't percent-encoded.
     pub fn parse(text: &str) -> Option<Self> {
         let with_offset = |text: &str| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
         with_offset(text)
@@ -125,18 +126,18 @@ impl Timestamp {
 }
 
 impl Timestamp {
-    /// The milliseconds since 1970; what is finer is left out.
+    /// Returns the whole milliseconds since 1970.
     pub fn milliseconds(self) -> i64 {
         self.0.timestamp_millis()
     }
 
-    /// The time in whole milliseconds, as everything is stored.
+    /// Returns the time in whole milliseconds, as all times are stored.
     #[must_use]
     pub fn truncated(self) -> Self {
         Self::from_milliseconds(self.milliseconds()).unwrap_or(self)
     }
 
-    /// The time so many milliseconds after 1970, if there is one.
+    /// Returns the time this many milliseconds after 1970, or `None` if it is out of range.
     pub fn from_milliseconds(milliseconds: i64) -> Option<Self> {
         DateTime::from_timestamp_millis(milliseconds).map(Self)
     }
@@ -167,7 +168,8 @@ impl Serialize for Timestamp {
     }
 }
 
-/// A message as history shows it. Of a deleted one, `body`, `media_url` and `metadata` stay in the database.
+/// A message as history shows it. A deleted one has no `body`, `media_url` or `metadata` here, although the database
+/// keeps them.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)] // named and explained in the API reference
 pub struct Message {
@@ -184,7 +186,7 @@ pub struct Message {
     pub deleted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_message_id: Option<String>,
-    /// As Postgres writes it: numbers keep all their digits.
+    /// JSON as Postgres writes it, so that numbers keep all their digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Box<RawValue>>,
 }
@@ -217,13 +219,13 @@ impl TryFrom<&Row> for Message {
     }
 }
 
-/// The full message, as send, edit and delete answer and broadcast it.
+/// The full message, which send, edit and delete return and broadcast.
 #[derive(Debug, Serialize)]
 pub struct FullMessage {
     /// The message as history shows it.
     #[serde(flatten)]
     pub message: Message,
-    /// Whom the sender named.
+    /// The receiver that the sender named.
     pub receiver_id: Option<String>,
 }
 
@@ -235,7 +237,7 @@ impl TryFrom<&Row> for FullMessage {
     }
 }
 
-/// `{"message": …}`: the answer of send, edit and delete, and the payload of their broadcasts.
+/// `{"message": …}`: the response of send, edit and delete, and the payload of their broadcasts.
 #[derive(Debug, Serialize)]
 pub struct MessageEnvelope {
     /// The message.
@@ -275,14 +277,14 @@ impl TryFrom<&Row> for Conversation {
     }
 }
 
-/// `{"conversation": …}`: an answer, and the payload of its broadcast.
+/// `{"conversation": …}`: a response, and the payload of its broadcast.
 #[derive(Debug, Serialize)]
 pub struct ConversationEnvelope {
     /// The conversation.
     pub conversation: Conversation,
 }
 
-/// How far a participant has read: all messages up to a time.
+/// A participant's read cursor: all messages up to `read_at` count as read.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)] // named and explained in the API reference
 pub struct ReadCursor {
@@ -314,7 +316,7 @@ pub struct User {
     pub email: Option<String>,
     pub role: String,
     pub fcm_tokens: Vec<String>,
-    /// As Postgres writes it: numbers keep all their digits.
+    /// JSON as Postgres writes it, so that numbers keep all their digits.
     pub notification_prefs: Box<RawValue>,
     pub last_seen_at: Timestamp,
 }
@@ -337,20 +339,20 @@ impl TryFrom<&Row> for User {
     }
 }
 
-/// The most bytes that the objects of a list may come to: an answer of Lambda may have 6 MB.
+/// The maximum total size of a list's objects, in bytes. Lambda limits a response to 6 MB.
 const MAX_LIST: usize = 5_000_000;
 
 /// A list's objects as JSON.
 pub struct List {
-    /// As many as were asked for, or as an answer may hold.
+    /// As many objects as were requested, or as fit into a response.
     pub items: Vec<Box<RawValue>>,
-    /// Whether there are rows beyond them.
+    /// Whether more rows follow.
     pub more: bool,
 }
 
 impl List {
-    /// Reads at most `limit` rows. A statement answers at least one row, for its verdict; where it found nothing, that row's
-    /// `id` is null.
+    /// Reads at most `limit` rows. A statement returns at least one row, for its verdict. If it found nothing, that
+    /// row's `id` is null.
     pub fn read<'a, T>(rows: &'a [Row], limit: usize) -> Result<Self>
     where
         T: TryFrom<&'a Row, Error = Error> + Serialize,

@@ -1,8 +1,9 @@
-//! Supabase Realtime: broadcasts on a conversation's channel and on its participants' inbox channels, over HTTP and after the
-//! response.
+//! Supabase Realtime: broadcasts on a conversation's channel and on its participants' inbox channels, over HTTP and
+//! without delaying the response.
 //!
-//! A broadcast is best effort. One that is lost is logged and counted, and clients catch up from history. A Realtime that is
-//! slow must not take environments away from requests, so time is short, and a [`Breaker`] spares even that.
+//! A broadcast is best effort. A lost one is logged and counted, and clients catch up from history. A slow Realtime
+//! must not occupy environments, so the timeout is short, and a [`Breaker`] skips calls while Realtime keeps timing
+//! out.
 
 use crate::breaker::Breaker;
 use crate::db::Chain;
@@ -20,20 +21,20 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 use tokio_postgres::Row;
 
-/// What a conversation's id is joined to for its channel's name; clients get it from `GET /v1/config`.
+/// The prefix of a conversation's channel name, before the conversation's id. Clients get it from `GET /v1/config`.
 pub const CHANNEL_PREFIX: &str = "conv:";
 
-/// What a user's id is joined to for the name of the user's inbox channel. It is the id that `POST /v1/users` answers.
+/// The prefix of the name of a user's inbox channel, before the id that `POST /v1/users` returns.
 pub const USER_CHANNEL_PREFIX: &str = "user:";
 
-/// How long a broadcast may take, a second try included.
+/// The timeout of a broadcast, including the retry.
 const TIMEOUT: Duration = Duration::from_millis(750);
 
-/// Sends broadcasts.
+/// A client that sends broadcasts.
 pub struct Realtime {
     api: Arc<Api>,
     private: bool,
-    /// Whether events also go to inbox channels. A route's function that is told so returns the ids of the participants' users
+    /// Whether events also go to inbox channels. If so, a route's function returns the ids of the participants' users
     /// in its column `inboxes`.
     pub inbox: bool,
 }
@@ -45,7 +46,7 @@ struct Api {
     breaker: Breaker,
 }
 
-/// Why a broadcast was lost.
+/// The reason why a broadcast was lost.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
     #[error("no answer in {TIMEOUT:?}")]
@@ -58,7 +59,7 @@ enum Lost {
     Failed(#[from] reqwest::Error),
 }
 
-/// An event, and what it is about.
+/// An event and its subject.
 #[derive(Clone, Copy)]
 struct Event {
     name: &'static str,
@@ -93,7 +94,7 @@ impl Realtime {
         Ok(Self { api, private: config::realtime_private()?, inbox: config::realtime_inbox()? })
     }
 
-    /// Broadcasts a message that is new, edited or deleted. `row` is what the route's function answered.
+    /// Broadcasts a message that is new, edited or deleted. `row` is the result of the route's function.
     pub fn message(&self, row: &Row, envelope: &MessageEnvelope) -> Result<()> {
         let message = &envelope.message.message;
         let (conversation, message) = (message.conversation_id, Some(message.id));
@@ -101,8 +102,8 @@ impl Realtime {
         self.broadcast(row, event, &[channel(conversation)], &inboxes(row)?, envelope)
     }
 
-    /// Broadcasts that the `sender_id` of the row is typing. Inbox channels don't hear of it: it would be most of what they
-    /// carry, and only who looks at the conversation wants to know.
+    /// Broadcasts that the row's `sender_id` is typing. Inbox channels don't get this event: it would be most of their
+    /// traffic, and only clients that show the conversation need it.
     pub fn typing(&self, row: &Row, conversation: ConversationId, name: Option<&str>) -> Result<()> {
         let sender: &str = row.try_get("sender_id")?;
         let payload = json!({ "senderId": sender, "senderName": name });
@@ -110,7 +111,7 @@ impl Realtime {
         self.broadcast(row, event, &[channel(conversation)], &[], &payload)
     }
 
-    /// Broadcasts that a participant has read on.
+    /// Broadcasts that a participant's read cursor has moved.
     pub fn read(&self, row: &Row, cursor: &ReadCursor) -> Result<()> {
         let conversation = cursor.conversation_id;
         let event = Event { name: "read", conversation, message: None };
@@ -124,7 +125,7 @@ impl Realtime {
         self.broadcast(row, event, &[channel(conversation)], &inboxes(row)?, envelope)
     }
 
-    /// Broadcasts a new conversation, on inbox channels alone: nobody can have joined its own channel yet.
+    /// Broadcasts a new conversation on inbox channels only, because nobody can have joined its own channel yet.
     pub fn new_conversation(&self, row: &Row, envelope: &ConversationEnvelope) -> Result<()> {
         let event = Event { name: "conversation", conversation: envelope.conversation.id, message: None };
         match inboxes(row)? {
@@ -133,8 +134,8 @@ impl Realtime {
         }
     }
 
-    /// Broadcasts an event to topics and to inbox channels in one batch. If that is too much for Realtime, it goes to the topics
-    /// alone.
+    /// Broadcasts an event to topics and to inbox channels in one batch. If Realtime refuses that as too many messages,
+    /// the event goes to the topics alone.
     fn broadcast(
         &self,
         row: &Row,
@@ -166,8 +167,9 @@ impl Realtime {
         Ok(())
     }
 
-    /// The kinds of channel, private or not, that a broadcast goes to, by the tenant's use of user tokens. While both kinds of
-    /// app are about, those with tokens listen on the private channel and those without on the public one.
+    /// The kinds of channel, private or not, that a broadcast goes to. They depend on the tenant's setting for user
+    /// tokens. If tokens are accepted but not required, apps with tokens listen on the private channel and apps without
+    /// tokens on the public one.
     fn channels(&self, tokens: &str) -> &'static [bool] {
         match tokens {
             _ if self.private => &[true],
@@ -179,8 +181,8 @@ impl Realtime {
 }
 
 impl Api {
-    /// Posts a batch, and again if that may help. Realtime refuses a batch as a whole if it passes the messages that a project
-    /// may broadcast a second, so that the second try is then the `smaller` one.
+    /// Posts a batch, and retries once if that may help. Realtime refuses a whole batch if it exceeds the project's
+    /// limit of broadcasts per second. The retry then sends the `smaller` batch.
     async fn post(&self, batch: &str, smaller: Option<&str>) -> Result<(), Lost> {
         if !self.breaker.allows(SystemTime::now()) {
             return Err(Lost::NotSent);
@@ -195,7 +197,7 @@ impl Api {
                     attempt(smaller).await?;
                     Err(Lost::Inboxes)
                 }
-                // A connection that died while the environment was frozen is gone now: the second try has a fresh one.
+                // The connection may have died while the environment was frozen. The retry opens a new one.
                 (Err(error), _) if worth_repeating(&error) => {
                     attempt(batch).await?;
                     Ok(())
@@ -223,13 +225,13 @@ fn inboxes(row: &Row) -> Result<Vec<String>> {
     Ok(users.into_iter().flatten().map(|user| format!("{USER_CHANNEL_PREFIX}{user}")).collect())
 }
 
-/// Whether another try may fare better: not where Realtime understood the request and refused it.
+/// Whether a retry may help: if there was no response, a server error or a 429.
 fn worth_repeating(error: &reqwest::Error) -> bool {
     error.status().is_none_or(|status| status.is_server_error() || status.as_u16() == 429)
 }
 
-/// A key of the older kind is a JWT and goes into both headers; an `sb_secret_` key isn't one, and Supabase refuses it
-/// as a bearer token.
+/// The headers that carry a key. A key of the older kind is a JWT and goes into both headers. An `sb_secret_` key isn't
+/// a JWT, and Supabase refuses it as a bearer token.
 fn credentials(key: &str) -> Result<HeaderMap, InvalidHeaderValue> {
     let secret = |text: &str| {
         HeaderValue::from_str(text).map(|mut value| {

@@ -1,13 +1,15 @@
-//! Route functions: the routes' server-side functions. A route's .sql file defines one. In Postgres its name ends in a
-//! hash of that text, so that a binary calls the very text that it was built with, whatever other releases have installed.
+//! Route functions: the server-side functions of the routes. A route's .sql file defines one. Its name in Postgres ends
+//! with a hash of that text. So a binary always calls the text that it was built with, whatever other releases have
+//! installed.
 
 use sha2::{Digest, Sha256};
 
 /// The schema that holds the route functions and nothing else.
 pub const SCHEMA: &str = "tinychat_api";
 
-/// What every route function runs with. A generic plan is made once in a backend's life and kept. It must suit every tenant
-/// and must not age as tables grow, so it is held to what never costs more than a few rows: index scans and nested loops.
+/// The settings of every route function. A generic plan is made once per backend and kept. It must suit every tenant
+/// and must not become slow as tables grow. So only index scans and nested loops are allowed, which never read more
+/// than a few rows.
 const SETTINGS: &str = "
     set search_path = ''
     set plan_cache_mode = force_generic_plan
@@ -19,7 +21,7 @@ const SETTINGS: &str = "
 
 /// A route function as its file defines it.
 pub struct RouteFunction {
-    /// Its name in [`SCHEMA`]: the route's, an underscore and the hash.
+    /// Its name in [`SCHEMA`]: the route's name, an underscore and the hash.
     pub name: String,
     /// The route's name, in the form of an SQL identifier.
     pub route: String,
@@ -28,7 +30,7 @@ pub struct RouteFunction {
 }
 
 impl RouteFunction {
-    /// Reads a file's text. None if it doesn't define a route function.
+    /// Parses a file's text. Returns `None` if it doesn't define a route function.
     pub fn parse(text: &str) -> Option<Self> {
         let (before, definition) = text.split_once("create function tinychat_api.")?;
         let (route, rest) = definition.split_once('(')?;

@@ -1,4 +1,4 @@
-//! Supabase Storage through its S3 endpoint, for those that remove images: a list of the bucket, and deletions.
+//! Supabase Storage through its S3 endpoint, for programs that remove images: lists and deletes files.
 
 use crate::{Error, Result, config, tls};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -14,10 +14,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
-/// How long one try of a request may take.
+/// The timeout of one attempt of a request.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many files are deleted at once. Each is a request of its own, which every S3 server understands.
+/// The number of files that are deleted at once. Each is a request of its own, because every S3 server supports that.
 const AT_ONCE: usize = 8;
 
 /// The bucket that images are in.
@@ -30,12 +30,12 @@ pub struct Storage {
 pub struct File {
     /// `<tenant>/<conversation>/<random>.<extension>`, if it is an upload of ours.
     pub path: String,
-    /// When it was stored last.
+    /// The time at which it was last stored.
     pub stored_at: SystemTime,
 }
 
 impl File {
-    /// Whether its path is one that upload-image makes.
+    /// Whether its path has the form that upload-image uses.
     pub fn is_upload(&self) -> bool {
         let mut parts = self.path.split('/');
         let is_id =
@@ -55,7 +55,7 @@ impl Storage {
         let connector = SharedHttpConnector::new(Http(http));
         let s3 = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .endpoint_url(format!("{url}/storage/v1/s3/")) // without the last slash, the bucket would be glued to it
+            .endpoint_url(format!("{url}/storage/v1/s3/")) // without the last slash, the bucket would be appended to `s3`
             .region(Region::new(config::required("STORAGE_REGION")?))
             .credentials_provider(credentials)
             .force_path_style(true)
@@ -66,7 +66,7 @@ impl Storage {
         Ok(Self { s3: Client::from_conf(s3), bucket: config::storage_bucket() })
     }
 
-    /// Lists at most `limit` files whose paths come after this one, in their order.
+    /// Lists at most `limit` files whose paths come after `after`, in order of their paths.
     pub async fn list(&self, after: &str, limit: i32) -> Result<Vec<File>> {
         let page = self.s3.list_objects_v2().bucket(&self.bucket).start_after(after).max_keys(limit);
         let page = page.send().await.map_err(|error| Error::Storage(error.into()))?;
@@ -77,7 +77,7 @@ impl Storage {
         Ok(files.collect())
     }
 
-    /// Deletes files. Those that aren't there count as deleted.
+    /// Deletes files. Files that don't exist count as deleted.
     pub async fn delete(&self, paths: &[String]) -> Result<()> {
         stream::iter(paths)
             .map(|path| async move {
@@ -90,7 +90,7 @@ impl Storage {
     }
 }
 
-/// The HTTP client that everything else uses, for the SDK: its own would bring another certificate store.
+/// The HTTP client of the other modules, adapted to the SDK. The SDK's own client would add another certificate store.
 #[derive(Debug)]
 struct Http(reqwest::Client);
 

@@ -1,8 +1,8 @@
-//! Logs: one JSON object a line on standard output, where Lambda collects them. Each request has a line of its own, written
-//! when its answer is out; what goes wrong has others, with the request id in their `span`. None holds a body, a key, a
-//! name or an address.
+//! Logs: one JSON object per line on standard output, where Lambda collects them. Each request has one line, written
+//! after its response. Errors have lines of their own, with the request id in their `span`. No line contains a body, a
+//! key, a name or an address.
 //!
-//! The numbers worth a dashboard are in the same lines, in CloudWatch's embedded metric format, so they cost no call.
+//! The metrics are in the same lines, in CloudWatch's embedded metric format, so they cost no API call.
 
 use crate::auth::CredentialKind;
 use crate::config;
@@ -24,7 +24,7 @@ pub fn init() {
         .init();
 }
 
-/// What has been learnt of the request that is being served. An environment serves one at a time.
+/// The state of the current request. An environment serves one request at a time.
 static CURRENT: Mutex<Current> =
     Mutex::new(Current { tenant: None, credential: None, database: Duration::ZERO, cold: true });
 
@@ -32,7 +32,7 @@ struct Current {
     tenant: Option<TenantId>,
     credential: Option<CredentialKind>,
     database: Duration,
-    /// Nothing has been served before it.
+    /// Whether it is the process's first request.
     cold: bool,
 }
 
@@ -40,38 +40,38 @@ fn current() -> MutexGuard<'static, Current> {
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Begins a request. What was waited for Postgres after the last answer isn't its own.
+/// Begins a request. Time spent waiting for Postgres after the last response isn't counted.
 pub(crate) fn begin() {
     current().database = Duration::ZERO;
 }
 
-/// Whose request it is.
+/// Records the request's tenant.
 pub(crate) fn tenant(tenant: TenantId) {
     current().tenant = Some(tenant);
 }
 
-/// Records the kind of its credential.
+/// Records the kind of the request's credential.
 pub(crate) fn record_credential(kind: CredentialKind) {
     current().credential = Some(kind);
 }
 
-/// It has waited so long for Postgres, once more.
+/// Adds time that the request has waited for Postgres.
 pub(crate) fn database(waited: Duration) {
     current().database += waited;
 }
 
 /// A request that has been answered.
 pub(crate) struct Answered {
-    /// Lambda's, which the gateway's access log has too.
+    /// Lambda's request id, which is also in the gateway's access log.
     pub(crate) request_id: String,
     pub(crate) status: u16,
-    /// The error's text, as far as it is ours.
+    /// The error's text, without the caller's input.
     pub(crate) error: Option<String>,
-    /// From the event to the answer.
+    /// The time from the event to the response.
     pub(crate) duration: Duration,
 }
 
-/// The line of a request. Times are in milliseconds.
+/// The log line of a request. Times are in milliseconds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
@@ -97,7 +97,7 @@ struct Line<'a> {
 const METRICS: [(&str, &str); 4] =
     [("duration", "Milliseconds"), ("database", "Milliseconds"), ("cold", "Count"), ("failed", "Count")];
 
-/// Writes the line of a request, and begins the next.
+/// Writes a request's log line, and resets the state for the next request.
 pub(crate) fn answered(request: &Answered) {
     let next = Current { tenant: None, credential: None, database: Duration::ZERO, cold: false };
     let Current { tenant, credential, database, cold } = std::mem::replace(&mut *current(), next);
@@ -128,8 +128,9 @@ pub(crate) fn broadcast_lost() {
     }
 }
 
-/// The member `_aws` of a line, from which CloudWatch reads metrics: the names of the members that hold the dimensions, and
-/// those of the metrics, each with its unit. It is null where `METRICS` is `false`, because each metric costs money every month.
+/// Returns a line's member `_aws`, from which CloudWatch reads metrics. `dimensions` names the members that hold the
+/// dimensions. `metrics` names those that hold the metrics, each with its unit. The result is null if `METRICS` is
+/// `false`, because each metric costs money every month.
 pub fn embedded(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
     if !WHERE.metrics {
         return Value::Null;
@@ -172,7 +173,7 @@ mod tests {
             error: None,
             duration: Duration::from_millis(7),
         };
-        answered(&request); // with what is made once
+        answered(&request); // initialises the lazy statics
         let start = std::time::Instant::now();
         for _ in 0..1_000 {
             answered(&request);

@@ -1,5 +1,5 @@
-//! TLS for everything that a function calls: rustls on ring, with Mozilla's roots compiled in, so that no certificate
-//! store is read from disk on a cold start.
+//! TLS for all connections that a function makes: rustls on ring, with Mozilla's root certificates compiled in, so that
+//! a cold start reads no certificate store from disk.
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};

@@ -1,4 +1,4 @@
-//! Postgres: the connection, the schema in it, and what the functions need there.
+//! Checks of Postgres: the connection, the schema, and everything that the functions need there.
 
 use super::Fault;
 use super::network::Target;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 const URL: &str = "DATABASE_URL";
 
-/// The address of poolers at Supabase, where a user's name ends with the project.
+/// The domain of Supabase's poolers, where a user's name ends with the project's id.
 const POOLER: &str = ".pooler.supabase.com";
 
 pub async fn connection() -> Result<(String, Database), Fault> {
@@ -42,7 +42,7 @@ pub async fn connection() -> Result<(String, Database), Fault> {
     Ok((format!("Postgres {} as {}, {tls}", text(0), text(1)), database))
 }
 
-/// The first host of the address, for messages.
+/// Returns the first host of the address, for messages.
 fn target(config: &Config) -> Target {
     let host = match config.get_hosts().first() {
         Some(Host::Tcp(host)) => host.clone(),
@@ -52,7 +52,7 @@ fn target(config: &Config) -> Target {
     Target { setting: URL, authority: "DATABASE_CA_CERT", host, port }
 }
 
-/// Postgres, or a pooler before it, has answered and doesn't let this user in.
+/// Returns the fault if Postgres, or a pooler in front of it, refuses this user.
 fn refused(config: &Config, refusal: &DbError) -> Fault {
     let user = config.get_user().unwrap_or_default();
     let is_pooler =
@@ -97,7 +97,7 @@ pub async fn schema(database: &Database) -> Result<(String, ()), Fault> {
     Err(Fault::new(URL, seen, "Run `tinychat migrate`"))
 }
 
-/// Every endpoint's secrets must be fit to sign with.
+/// Checks that every endpoint's secrets can be used to sign.
 pub async fn webhook_secrets(database: &Database) -> Result<(String, ()), Fault> {
     let sql = "select id, array_remove(array[secret, previous_secret], null) as secrets
         from tinychat.webhook_endpoints where disabled_at is null";

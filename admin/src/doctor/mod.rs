@@ -1,4 +1,5 @@
-//! `tinychat doctor`: tries every setting and dependency from where it runs, or what is deployed, and says what is wrong.
+//! `tinychat doctor`: checks every setting and dependency from the machine it runs on, or checks what is deployed, and
+//! reports what is wrong.
 
 mod database;
 mod network;
@@ -19,33 +20,35 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::join;
 
-/// How long a check may take. No more than three wait for each other, so that all is said within 10 s.
+/// The timeout of a check. At most three checks wait for each other, so that all results are shown within 10 s.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The same for those that try a service from end to end, which wait for one other.
+/// The timeout of checks that try a service from end to end. They wait for one other check.
 const ROUND_TRIP: Duration = Duration::from_secs(6);
 
-/// Where most checks lead to, and how long those of the database may take.
+/// The setting that most checks depend on, and the setting and timeout of the database's checks.
 const URL: &str = "SUPABASE_URL";
 const DATABASE: (&str, Duration) = ("DATABASE_URL", PATIENCE);
 
-/// How long a question to AWS may take.
+/// The timeout of a question to AWS.
 const AWS: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub struct Doctor {
-    /// Looks at what is deployed as this `CloudFormation` stack, with the AWS CLI's credentials, and not at the settings here
+    /// Checks what is deployed as this `CloudFormation` stack, with the AWS CLI's credentials, instead of the settings
+    /// here
     #[arg(long, value_name = "NAME")]
     stack: Option<String>,
-    /// The stack's AWS region, in place of the one that the AWS CLI would take
+    /// The stack's AWS region, instead of the AWS CLI's default
     #[arg(long, requires = "stack")]
     region: Option<String>,
-    /// How many clients the database's pooler takes, which it doesn't tell itself: 200 on Supabase's smallest computes
+    /// The number of clients that the database's pooler accepts, which it doesn't report itself: 200 on Supabase's
+    /// smallest computes
     #[arg(long, requires = "stack", default_value_t = 200)]
     pooler_limit: u32,
 }
 
-/// Something wrong: which setting is at fault, what was seen, and the one step to take.
+/// A fault: the setting that causes it, what was seen, and the one step to take.
 #[derive(Debug)]
 pub struct Fault {
     setting: &'static str,
@@ -68,13 +71,13 @@ struct Finding {
     milliseconds: u128,
     #[serde(skip_serializing_if = "Option::is_none")]
     setting: Option<&'static str>,
-    /// What was seen, or what is wrong.
+    /// A description of what was seen or what is wrong.
     seen: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<String>,
 }
 
-/// The findings, each of which is shown as it comes.
+/// The findings. Each is shown as soon as it is known.
 struct Report<'a> {
     output: &'a Output,
     findings: RefCell<Vec<Finding>>,
@@ -153,7 +156,8 @@ async fn examine_project(report: &Report<'_>, broken: &[&str]) {
 }
 
 impl Report<'_> {
-    /// Carries out a check, and gives what later ones need of it. One that takes too long is a fault of where the setting leads.
+    /// Carries out a check, and returns its value for later ones. A check that takes too long is a fault of the service
+    /// that the setting names.
     async fn check<T>(
         &self,
         check: &'static str,
@@ -179,7 +183,7 @@ impl Report<'_> {
         None
     }
 
-    /// Asks about what is deployed, where an answer isn't about a setting of this machine.
+    /// Asks a question about the deployment. Its answer isn't about a setting of this machine.
     async fn ask(&self, check: &'static str, question: impl Future<Output = anyhow::Result<String>>) {
         let start = Instant::now();
         match tokio::time::timeout(AWS, question).await {
@@ -189,7 +193,7 @@ impl Report<'_> {
         }
     }
 
-    /// Skips a check that needs a setting which is known to be wrong.
+    /// Skips a check that needs a setting that is known to be wrong.
     fn needs(&self, check: &'static str, broken: &[&str], needed: &[&str]) -> Option<()> {
         match needed.iter().find(|setting| broken.contains(setting)) {
             Some(setting) => {
@@ -246,12 +250,12 @@ impl Report<'_> {
     }
 }
 
-/// A setting as this program's kind of error.
+/// Returns a required setting, with this program's type of error.
 fn required(name: &'static str) -> anyhow::Result<String> {
     config::required(name).map_err(|error| anyhow::anyhow!(error))
 }
 
-/// An HTTP client that trusts whom the functions trust, and waits for less than a check does.
+/// Returns an HTTP client that trusts the same authorities as the functions. Its timeout is shorter than a check's.
 fn http() -> anyhow::Result<reqwest::Client> {
     let tls = shared::tls::public().map_err(|error| anyhow::anyhow!(error))?;
     Ok(reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(ROUND_TRIP.mul_f32(0.8)).build()?)

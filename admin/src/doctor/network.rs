@@ -1,4 +1,4 @@
-//! Connections: that a host is known, listens, answers, and is who it says.
+//! Checks of connections: the host is known, listens, answers and has the right certificate.
 
 use super::Fault;
 use shared::config;
@@ -14,11 +14,11 @@ use tokio_rustls::rustls::{self, CertificateError};
 pub trait Connection: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Connection for T {}
 
-/// Where a setting leads to.
+/// The host that a setting names.
 pub struct Target {
     /// The setting with the address.
     pub setting: &'static str,
-    /// The one that says whom to trust there, if there is one.
+    /// The setting with the certificate authority to trust there, if there is one.
     pub authority: &'static str,
     pub host: String,
     pub port: u16,
@@ -26,7 +26,7 @@ pub struct Target {
 
 const SUPABASE_URL: &str = "SUPABASE_URL";
 
-/// The Supabase project's address, once something there has answered, whatever it was.
+/// Returns the Supabase project's address once anything there has answered, whatever the answer is.
 pub async fn project() -> Result<(String, String), Fault> {
     let unfit = |error: String| Fault::new(SUPABASE_URL, error, "Correct it");
     let url = config::supabase_url().map_err(|error| unfit(error.to_string()))?;
@@ -37,7 +37,7 @@ pub async fn project() -> Result<(String, String), Fault> {
     Ok((format!("{url} answers"), url))
 }
 
-/// Connects to the project, by TLS if its address says so.
+/// Connects to the project, with TLS if its address is https.
 pub async fn connect(url: &str) -> Result<Box<dyn Connection>, Fault> {
     let (secure, target) = parts(url)?;
     target.resolve().await?;
@@ -54,7 +54,7 @@ pub async fn connect(url: &str) -> Result<Box<dyn Connection>, Fault> {
     target.within(open).await?.map_err(|error| target.blame(&*error))
 }
 
-/// Whether a project's address is with TLS, and where it leads to.
+/// Returns whether a project's address uses TLS, and its host.
 fn parts(url: &str) -> Result<(bool, Target), Fault> {
     let parts = || {
         let url = reqwest::Url::parse(url).ok()?;
@@ -66,7 +66,7 @@ fn parts(url: &str) -> Result<(bool, Target), Fault> {
 }
 
 impl Target {
-    /// Fails unless the host's name is known.
+    /// Fails unless the host's name can be resolved.
     pub async fn resolve(&self) -> Result<(), Fault> {
         let found = self.within(lookup_host((self.host.as_str(), self.port))).await?;
         found.map(|_| ()).map_err(|_| {
@@ -78,7 +78,7 @@ impl Target {
         })
     }
 
-    /// The output of a step on the way there, or that it takes too long.
+    /// Returns the output of a step of connecting, or a fault if it takes too long.
     pub async fn within<T>(&self, step: impl Future<Output = T>) -> Result<T, Fault> {
         let patience = super::PATIENCE.mul_f32(0.8); // less than the check as a whole has
         timeout(patience, step).await.map_err(|_| self.silent())
@@ -93,7 +93,7 @@ impl Target {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// The fault in the settings that a connection error points to.
+    /// Returns the fault in the settings that a connection error points to.
     pub fn blame(&self, error: &(dyn Error + 'static)) -> Fault {
         let at = self.address();
         let fault = |seen: String, step: &str| Fault::new(self.setting, seen, step);
@@ -101,7 +101,7 @@ impl Target {
         let Some(cause) = causes.find_map(|cause| cause.downcast_ref::<io::Error>()) else {
             return fault(format!("leads to {at}, and: {}", shared::db::Chain(error)), "Correct it");
         };
-        // An io::Error hides what it was made of from `source`.
+        // `source` of an io::Error skips the error that it was made from.
         if let Some(cause) = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return self.blame_tls(cause);
         }

@@ -1,4 +1,5 @@
-//! Realtime: what the functions broadcast must reach who listens with the public key, and access tokens must be of get-config's key.
+//! Checks of Realtime: broadcasts of the functions must reach clients that subscribe with the public key, and Realtime
+//! must accept only access tokens that are signed with get-config's key.
 
 use super::network::connect;
 use super::{Fault, ROUND_TRIP, http};
@@ -19,8 +20,8 @@ const PRIVATE: &str = "REALTIME_PRIVATE";
 const JWT_KEY: &str = "REALTIME_JWT_KEY";
 const URL: &str = "SUPABASE_URL";
 
-/// Joins a conversation's channel that nobody else knows, as a client does, broadcasts to it, as a function does, and waits
-/// for the broadcast. Returns the connection.
+/// Joins the channel of a random conversation as a client does, broadcasts to it as a function does, and waits for the
+/// broadcast. Returns the connection.
 pub async fn round_trip(url: &str) -> Result<(String, Socket), Fault> {
     let deadline = Instant::now() + ROUND_TRIP.mul_f32(0.9);
     let private = config::realtime_private().unwrap_or_default();
@@ -51,8 +52,8 @@ pub async fn round_trip(url: &str) -> Result<(String, Socket), Fault> {
     Ok((format!("a broadcast came back over the websocket, on a {kind} channel"), socket))
 }
 
-/// Joins a private channel with an access token like those of get-config, and tries another with one that a stranger's key
-/// has signed.
+/// Joins a private channel with an access token like those of get-config, and tries to join another with a token that
+/// is signed with a random key.
 pub async fn access_tokens(mut socket: Socket, signer: Signer) -> Result<(String, ()), Fault> {
     let unfit = |error: shared::Error| Fault::new(JWT_KEY, format!("can't sign: {error}"), "Correct it");
     let token = |signer: &Signer| {
@@ -95,7 +96,7 @@ fn reason(reply: &Value) -> &str {
     reply.pointer("/response/reason").and_then(Value::as_str).unwrap_or("no reason is given")
 }
 
-/// The channel can't be joined.
+/// Returns the fault if the channel can't be joined.
 fn refused(private: bool, reply: &Value) -> Fault {
     let reason = reason(reply);
     if private {
@@ -113,7 +114,7 @@ fn refused(private: bool, reply: &Value) -> Fault {
     Fault::new(ANON, format!("may not join a channel: {reason}"), "Copy the public key from Supabase again")
 }
 
-/// An HTTP status of Realtime's that isn't about a key.
+/// Returns the fault for an HTTP status of Realtime's that isn't about a key.
 fn down(status: u16) -> Fault {
     let seen = format!("leads to a Realtime that answers {status}");
     if status == 404 {
@@ -182,7 +183,7 @@ impl Socket {
         }
     }
 
-    /// Asks to join a channel, with the public key or an access token, and gives the reply.
+    /// Asks to join a channel, with the public key or an access token, and returns the reply.
     async fn join(&mut self, topic: &str, private: bool, token: Option<String>) -> Result<Value, Fault> {
         let config = json!({ "broadcast": {}, "presence": {}, "postgres_changes": [], "private": private });
         let mut join = json!({ "config": config });
@@ -194,7 +195,7 @@ impl Socket {
         self.next(topic, "phx_reply").await
     }
 
-    /// The payload of the channel's next frame with this event.
+    /// Returns the payload of the channel's next frame with this event.
     async fn next(&mut self, topic: &str, event: &str) -> Result<Value, Fault> {
         let channel = format!("realtime:{topic}");
         while let Ok(Some(Ok(message))) = timeout_at(self.deadline, self.stream.next()).await {

@@ -1,4 +1,4 @@
-//! The settings themselves: that they are there and can be meant so, before anything is tried with them.
+//! Checks of the settings themselves: they are present and well-formed. This comes before anything is tried with them.
 
 use super::Fault;
 use reqwest::Url;
@@ -7,7 +7,7 @@ use shared::config::{self, KeyKind};
 use shared::db;
 use std::net::IpAddr;
 
-/// The settings that some function needs, and where in Supabase each is found.
+/// The settings that some function needs, and where each is found in Supabase.
 const NEEDED: [(&str, &str); 7] = [
     ("DATABASE_URL", "Connect, Transaction pooler"),
     ("SUPABASE_URL", "Project Settings, Data API"),
@@ -22,12 +22,12 @@ const PUBLIC: &str = "Set it to the project's public key, anon or sb_publishable
 const SECRET: &str = "Set it to the project's secret key, service_role or sb_secret_…";
 const ADDRESS: &str = "Set it to the project's address alone, such as https://abcdefghijkl.supabase.co";
 
-/// The line to print if there are no faults.
+/// Returns the line to print if there are no faults.
 pub fn summary() -> String {
     format!("all {} are set", NEEDED.len())
 }
 
-/// The faults of the settings, at most one for each.
+/// Returns the faults of the settings, at most one for each.
 pub fn faults() -> Vec<Fault> {
     let mut faults: Vec<_> = NEEDED.into_iter().filter_map(|(name, place)| unfit(name, place)).collect();
     let sound = |name| faults.iter().all(|fault: &Fault| fault.setting != name);
@@ -44,7 +44,7 @@ pub fn faults() -> Vec<Fault> {
     faults
 }
 
-/// One that is missing, or was copied with what is around it.
+/// Returns the fault of a setting that is missing, or was copied with surrounding text.
 fn unfit(name: &'static str, place: &str) -> Option<Fault> {
     let Some(value) = config::optional(name) else {
         return Some(Fault::new(name, "is missing", format!("Set it to what Supabase shows under {place}")));
@@ -84,7 +84,7 @@ fn supabase_url() -> Option<Fault> {
     }
 }
 
-/// A host of this machine or network, which may do without TLS.
+/// Whether it is a host of this machine or network, which doesn't need TLS.
 fn is_near(host: &str) -> bool {
     match host.trim_start_matches('[').trim_end_matches(']').parse() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private(),

@@ -1,5 +1,5 @@
-//! `tinychat doctor --stack NAME`: what is really deployed. The stack, its secret and the account's limits are read from
-//! AWS, and the database is reached as its functions reach it. Nothing is changed, and no secret value is shown.
+//! `tinychat doctor --stack NAME`: checks of a deployment. The stack, its secret and the account's limits are read from
+//! AWS, and the database is reached with its functions' settings. Nothing is changed, and no secret value is shown.
 
 use super::{Report, http};
 use anyhow::{Context, anyhow, bail, ensure};
@@ -29,7 +29,7 @@ const POOLER_PORT: u16 = 6543;
 /// The only function without a connection to the database.
 const NO_DATABASE: &str = "RouteNotFoundFunction";
 
-/// Looks at a stack in `region`, or in the one that the environment or the profile names. The pooler takes
+/// Checks a stack in `region`, or in the one that the environment or the profile names. The pooler accepts
 /// `pooler_limit` connections.
 pub async fn examine(name: &str, region: Option<String>, pooler_limit: u32, report: &Report<'_>) {
     let aws = configuration(region).await;
@@ -59,8 +59,8 @@ pub async fn examine(name: &str, region: Option<String>, pooler_limit: u32, repo
     report.ask("api", api(&stack)).await;
 }
 
-/// The SDK's own search for region and credentials: environment, profiles, single sign-on, roles. Its HTTP client is on
-/// ring, as everything here is.
+/// Searches for region and credentials as the SDK does: environment, profiles, single sign-on, roles. The HTTP client
+/// uses ring, as everything here does.
 async fn configuration(region: Option<String>) -> SdkConfig {
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -76,7 +76,7 @@ async fn credentials(aws: &SdkConfig) -> anyhow::Result<String> {
     let region = region.context("there is no AWS region: set AWS_REGION, or pass --region")?;
     let provider = aws.credentials_provider().context("there is no source of AWS credentials")?;
     let credentials = provider.provide_credentials().await.map_err(|error| {
-        // In one line: the SDK has one for each source that it has tried.
+        // On one line: the SDK's text has a line for each source that it has tried.
         let tried = format!("{:#}", anyhow!(error)).split_whitespace().collect::<Vec<_>>().join(" ");
         anyhow!(
             "there are no AWS credentials: log in with the AWS CLI, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
@@ -86,7 +86,7 @@ async fn credentials(aws: &SdkConfig) -> anyhow::Result<String> {
     Ok(format!("{} in {region}", credentials.access_key_id()))
 }
 
-/// An AWS service's refusal in a line: its code and message. Other errors with all that caused them.
+/// Returns an AWS service's refusal on one line: its code and message. Other errors are shown with all their causes.
 fn refusal<E>(error: E) -> anyhow::Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -116,7 +116,7 @@ impl Deployed {
         Ok(Self { stack, parameters })
     }
 
-    /// A parameter's value; none if it is empty.
+    /// Returns a parameter's value, or `None` if it is empty.
     fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -146,7 +146,7 @@ impl Deployed {
         Ok(format!("{} are set", self.parameters.len()))
     }
 
-    /// What `ReservedConcurrency` says; none where nothing but the account limits functions.
+    /// Returns the value of `ReservedConcurrency`, or `None` if only the account limits functions.
     fn reserved(&self) -> anyhow::Result<Option<i64>> {
         let value = self.parameter("ReservedConcurrency").unwrap_or("0");
         let number: i64 = value.parse().context("ReservedConcurrency is no number")?;
@@ -171,7 +171,7 @@ async fn resources(aws: &SdkConfig, name: &str) -> anyhow::Result<String> {
                 | ResourceStatus::ImportComplete
                 | ResourceStatus::UpdateRollbackComplete,
             ) => complete += 1,
-            // Of an earlier release, such as a function's old versions.
+            // Left from an earlier release, such as a function's old versions.
             Some(ResourceStatus::DeleteComplete | ResourceStatus::DeleteSkipped) => {}
             _ => others.push(described(&resource)),
         }
@@ -224,8 +224,8 @@ async fn read_secret(
     })
 }
 
-/// Reaches the database as the functions do. A database without a pooler tells how many connections it takes: that goes
-/// into `direct`.
+/// Connects to the database as the functions do. A database without a pooler reports how many connections it accepts:
+/// that number goes into `direct`.
 async fn database(url: Option<&str>, stack: &Deployed, direct: &mut Option<i64>) -> anyhow::Result<String> {
     let url = url.context("the secret has no DATABASE_URL")?;
     let settings = db::settings_for(url, stack.parameter("DatabaseCaCert"));
@@ -254,7 +254,8 @@ async fn database(url: Option<&str>, stack: &Deployed, direct: &mut Option<i64>)
     Ok(format!("{name} can log in, not on the port of a pooler in transaction mode ({POOLER_PORT})"))
 }
 
-/// The template as `CloudFormation` has it: with the loops expanded and SAM's resources made ordinary ones.
+/// Returns the template as `CloudFormation` processed it: with loops expanded and SAM's resources converted to ordinary
+/// ones.
 async fn template(aws: &SdkConfig, name: &str) -> anyhow::Result<Value> {
     let client = aws_sdk_cloudformation::Client::new(aws);
     let request = client.get_template().stack_name(name).template_stage(TemplateStage::Processed);
@@ -263,7 +264,8 @@ async fn template(aws: &SdkConfig, name: &str) -> anyhow::Result<Value> {
     serde_json::from_str(body).context("the stack's template is no JSON")
 }
 
-/// How many environments of each function may run at once, by logical id; none where nothing but the account limits them.
+/// Returns the number of environments of each function that may run at once, by logical id; `None` if only the account
+/// limits them.
 fn environments<'a>(stack: &Deployed, template: &'a Value) -> anyhow::Result<Vec<(&'a str, Option<i64>)>> {
     let reserved = stack.reserved()?;
     let resources =
@@ -354,7 +356,7 @@ fn same_region(aws: &SdkConfig, url: Option<&str>, stack: &Deployed) -> anyhow::
     }
 }
 
-/// The AWS region in a host's name, such as aws-0-eu-central-1.pooler.supabase.com.
+/// Returns the AWS region in a host's name, such as aws-0-eu-central-1.pooler.supabase.com.
 fn region_in(host: &str) -> Option<&str> {
     host.split('.').find_map(|label| {
         let numbered = label.strip_prefix("aws-").and_then(|rest| rest.split_once('-'));
@@ -370,7 +372,8 @@ fn region_in(host: &str) -> Option<&str> {
     })
 }
 
-/// Without a key every function but one is a 401 of ours: so gateway, route and function are there.
+/// Without a key, every function but one answers with TinyChat's own 401. That shows that gateway, route and function
+/// exist.
 async fn api(stack: &Deployed) -> anyhow::Result<String> {
     let url = stack.output("ApiUrl").context("the stack has no output ApiUrl")?;
     let answer = http()?.get(format!("{url}/v1/config")).send().await;

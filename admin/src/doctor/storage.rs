@@ -1,4 +1,4 @@
-//! Storage: a file must go in through the S3 endpoint, be public, and go away again.
+//! Checks of Storage: a file can be stored through the S3 endpoint, is public, and can be deleted.
 
 use super::{Fault, http, required};
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
@@ -14,7 +14,7 @@ use uuid::Uuid;
 const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-/// A region that Storage takes for its own, whichever that is, unless it has been told to be strict.
+/// A region that Storage accepts as its own, whichever that is, unless it is configured to be strict.
 const ANY_REGION: &str = "us-east-1";
 
 const URL: &str = "SUPABASE_URL";
@@ -58,7 +58,7 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    /// Puts the file, or deletes it; none if no answer came.
+    /// Puts or deletes the file. Returns `None` if no response came.
     async fn send(&self, method: Method, region: &str) -> anyhow::Result<Option<Response>> {
         let (s3, soon) = (client(self.url, region)?, PresigningConfig::expires_in(Duration::from_mins(1))?);
         let (bucket, path) = (self.bucket, &self.path);
@@ -83,8 +83,8 @@ fn silent() -> Fault {
     )
 }
 
-/// Why a file may not be put, by S3's error codes as Storage uses them. A wrong region is a wrong signature to it, unless it has
-/// been told to be strict.
+/// Returns the fault if a file is refused, by S3's error codes as Storage uses them. For a wrong region, Storage
+/// reports a wrong signature, unless it is configured to be strict.
 async fn refused(file: &File<'_>, region: &str, answer: Response) -> Fault {
     let status = answer.status().as_u16();
     let text = answer.text().await.unwrap_or_default();
@@ -140,7 +140,7 @@ fn wrong_region(region: &str) -> Fault {
     Fault::new(REGION, format!("is `{region}`, and Storage is in another"), step)
 }
 
-/// As upload-image sets it up.
+/// Returns an S3 client with upload-image's settings.
 fn client(url: &str, region: &str) -> anyhow::Result<Client> {
     let (id, secret) = (required("STORAGE_ACCESS_KEY_ID")?, required("STORAGE_SECRET_ACCESS_KEY")?);
     let config = Config::builder()

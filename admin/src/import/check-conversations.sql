@@ -1,4 +1,4 @@
--- $1 a tenant  $2 conversations: what is wrong with them here
+-- $1 a tenant  $2 conversations. Returns their faults against the database.
 select g.line,
     case
         when c.tenant_id <> $1 then 'id is another tenant''s; --new-ids gives the conversations of the file new ones'

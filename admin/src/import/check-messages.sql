@@ -1,4 +1,4 @@
--- $1 a tenant  $2 messages of conversations that are there by now: what is wrong with those that aren't there yet
+-- $1 a tenant  $2 messages of conversations that exist by now. Returns the faults of those that aren't stored yet.
 with given as (
     select * from json_to_recordset($2) as g (
         line bigint, conversation_id uuid, id uuid, sender_id text, reply_to uuid, client_message_id text, created_at timestamptz
@@ -15,8 +15,8 @@ select f.*
 from (
     select g.line,
         case
-            -- A conversation of this transaction is complete as the file has it. Into the past of any other nothing may come:
-            -- clients that follow it by `since` would never see it.
+            -- A conversation of this transaction is complete as the file has it. Any other must not get messages from
+            -- the past: clients that follow it by `since` would never see them.
             when c.xmin <> pg_current_xact_id()::xid and g.created_at <= tinychat.updated_at(c)
                 then 'the conversation is there already, and has changed after this message''s created_at'
             when g.reply_to is not null and not exists (

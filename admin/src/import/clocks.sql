@@ -1,4 +1,4 @@
--- $1 a tenant  $2 conversations, to which messages may have come: those that were there before get their times
+-- $1 a tenant  $2 conversations to which messages may have been added. Those that existed before get their times.
 with moved as (
     update tinychat.conversations c
     set last_at = g.last_at, changed_at = greatest(c.changed_at, g.changed_at)

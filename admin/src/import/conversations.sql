@@ -1,4 +1,4 @@
--- $1 a tenant  $2 conversations. Those that are there already stay as they are, and are locked: messages may come to them.
+-- $1 a tenant  $2 conversations. Existing ones stay unchanged and are locked, because messages may be added to them.
 with given as (
     select *
     from json_to_recordset($2) as g (

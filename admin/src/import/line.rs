@@ -1,4 +1,4 @@
-//! A line of the file by itself. Its fields are held to the rules of the API.
+//! A single line of the file. The API's rules apply to its fields.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -37,11 +37,11 @@ pub struct Conversation {
     pub external_ref: Option<Name>,
     pub participants: TextList<100, 255>,
     pub status: Status,
-    /// How far each participant has read; of those that aren't named, everything.
+    /// The time up to which each participant has read. The others have read everything.
     pub read_at: Option<Times>,
     pub created_at: Timestamp,
     pub last_at: Option<Timestamp>,
-    /// When it changed last in another way than by a new message.
+    /// The time of the last change other than a new message.
     #[serde(rename = "changed_at")]
     pub updated_at: Option<Timestamp>,
 }

@@ -1,6 +1,7 @@
-//! A batch of the file, stored in one transaction: conversations are there with all their messages, or not at all.
+//! A batch of the file, stored in one transaction: a conversation is stored with all its messages, or not at all.
 //!
-//! Rows go to Postgres as one JSON parameter. COPY would need a prepared statement, which a pooler in transaction mode doesn't keep.
+//! Rows go to Postgres as one JSON parameter. COPY would need a prepared statement, which a pooler in transaction mode
+//! doesn't keep.
 
 use super::Fault;
 use super::line::{Conversation, User};
@@ -13,22 +14,23 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
-/// How many messages go into a statement, and how many of them, or of conversations and users, fill a batch.
+/// The number of messages in a statement, and the number of messages, or of conversations and users, that fills a
+/// batch.
 const AT_ONCE: usize = 5_000;
 const FULL: usize = 10_000;
 
-/// What was stored.
+/// The numbers of rows that were stored.
 #[derive(Default, Serialize, Tabled)]
 pub struct Loaded {
     pub users: u64,
     pub conversations: u64,
     pub messages: u64,
-    /// Messages that were there already.
+    /// Messages that already existed.
     pub known: u64,
 }
 
 impl Loaded {
-    /// Counts what is in the file.
+    /// Counts the section's rows.
     pub fn count(&mut self, section: &Section) {
         match section {
             Section::User(_) => self.users += 1,
@@ -63,7 +65,7 @@ impl Batch {
         self.users.len() + self.conversations.len() * 10 + self.messages.len() >= FULL
     }
 
-    /// Stores all of it; or nothing, if there are faults.
+    /// Stores the whole batch, or nothing if there are faults.
     pub async fn load(
         &self,
         database: &mut Database,
@@ -98,7 +100,7 @@ impl Batch {
     }
 }
 
-/// Runs a statement on rows, and tells how many it has stored.
+/// Runs a statement on rows, and returns the number that it has stored.
 async fn run(
     transaction: &Transaction<'_>,
     sql: &str,
@@ -110,7 +112,7 @@ async fn run(
     Ok(transaction.execute_typed(sql, &params).await?)
 }
 
-/// Runs a statement that returns what is wrong with rows.
+/// Runs a statement that returns the faults of rows.
 async fn faults(
     transaction: &Transaction<'_>,
     sql: &str,

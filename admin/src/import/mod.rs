@@ -1,5 +1,5 @@
-//! `tinychat import`: users, conversations and messages from a file of JSON lines, as the exports print them. docs/IMPORT.md has the
-//! format.
+//! `tinychat import`: stores users, conversations and messages from a file of JSON lines in the format of the exports.
+//! docs/IMPORT.md describes the format.
 
 mod line;
 mod load;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// How many faults of a file are told.
+/// The maximum number of faults that are printed.
 const FAULTS: usize = 20;
 
 #[derive(Args)]
@@ -30,7 +30,7 @@ pub struct Import {
     tenant: Uuid,
     /// The file
     file: PathBuf,
-    /// Gives the conversations new ids, always the same ones: for a copy beside the original in one database
+    /// Gives the conversations new ids, the same ones each time: for a copy beside the original in one database
     #[arg(long)]
     new_ids: bool,
     /// Only checks the file
@@ -38,7 +38,7 @@ pub struct Import {
     dry_run: bool,
 }
 
-/// What is wrong with a line of the file, by its number.
+/// A fault in a line of the file, with the line's number.
 #[derive(Debug)]
 struct Fault {
     line: u64,
@@ -81,7 +81,7 @@ pub async fn run(import: Import, output: &Output) -> anyhow::Result<()> {
     }
 }
 
-/// Fails if there are faults, and names the first ones.
+/// Fails if there are faults, and prints the first ones.
 fn refuse(faults: &[Fault]) -> anyhow::Result<()> {
     if faults.is_empty() {
         return Ok(());
@@ -94,7 +94,7 @@ fn refuse(faults: &[Fault]) -> anyhow::Result<()> {
     bail!("{}", lines.join("; "))
 }
 
-/// The file, read section by section: a user, or a conversation with its messages.
+/// Reads the file section by section: a user, or a conversation with its messages.
 struct Reader {
     lines: BufReader<File>,
     number: u64,
@@ -104,7 +104,7 @@ struct Reader {
     now: i64,
     users: HashSet<String>,
     conversations: HashSet<Uuid>,
-    /// What is wrong so far. Sections that it is wrong with are left out.
+    /// The faults found so far. Sections with faults are left out.
     faults: Vec<Fault>,
 }
 
@@ -168,7 +168,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// The next line that can be read.
+    /// Returns the next line that can be parsed.
     fn take(&mut self) -> anyhow::Result<Option<(u64, Line)>> {
         if let Some(ahead) = self.ahead.take() {
             return Ok(Some(ahead));

@@ -1,4 +1,4 @@
-//! A conversation with its messages, as they are to be stored: in their order, with ids and with times that no two share.
+//! A conversation with its messages, ready to be stored: in order, with ids and with unique times.
 
 use super::Fault;
 use super::line::{Conversation, Message, User};
@@ -34,7 +34,7 @@ pub struct Row {
     changed_at: Option<Timestamp>,
 }
 
-/// Puts a conversation and the messages after it together, or tells what is wrong with them.
+/// Combines a conversation and the messages after it, or returns their faults.
 pub fn assemble(
     mut conversation: Conversation,
     messages: Vec<(u64, Message)>,
@@ -53,7 +53,7 @@ pub fn assemble(
     }
     let mut ids = HashMap::new();
     let mut requests = HashSet::new();
-    // All times on the conversation's clock.
+    // All times of the conversation's clock that are taken.
     let mut taken = HashSet::new();
     let mut latest = None;
     let mut rows = Vec::with_capacity(messages.len());
@@ -89,7 +89,7 @@ pub fn assemble(
         if request.is_some_and(|request| !requests.insert(request)) {
             fault(line, "client_message_id is another message's of this sender, too");
         }
-        // One that isn't in the file may be in the database already.
+        // A message that isn't in the file may already be in the database.
         let reply_to = message.reply_to.map(|name| {
             ids.get(&*name).copied().unwrap_or_else(|| Uuid::try_parse(&name).unwrap_or_default())
         });
@@ -116,7 +116,7 @@ pub fn assemble(
             },
         ));
     }
-    // The times that are given, then those that have to be found.
+    // First the times that are given, then those that have to be found.
     for ([updated_at, ..], row) in &mut rows {
         let created = row.created_at.milliseconds();
         row.changed_at = updated_at.filter(|time| time.milliseconds() != created);
@@ -142,7 +142,8 @@ pub fn assemble(
     if faults.is_empty() { Ok(Section::Conversation(conversation, rows)) } else { Err(faults) }
 }
 
-/// A message's own id if it is one that begins with the time, as ours do. Else one that does, and is the same each time.
+/// Returns a message's own id if it begins with the time, as TinyChat's ids do. Otherwise returns an id that begins
+/// with the time and is the same on each run.
 fn message_id(name: &str, created: i64) -> Uuid {
     let own = Uuid::try_parse(name).ok().filter(|id| id.get_version_num() == 7);
     own.unwrap_or_else(|| {
@@ -180,7 +181,7 @@ mod tests {
         }
     }
 
-    /// The rows of messages, each with what is special about it; or the faults, as lines and texts.
+    /// Returns the rows of messages, each with its special fields; or the faults, as lines and texts.
     fn rows(messages: &[Value]) -> Result<Vec<Value>, Vec<(u64, String)>> {
         let messages = messages.iter().zip(2..).map(|(special, line)| {
             let created_at = format!("2026-01-01T00:00:{line:02}Z");

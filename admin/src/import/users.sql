@@ -1,4 +1,4 @@
--- $1 a tenant  $2 users. Those who are there already stay as they are.
+-- $1 a tenant  $2 users. Existing users stay unchanged.
 insert into tinychat.users (id, tenant_id, user_id, name, email, role, fcm_tokens, notification_prefs, last_seen_at)
 select
     case when g.id is null or exists (select from tinychat.users u where u.id = g.id) then gen_random_uuid() else g.id end,

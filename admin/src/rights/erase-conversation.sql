@@ -1,6 +1,7 @@
--- $1 a conversation, which is locked  $2 a user  $3 the opaque id  $4 messages of the user  $5 whether these are the last
--- Erases the messages, each with a time of its own on the conversation's clock, so that clients learn of them by `since`; and
--- gives the user's place in the conversation to the opaque id.
+-- $1 a conversation, which is locked  $2 a user  $3 the opaque id  $4 messages of the user  $5 whether these are the
+-- last
+-- Erases the messages. Each gets its own time on the conversation's clock, so that clients learn of it by `since`. Also
+-- replaces the user with the opaque id in the conversation.
 with clock as (
     select greatest(tinychat.now_ms(), tinychat.updated_at(c) + interval '1 ms') as at, $3 = any (c.participants) as known
     from tinychat.conversations c

@@ -1,6 +1,7 @@
--- $1 an endpoint  $2 the event that was looked at last  $3 how many to look at  $4 a user  $5 the opaque id
--- Takes the user out of the endpoint's next events, delivered or not: an event of one of its messages becomes that of a deleted
--- message, and previews that may be the user's words go. Returns the last event, null if there are none, and how many changed.
+-- $1 an endpoint  $2 the event that was checked last  $3 how many to check  $4 a user  $5 the opaque id
+-- Removes the user from the endpoint's next events, delivered or not. An event of one of the user's messages becomes
+-- that of a deleted message, and previews that may be the user's words are removed. Returns the last event, null if
+-- there are none, and how many changed.
 with page as (
     select d.event_id, d.payload::jsonb as payload
     from tinychat.webhook_deliveries d
@@ -15,7 +16,7 @@ parts as (
     cross join lateral (select payload -> 'data') as d (data)
     cross join lateral (select nullif(data -> 'message', 'null'), data -> 'conversation') as p (message, conversation)
 ),
--- Conversations that the user, by now the opaque id, has a part in.
+-- Conversations in which the user, who is now the opaque id, takes part or has sent a message.
 concerned as (
     select p.conversation_id
     from (select distinct parts.conversation_id from parts) p
@@ -50,7 +51,7 @@ scrubbed as (
                     ),
                     conversation -> 'participants'
                 ))
-                -- The preview of somebody else's message is known to be that message's own text, or isn't.
+                -- With another user's message, the preview is kept only if it is that message's own text.
                 || case
                     when not own and conversation ->> 'last_message' = left(message ->> 'body', 200) then '{}'
                     else jsonb_build_object('last_message', null)
@@ -61,7 +62,7 @@ scrubbed as (
     left join concerned on concerned.conversation_id = parts.conversation_id
     left join tinychat.messages m
         on own and m.conversation_id = parts.conversation_id and m.id = (message ->> 'id')::uuid
-    -- Who has been removed from a conversation is still in what was told of it.
+    -- A user who was removed from a conversation is still in its earlier events.
     where concerned.conversation_id is not null or conversation -> 'participants' ? $4 or message ->> 'receiver_id' = $4
 ),
 changed as (

@@ -1,5 +1,5 @@
 -- $1 a tenant  $2 a conversation  $3 a user  $4 how many
--- Messages of the user, and of each the path of its image, unless somebody else's message at the tenant names it, too.
+-- Messages of the user, each with the path of its image, unless another user's message at the tenant names that, too.
 select m.id,
     case
         when i.path like $1 || '/%' and not exists (

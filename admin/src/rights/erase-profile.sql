@@ -1,6 +1,6 @@
 -- $1 a tenant  $2 a user  $3 the opaque id
--- Empties the profile. Its own id changes, too, because it names the user's inbox channel. A profile that came back meanwhile is
--- deleted.
+-- Empties the profile. Its id changes, too, because it names the user's inbox channel. A profile that was created again
+-- meanwhile is deleted.
 with emptied as (
     update tinychat.users u
     set id = gen_random_uuid(), user_id = $3, name = null, email = null, fcm_tokens = '{}', notification_prefs = '{}',

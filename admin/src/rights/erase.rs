@@ -1,4 +1,5 @@
-//! The erasure of a user: in batches beside traffic, each of them one short transaction, and so that it can be interrupted anywhere.
+//! The erasure of a user. It runs in batches beside normal traffic, each of them one short transaction, and can be
+//! interrupted anywhere.
 
 use super::walk::{Progress, Walk};
 use crate::database::Database;
@@ -13,21 +14,21 @@ use tabled::Tabled;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// How many messages are erased at once. Sends into their conversation wait meanwhile, and its clock moves ahead by so many
-/// milliseconds.
+/// The number of messages that are erased at once. Sends into their conversation wait meanwhile, and its clock moves
+/// ahead by as many milliseconds.
 const BATCH: i64 = 200;
 
-/// How many webhook events are looked at in a statement.
+/// The number of webhook events that one statement checks.
 const EVENTS: i64 = 500;
 
-/// How long passes are repeated after the first one, because the user has sent something during the last one.
+/// The time for which passes are repeated after the first one, while the user keeps sending.
 const CATCH_UP: Duration = Duration::from_mins(1);
 
-/// What was found, or erased.
+/// The numbers of rows found or erased.
 #[derive(Default, Serialize, Tabled)]
 struct Erased {
     user: String,
-    /// Who the user is from now on. None if nothing was changed.
+    /// The id that replaces the user's. `None` if nothing was changed.
     #[tabled(display("tabled::derive::display::option", "-"))]
     opaque_id: Option<String>,
     profiles: i64,
@@ -40,7 +41,7 @@ struct Erased {
     state: &'static str,
 }
 
-/// Counts what an erasure would find.
+/// Counts what an erasure would change.
 pub async fn preview(database: &Database, tenant: Uuid, user: &str, output: &Output) -> anyhow::Result<()> {
     database.require_tenant(&tenant).await?;
     let params: [Param; 2] = [(&tenant, Type::UUID), (&user, Type::TEXT)];
@@ -97,7 +98,7 @@ pub async fn erase(database: &mut Database, tenant: Uuid, user: &str, output: &O
     if found || !new { output.item(&erased) } else { Err(Failure::NoSuch("user").into()) }
 }
 
-/// Gives the opaque id, and whether it is new: an erasure that was interrupted has one already.
+/// Returns the opaque id and whether it is new. An interrupted erasure already has one.
 async fn begin(database: &Database, tenant: Uuid, user: &str) -> anyhow::Result<(String, bool)> {
     let new = format!("erased-{}", Uuid::new_v4().simple());
     let params: [Param; 3] = [(&tenant, Type::UUID), (&user, Type::TEXT), (&new, Type::TEXT)];
@@ -106,7 +107,7 @@ async fn begin(database: &Database, tenant: Uuid, user: &str) -> anyhow::Result<
     Ok((row.try_get("opaque_id")?, row.try_get("new")?))
 }
 
-/// An erasure under way.
+/// An erasure in progress.
 struct Erasure<'a> {
     database: &'a mut Database,
     storage: Storage,
@@ -136,7 +137,7 @@ impl Erasure<'_> {
         bail!("{} goes on sending: end that first, and run this again", self.user)
     }
 
-    /// Transactions that are under way now may still store what they began then.
+    /// Returns the time ten seconds ago. Open transactions may still store rows with times since then.
     async fn ten_seconds_ago(&self) -> anyhow::Result<Timestamp> {
         let rows = self.database.rows("select tinychat.now_ms() - interval '10 s'", &[]).await?;
         Ok(rows.first().context("a statement without a row")?.try_get(0)?)
@@ -168,7 +169,8 @@ impl Erasure<'_> {
         Ok(())
     }
 
-    /// Erases the user's messages in a conversation. Their images go first: as long as a message is there, it is known which.
+    /// Erases the user's messages in a conversation. Their images are deleted first, because only the messages name
+    /// them.
     async fn conversation(&mut self, conversation: Uuid) -> anyhow::Result<()> {
         loop {
             let params: [Param; 4] = [
@@ -196,7 +198,7 @@ impl Erasure<'_> {
         }
     }
 
-    /// Locks the conversation first, as every change does.
+    /// Erases a batch of messages. It locks the conversation first, as every change does.
     async fn batch(&mut self, conversation: Uuid, messages: &[Uuid], last: bool) -> anyhow::Result<()> {
         let transaction = self.database.client.transaction().await?;
         let lock = "select from tinychat.conversations where id = $1 for no key update";
@@ -212,7 +214,7 @@ impl Erasure<'_> {
         Ok(transaction.commit().await?)
     }
 
-    /// Takes the user out of the webhook events that are still stored.
+    /// Removes the user from the webhook events that are still stored.
     async fn events(&mut self) -> anyhow::Result<()> {
         let endpoints = "select id from tinychat.webhook_endpoints where tenant_id = $1 order by id";
         for row in self.database.rows(endpoints, &[(&self.tenant, Type::UUID)]).await? {

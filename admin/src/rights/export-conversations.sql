@@ -1,5 +1,5 @@
--- $1 a tenant  $2 its conversations  $3 a user whose messages alone are wanted, or null
--- Each conversation, and after it its messages in their order, those that were deleted included.
+-- $1 a tenant  $2 its conversations  $3 a user whose messages alone are exported, or null
+-- Each conversation, followed by its messages in order, including deleted ones.
 select l.line
 from (
     select

@@ -1,4 +1,5 @@
-//! Exports, as JSON lines on standard output: users, and conversations each followed by its messages. `tinychat import` reads them.
+//! Exports, as JSON lines on standard output: users, and conversations, each followed by its messages. `tinychat
+//! import` reads them.
 
 use super::walk::{Progress, Walk};
 use crate::database::Database;
@@ -10,16 +11,16 @@ use std::io::{BufWriter, ErrorKind, StdoutLock, Write};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// How many conversations are exported in a statement. Each of these sees one state of them.
+/// The number of conversations that one statement exports. It sees a consistent state of them.
 const AT_ONCE: usize = 50;
 
-/// All that a tenant has.
+/// Exports all data of a tenant.
 pub async fn tenant(database: &Database, tenant: Uuid) -> anyhow::Result<()> {
     database.require_tenant(&tenant).await?;
     finish(all(database, tenant, None, &mut Lines::new()).await)
 }
 
-/// A user's profile, the conversations that have to do with it, and its own messages.
+/// Exports a user's profile, the conversations that concern the user, and the user's own messages.
 pub async fn user(database: &Database, tenant: Uuid, user: &str) -> anyhow::Result<()> {
     database.require_tenant(&tenant).await?;
     let mut lines = Lines::new();
@@ -27,7 +28,7 @@ pub async fn user(database: &Database, tenant: Uuid, user: &str) -> anyhow::Resu
     if lines.count == 0 { Err(Failure::NoSuch("user").into()) } else { Ok(()) }
 }
 
-/// A conversation and all its messages.
+/// Exports a conversation and all its messages.
 pub async fn conversation(database: &Database, tenant: Uuid, conversation: Uuid) -> anyhow::Result<()> {
     database.require_tenant(&tenant).await?;
     let mut lines = Lines::new();
@@ -61,7 +62,7 @@ async fn conversations(
     lines.flush()
 }
 
-/// Standard output, and how many lines went there.
+/// Standard output, with the number of lines written.
 struct Lines {
     output: BufWriter<StdoutLock<'static>>,
     count: u64,
@@ -89,7 +90,7 @@ impl Lines {
     }
 }
 
-/// A reader that has seen enough (`tinychat … | head`) is no failure.
+/// A reader that stops early (`tinychat … | head`) is no failure.
 fn finish(done: anyhow::Result<()>) -> anyhow::Result<()> {
     match done {
         Err(error) if is_broken_pipe(&error) => Ok(()),

@@ -1,4 +1,4 @@
-//! What a tenant owes its users, and may ask for: exports and erasures.
+//! The rights of a tenant and its users to their data: exports and erasures.
 
 pub mod erase;
 pub mod export;

@@ -1,5 +1,5 @@
-//! A way through a tenant's conversations, however many there are. Only their ids are in an index of use here, so it leads past
-//! the other tenants'.
+//! A walk through a tenant's conversations, however many there are. The only useful index has nothing but their ids, so
+//! the walk passes over the other tenants' conversations.
 
 use crate::database::Database;
 use anyhow::Context;
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// How many conversations are looked at in a statement.
+/// The number of conversations that one statement checks.
 const PAGE: i64 = 1_000;
 
-/// How often progress is shown.
+/// The interval at which progress is shown.
 const PACE: Duration = Duration::from_millis(500);
 
 /// A walk through a tenant's conversations.
 pub struct Walk<'a> {
     tenant: Uuid,
-    /// Only conversations that have to do with this user.
+    /// Only conversations that concern this user.
     user: Option<&'a str>,
     /// Only conversations with activity since then.
     since: Timestamp,
@@ -26,17 +26,17 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// A walk through all of them, or those of a user.
+    /// Returns a walk through all conversations, or through those of a user.
     pub fn new(tenant: Uuid, user: Option<&'a str>) -> Self {
         Self { tenant, user, since: SystemTime::UNIX_EPOCH.into(), position: Uuid::nil() }
     }
 
-    /// The same for those alone that had activity since a time.
+    /// Limits the walk to conversations with activity since a time.
     pub fn since(self, since: Timestamp) -> Self {
         Self { since, ..self }
     }
 
-    /// Finds the next conversations, perhaps none; or says that this is the end.
+    /// Returns the next conversations, possibly none, or `None` at the end.
     pub async fn next(&mut self, database: &Database) -> anyhow::Result<Option<Vec<Uuid>>> {
         let params = [
             (&self.tenant as _, Type::UUID),
@@ -52,25 +52,25 @@ impl<'a> Walk<'a> {
         Ok(Some(row.try_get("found")?))
     }
 
-    /// How far it has come. Ids of conversations are random, so they are spread evenly.
+    /// Returns the progress. Ids of conversations are random, so they are spread evenly.
     pub fn percent(&self) -> u128 {
         (self.position.as_u128() >> 64) * 100 / u128::from(u64::MAX)
     }
 }
 
-/// A line on a terminal's standard error that tells how far something is.
+/// A line that shows progress on standard error, if that is a terminal.
 pub struct Progress {
     terminal: bool,
     shown: Option<Instant>,
 }
 
 impl Progress {
-    /// Nothing is shown where nobody looks.
+    /// Returns a line that is only shown on a terminal.
     pub fn new() -> Self {
         Self { terminal: std::io::stderr().is_terminal(), shown: None }
     }
 
-    /// Shows how far it is, now and then.
+    /// Shows the progress, at most once per interval.
     pub fn show(&mut self, text: impl FnOnce() -> String) {
         if self.terminal && self.shown.is_none_or(|shown| shown.elapsed() > PACE) {
             self.shown = Some(Instant::now());

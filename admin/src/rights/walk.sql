@@ -1,6 +1,7 @@
--- $1 a tenant  $2 the conversation that was looked at last  $3 how many to look at  $4 a user, or null  $5 a time
--- The last of the next conversations, null if there are none; and those of the tenant's among them that have changed since that
--- time, or of these only those that the user takes part in, has sent something into, or was named in as a receiver.
+-- $1 a tenant  $2 the conversation that was checked last  $3 how many to check  $4 a user, or null  $5 a time
+-- Returns the last of the next conversations, null if there are none, and those of them that are the tenant's and have
+-- changed since that time. With a user, only those that the user takes part in, has sent a message into, or was named
+-- in as a receiver.
 with page as (
     select c.id, c.tenant_id, tinychat.updated_at(c) as updated_at
     from tinychat.conversations c

@@ -1,5 +1,5 @@
-//! `tinychat seed`: a tenant with life in it, to build against. People, conversations, messages, edits, deletions and images come in
-//! through the API, as an app's would.
+//! `tinychat seed`: creates a tenant with data to develop against. Users, conversations, messages, edits, deletions and
+//! images are created through the API, as an app does.
 
 use crate::database::Database;
 use crate::output::{Failure, Output};
@@ -21,19 +21,19 @@ const IMAGE: &str = "image";
 /// 240 by 160 pixels.
 const PARCEL: &[u8] = include_bytes!("parcel.png");
 
-/// One message in so many is edited, and one is deleted.
+/// One in this many messages is edited, and one in this many is deleted.
 const EDITED: usize = 7;
 const DELETED: usize = 11;
 
 #[derive(Args)]
 pub struct Seed {
-    /// What the tenant is called
+    /// The tenant's name
     #[arg(long, default_value = "Seeded")]
     name: String,
-    /// How many messages, in all
+    /// The total number of messages
     #[arg(long, default_value_t = 300, value_parser = value_parser!(u16).range(1..=10_000))]
     messages: u16,
-    /// Where the API is; by default `API_URL` says
+    /// The API's address; by default, that in `API_URL`
     #[arg(long)]
     api: Option<Url>,
 }
@@ -49,7 +49,7 @@ struct Script {
     kind: String,
     external_ref: Option<String>,
     people: Vec<String>,
-    /// The speaker, by place among the people, and the text.
+    /// The sender's position among the people, and the text.
     lines: Vec<(usize, String)>,
 }
 
@@ -107,7 +107,7 @@ struct Api {
 }
 
 impl Api {
-    /// Has a conversation of so many messages.
+    /// Creates a conversation with this many messages.
     async fn play(&self, script: &Script, messages: usize) -> anyhow::Result<Seeded> {
         let mut done = Seeded::default();
         let about = json!({ "kind": script.kind, "external_ref": script.external_ref, "participants": script.people });
@@ -140,7 +140,7 @@ impl Api {
         Ok(done)
     }
 
-    /// Uploads the picture, and gives its address.
+    /// Uploads the picture, and returns its address.
     async fn upload(&self, conversation: &str) -> anyhow::Result<String> {
         let boundary = Uuid::new_v4().simple().to_string();
         let head = format!(

@@ -1,7 +1,8 @@
 -- $1 a tenant with a limit
--- Counts a step of its messages of this month: a day's at most, so that no step takes long and each is counted once. Ids
--- are made by functions' clocks and committed later, so what is younger than five minutes is counted anew each time.
--- At the end, a tenant that has reached its limit is overage, one that is below it again is active.
+-- Counts a step of the tenant's messages of this month: a day at most, so that no step takes long and each message is
+-- counted once. Ids are made by the functions' clocks and committed later, so messages younger than five minutes are
+-- counted again each time. At the end, a tenant that has reached its limit becomes overage, and one below it becomes
+-- active again.
 with tenant as (
     select t.id, t.status, t.message_limit, month.since, coalesce(u.messages, 0) as messages,
         coalesce(u.counted_until, month.since) as counted_until

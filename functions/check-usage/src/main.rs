@@ -1,5 +1,5 @@
-//! Every ten minutes: finds tenants that have reached their plan's monthly limit, and those that are below it again. And purges
-//! what nobody asks `tinychat usage` for any more.
+//! Every ten minutes: finds tenants that have reached their plan's monthly limit, and those that are below it again.
+//! Also purges counts of credentials that are older than 13 months.
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::Value;
@@ -16,19 +16,19 @@ const STEP: &str = include_str!("check-usage.sql");
 
 const PURGE: &str = "delete from tinychat.credential_usage where day < now() - interval '13 months'";
 
-/// How long a step may take.
+/// The timeout of a step.
 const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let db = Db::connect().await?;
-    // A failure is an error of the invocation: it shows in Lambda's metrics, and the next one makes up for it.
+    // A failure makes the invocation fail, which shows in Lambda's metrics. The next invocation repeats the work.
     run(service_fn(|_: LambdaEvent<Value>| async { Ok::<_, lambda_runtime::Error>(check_all(&db).await?) }))
         .await
 }
 
-/// Checks one tenant after the other. One that can't be checked is no reason to leave out the others.
+/// Checks one tenant after the other. If one can't be checked, the others still are.
 async fn check_all(db: &Db) -> Result<()> {
     let mut outcome = db.run(PURGE, &[]).await.map(|_| ());
     for row in db.run(TENANTS, &[]).await? {

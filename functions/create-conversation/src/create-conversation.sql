@@ -1,19 +1,21 @@
--- Creates a conversation, or finds the one that has this external_ref. Without an external_ref it is always a new one,
--- unless this request's own first try has created it. A caller who loses the race for an external_ref waits in the insert
--- until the winner has committed; the statement after it sees the winner's row.
+-- Creates a conversation, or finds the one with this external_ref. Without an external_ref it always creates one,
+-- unless the first try of this request has already done so. If two callers create the same external_ref at once, the
+-- second waits in the insert until the first has committed. The statement after the insert then sees the first one's
+-- row.
 --
--- With a user token it creates none without the caller, and finds none that the caller has no part in.
+-- With a user token, it creates no conversation without the caller, and finds none that the caller doesn't take part
+-- in, unless the caller is staff.
 create function tinychat_api.create_conversation(
     p_credential jsonb,
     p_id uuid, -- for a new row
     p_kind text,
     p_external_ref text,
     p_participants text[],
-    p_inbox boolean -- whether to look for inbox channels
+    p_inbox boolean -- whether to return inbox channels
 )
 returns table (
     verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], status text, last_message text,
-    last_at timestamptz, updated_at timestamptz, tokens text, inboxes uuid[] -- null for one that was there before
+    last_at timestamptz, updated_at timestamptz, tokens text, inboxes uuid[] -- null if the conversation existed before
 )
 language plpgsql
 as $$

@@ -3,10 +3,10 @@ create function tinychat_api.delete_message(
     p_credential jsonb,
     p_conversation_id uuid,
     p_id uuid,
-    p_sender_id text, -- null: the caller; of no meaning beside a secret key, which deletes anyone's
-    p_deletion_id uuid, -- by which this request knows its own work
+    p_sender_id text, -- null: the caller; ignored with a secret key, which may delete any message
+    p_deletion_id uuid, -- identifies this request's own change
     p_event_id uuid,
-    p_inbox boolean -- whether to look for inbox channels
+    p_inbox boolean -- whether to return inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
@@ -48,7 +48,7 @@ begin
         update tinychat.messages m
         set deleted_at = clock, deletion_id = p_deletion_id, changed_at = clock, backend = pg_backend_pid()
         where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null;
-        -- Of two that delete at once, the second sees what the first did.
+        -- If two requests delete at once, the second sees the first one's result.
         select * into message
         from tinychat.messages m
         where m.conversation_id = p_conversation_id and m.id = p_id;

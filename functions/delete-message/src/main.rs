@@ -1,4 +1,4 @@
-//! DELETE /v1/conversations/{id}/messages/{msgId}: hides a message and broadcasts that it is gone.
+//! DELETE /v1/conversations/{id}/messages/{msgId}: marks a message as deleted and broadcasts that.
 
 use shared::auth::{Credential, CredentialKind};
 use shared::db::Route;
@@ -24,7 +24,7 @@ impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
         let sender_id = match credential.kind() {
-            // The tenant's backend deletes anyone's.
+            // The tenant's backend may delete any message.
             CredentialKind::Secret => body.optional_text("sender_id")?,
             CredentialKind::Publishable | CredentialKind::Token => body.user("sender_id", credential)?,
         };
@@ -49,7 +49,7 @@ async fn delete_message(route: &Route, realtime: &Realtime, request: Request) ->
         )
         .await?;
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
-    // Deleting again gets the same answer, and nobody needs to hear of it twice.
+    // A repeated deletion gets the same response, and isn't broadcast again.
     if row.try_get("untold")? {
         realtime.message(&row, &answer)?;
     }

@@ -1,4 +1,4 @@
--- How long ago the first of the events was written that wait at endpoints in use
+-- The seconds since the oldest waiting event was written, at endpoints that are enabled
 select coalesce(extract(epoch from now() - min(first.queued_at)), 0)::double precision
 from tinychat.webhook_endpoints e
 cross join lateral (

@@ -1,7 +1,8 @@
--- $1 endpoints that are being served  $2 the tenant of each  $3 how many more may be  $4 how many of one tenant's
--- $5 how many bytes of payloads fit in  $6 endpoints where events waited at the last look  $7 from when on to look there
--- $8 from when on to look elsewhere: what was delivered before leaves dead entries in the index, which a long transaction
--- elsewhere can keep in it
+-- $1 endpoints that are being served  $2 the tenant of each  $3 how many more may be served
+-- $4 how many may be served for one tenant  $5 how many bytes of payloads fit into memory
+-- $6 endpoints where events waited at the last look  $7 the time from which to look at each of those
+-- $8 the time from which to look at all others
+-- The times skip delivered events: they leave dead entries in the index, which a long transaction can keep there.
 with due as (
     select e.id, e.tenant_id, e.failures >= tinychat.webhook_patience() as fails,
         not tinychat.webhook_is_prompt(e) as last, oldest.next_attempt_at as first,
@@ -22,7 +23,7 @@ ranked as (
     from due
     where at <= now() and id <> all ($1)
 ),
--- Those that fail or are slow come last, so that they don't keep others waiting.
+-- Endpoints that fail or are slow come last, so that they don't delay others.
 chosen as (
     select id, fails, first, row_number() over (order by last, at) as lane
     from ranked
@@ -30,7 +31,7 @@ chosen as (
     order by lane
     limit $3
 ),
--- One that fails is tried with a single event.
+-- A failing endpoint is tried with a single event.
 oldest as (
     select chosen.id, chosen.lane, o.event_id, o.bytes, o.next_attempt_at
     from chosen
@@ -55,7 +56,8 @@ fitting as (
     ) sums
     where ahead < $5
 ),
--- One that is still claimed is of a process that died in the attempt. That counts as a failure, lest it be what kills.
+-- An event that is still claimed belongs to a process that died during the attempt. That counts as a failure, in case
+-- the event itself caused it.
 claimed as (
     update tinychat.webhook_deliveries d
     set
@@ -74,10 +76,10 @@ select ahead.*, taken.delivery
 from (
     select
         coalesce(extract(epoch from greatest(now() - min(at), '0')), 0)::double precision as overdue_seconds,
-        -- Null where nothing is left; greatest() by itself would make that a 0.
+        -- Null if nothing is left; greatest() alone would return 0 then.
         extract(epoch from min(greatest(at, now())) filter (where id <> all ($1)) - now())::double precision
             as next_seconds,
-        -- Transactions that are under way may still write what was due some seconds ago.
+        -- Open transactions may still write events that were due some seconds ago.
         array_agg(id) filter (where id is not null) as waiting,
         array_agg(least(first, now()) - interval '10 s') filter (where id is not null) as since,
         now() - interval '10 s' as since_elsewhere

@@ -1,5 +1,5 @@
 -- $1 how many events to give up at once
--- Endpoints with waiting events, be they enabled, disabled or deleted: one step in the index for each.
+-- Finds the endpoints with waiting events, whether enabled, disabled or deleted: one index step for each.
 with recursive waiting (endpoint_id) as (
     (select endpoint_id from tinychat.webhook_deliveries where outcome is null order by endpoint_id limit 1)
     union all

@@ -1,24 +1,24 @@
-//! What an invocation reports of itself.
+//! The figures that an invocation reports.
 
 use serde_json::json;
 use shared::webhook::{Attempt, Recorded};
 use shared::{config, telemetry};
 
-/// What an invocation has done, and left to do.
+/// The work that an invocation has done, and the work that is left.
 #[derive(Default)]
 pub struct Figures {
     delivered: usize,
     failed: usize,
-    /// What was given up and disabled.
+    /// Dead letters and disabled endpoints.
     pub recorded: Recorded,
-    /// For how long, at the last look, the first of the events that are due had been so.
+    /// The seconds since the first due event became due, as of the last look.
     pub overdue_seconds: f64,
-    /// For how long the first of all waiting events has waited.
+    /// The age of the oldest waiting event, in seconds.
     pub backlog_age: f64,
 }
 
 impl Figures {
-    /// Counts what came of attempts.
+    /// Counts the outcomes of attempts.
     pub fn count(&mut self, attempts: &[Attempt]) {
         let made = attempts.iter().filter(|attempt| attempt.was_made()).count();
         let succeeded = attempts.iter().filter(|attempt| attempt.succeeded()).count();
@@ -26,7 +26,8 @@ impl Figures {
         self.failed += made - succeeded;
     }
 
-    /// Prints them in the embedded metric format, of which `CloudWatch` makes what the template's alarms watch.
+    /// Prints the figures in the embedded metric format, from which `CloudWatch` makes the metrics for the template's
+    /// alarms.
     pub fn print(&self) {
         let metrics = [
             ("webhook_backlog_age", "Seconds"),

@@ -1,4 +1,4 @@
-//! Endpoints that are being served, each in a lane of its own, so that one that is slow or down is in nobody's way.
+//! Endpoints that are being served, each in a lane of its own, so that a slow or failing one doesn't delay others.
 
 use shared::db::Db;
 use shared::webhook::{Attempt, Delivery, Sender};
@@ -9,17 +9,18 @@ use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-/// How many lanes there may be, and how many for the endpoints of one tenant.
+/// The maximum number of lanes, and of lanes for one tenant's endpoints.
 const LANES: usize = 128;
 pub const LANES_PER_TENANT: i32 = 4;
 
-/// How many attempts are under way in a lane at once.
+/// The maximum number of concurrent attempts in a lane.
 const WIDTH: usize = 4;
 
-/// How many bytes of payloads may be held at once, give or take one. In memory each byte is there several times.
+/// The maximum total size of the payloads held at once, in bytes; the last one may exceed it. Each byte is in memory
+/// several times.
 const BYTES: usize = 4_000_000;
 
-/// How long a lane begins attempts. Those under way take 5 s more, and its deliveries are leased for 20 s.
+/// The time for which a lane begins attempts. Those in progress take 5 s more, and the deliveries are leased for 20 s.
 const LIFETIME: Duration = Duration::from_secs(10);
 
 /// All lanes.
@@ -28,7 +29,7 @@ pub struct Lanes {
     sender: Arc<Sender>,
     by_endpoint: HashMap<Uuid, Lane>,
     under_way: JoinSet<Attempt>,
-    /// The endpoint and size of what is under way.
+    /// The endpoint and the size of each attempt in progress.
     of: HashMap<task::Id, (Uuid, usize)>,
 }
 
@@ -44,17 +45,17 @@ impl Lanes {
         Self { db, sender, by_endpoint: HashMap::new(), under_way: JoinSet::new(), of: HashMap::new() }
     }
 
-    /// Whether nothing is under way.
+    /// Whether no attempt is in progress.
     pub fn is_idle(&self) -> bool {
         self.under_way.is_empty()
     }
 
-    /// How many more lanes there may be.
+    /// The number of lanes that may still be opened.
     pub fn free(&self) -> usize {
         LANES.saturating_sub(self.by_endpoint.len())
     }
 
-    /// How many more bytes may be held.
+    /// The number of bytes that may still be held.
     pub fn free_bytes(&self) -> usize {
         let waiting = self.by_endpoint.values().flat_map(|lane| &lane.waiting).map(Delivery::bytes);
         let under_way = self.of.values().map(|(_, bytes)| *bytes);
@@ -71,7 +72,7 @@ impl Lanes {
         self.by_endpoint.values().map(|lane| lane.tenant).collect()
     }
 
-    /// Opens lanes for deliveries, which begin no attempt after `end`.
+    /// Opens lanes for deliveries. They begin no attempt after `end`.
     pub fn open(&mut self, deliveries: Vec<Delivery>, end: Instant) {
         let ends = end.min(Instant::now() + LIFETIME);
         for delivery in deliveries {
@@ -84,8 +85,8 @@ impl Lanes {
         }
     }
 
-    /// Waits for attempts to end, at most so long, and gives their outcome. A lane that has failed, or lived long enough,
-    /// gives its other deliveries back. An attempt that has panicked has no outcome: its lease runs out.
+    /// Waits up to `patience` for attempts to end, and returns their outcomes. A lane that has failed or reached its
+    /// lifetime gives its other deliveries back. An attempt that panics has no outcome, and its lease expires.
     pub async fn outcomes(&mut self, patience: Duration) -> Vec<Attempt> {
         let mut ended = Vec::new();
         let mut next = timeout(patience, self.under_way.join_next_with_id()).await.ok().flatten();
@@ -105,7 +106,7 @@ impl Lanes {
         ended
     }
 
-    /// Goes on after an attempt at an endpoint, and gives the deliveries that its lane gives back.
+    /// Continues a lane after an attempt. Returns the deliveries that the lane gives back.
     fn ended(&mut self, endpoint: Uuid, succeeded: bool) -> Vec<Attempt> {
         let Some(lane) = self.by_endpoint.get_mut(&endpoint) else { return Vec::new() };
         lane.under_way -= 1;

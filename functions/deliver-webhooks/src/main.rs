@@ -1,5 +1,5 @@
-//! Every minute: delivers the webhook events that are due, as long as there are any, gives up what has waited too long, and
-//! purges what is old.
+//! Every minute: delivers the webhook events that are due until there are none, gives up events that have waited too
+//! long, and purges old ones.
 
 mod figures;
 mod lanes;
@@ -17,17 +17,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until};
 
-/// How long before the function's timeout no more attempts begin: 5 s for those under way, the rest to record them.
+/// The time before the function's timeout from which no attempt begins: 5 s for attempts in progress, the rest to
+/// record them.
 const MARGIN: Duration = Duration::from_secs(8);
 
-/// How long to wait until looking again for what is due. It is at least as long as the last look took, so that a database
-/// which is slow at it has time for others.
+/// The pause between two looks for due events. The actual pause is at least as long as the last look took, so that a
+/// slow database has time for other work.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// After so many looks in a row that failed, the rest is left to the next run.
+/// The number of consecutive failed looks after which the rest is left to the next run.
 const FAILURES: u32 = 3;
 
-/// How long attempts are recorded one by one, if they can't be together.
+/// The time for recording attempts one by one, after recording them together has failed.
 const RECORDING: Duration = Duration::from_secs(2);
 
 #[tokio::main(flavor = "current_thread")]
@@ -47,7 +48,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     .await
 }
 
-/// Does one thing after the other, whatever becomes of each. The error is of deliveries that had to stop.
+/// Does one task after the other, even if one fails. An error means that the delivery of events had to stop.
 async fn work(db: &Db, sender: Arc<Sender>, days: f64, end: Instant) -> Result<()> {
     let mut figures = Figures::default();
     let delivered = deliver(db, Lanes::new(db.clone(), sender), end, &mut figures).await;
@@ -106,8 +107,8 @@ async fn deliver(db: &Db, mut lanes: Lanes, end: Instant, figures: &mut Figures)
     }
 }
 
-/// Records attempts: together, or else each by itself, so that one that can't be recorded is in no other's way. What isn't
-/// recorded is attempted again when its lease has run out.
+/// Records attempts together. If that fails, records each by itself, so that one bad attempt doesn't affect the others.
+/// An attempt that isn't recorded is repeated when its lease has expired.
 async fn record(db: &Db, attempts: &[Attempt], figures: &mut Figures) {
     if let Ok(recorded) = webhook::record(db, attempts).await {
         figures.recorded += recorded;
@@ -121,7 +122,7 @@ async fn record(db: &Db, attempts: &[Attempt], figures: &mut Figures) {
     }
 }
 
-/// The result, if it isn't an error, which is logged.
+/// Logs an error. Returns the value if there is one.
 fn logged<T>(what: &'static str, result: Result<T>) -> Option<T> {
     result.inspect_err(|error| tracing::error!(error = %Chain(error), "{what}")).ok()
 }

@@ -1,4 +1,4 @@
-//! The outbox: what is due in it, and what is too old.
+//! The outbox: the events that are due, and those that are too old.
 
 use crate::lanes::{LANES_PER_TENANT, Lanes};
 use shared::Result;
@@ -9,23 +9,23 @@ use tokio::time::Instant;
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
-/// How many events are given up or purged at once.
+/// The number of events that one statement gives up or purges.
 const BATCH: i64 = 5_000;
 
-/// Where a look at the outbox begins. The first one of a run looks everywhere, from the beginning on.
+/// The times from which a look at the outbox begins. A run's first look begins at the oldest event everywhere.
 pub struct Since {
     waiting: Vec<Uuid>,
     there: Vec<SystemTime>,
     elsewhere: SystemTime,
 }
 
-/// What a look at the outbox has found.
+/// The result of a look at the outbox.
 pub struct Due {
-    /// Leased to this process.
+    /// The deliveries that are leased to this process.
     pub deliveries: Vec<Delivery>,
-    /// For how long the first of all that is due has been so.
+    /// The seconds since the first due event became due.
     pub overdue_seconds: f64,
-    /// When there will be more, if no more come.
+    /// The time when the next event is due, if no new ones are written.
     pub next: Option<Instant>,
 }
 
@@ -35,7 +35,7 @@ impl Default for Since {
     }
 }
 
-/// Leases what is due at endpoints that have no lane yet, and moves `since` forward.
+/// Leases the due events of endpoints that have no lane yet, and moves `since` forward.
 pub async fn claim(db: &Db, lanes: &Lanes, since: &mut Since) -> Result<Due> {
     let params: &[Param<'_>] = &[
         (&lanes.endpoints(), Type::UUID_ARRAY),
@@ -66,23 +66,24 @@ pub async fn claim(db: &Db, lanes: &Lanes, since: &mut Since) -> Result<Due> {
     Ok(due)
 }
 
-/// Gives up what has waited for three days, and tells how much that was.
+/// Gives up events that have waited for three days. Returns their number.
 pub async fn expire(db: &Db, end: Instant) -> Result<i64> {
     in_batches(db, include_str!("expire.sql"), &[(&BATCH, Type::INT8)], end).await
 }
 
-/// Deletes what was settled so many days ago.
+/// Deletes events that were delivered or given up more than this many days ago. Returns their number.
 pub async fn purge(db: &Db, days: f64, end: Instant) -> Result<i64> {
     in_batches(db, include_str!("purge.sql"), &[(&days, Type::FLOAT8), (&BATCH, Type::INT8)], end).await
 }
 
-/// For how many seconds the first of the waiting events has waited.
+/// Returns the age of the oldest waiting event, in seconds.
 pub async fn backlog_age(db: &Db) -> Result<f64> {
     let rows = db.run(include_str!("backlog.sql"), &[]).await?;
     rows.first().map_or(Ok(0.0), |row| Ok(row.try_get(0)?))
 }
 
-/// Runs a statement that says how many events it has dealt with, until that is less than a batch or time is up.
+/// Runs a statement that returns the number of events it has changed, until that is less than a batch or the time is
+/// up.
 async fn in_batches(db: &Db, sql: &str, params: &[Param<'_>], end: Instant) -> Result<i64> {
     let mut all = 0;
     loop {

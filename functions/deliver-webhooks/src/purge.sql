@@ -1,4 +1,4 @@
--- $1 days that events are kept after they were delivered or given up  $2 how many to purge at once
+-- $1 days to keep events after they were delivered or given up  $2 how many to purge at once
 with purged as (
     delete from tinychat.webhook_deliveries
     where (endpoint_id, event_id) in (

@@ -6,7 +6,7 @@ create function tinychat_api.edit_message(
     p_sender_id text, -- null: the caller
     p_body text,
     p_event_id uuid,
-    p_inbox boolean -- whether to look for inbox channels
+    p_inbox boolean -- whether to return inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
@@ -37,7 +37,7 @@ begin
         end;
     end if;
     if verdict = 'ok' then
-        -- Whether it is open, and the caller still takes part, is certain once its row is locked.
+        -- Only the locked row says for certain whether the conversation is open and the caller still takes part.
         select
             case
                 when not (conversation.caller is null or conversation.staff or conversation.caller = any (c.participants))
@@ -57,7 +57,7 @@ begin
         where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null
         returning * into message;
         if not found then
-            verdict := 'message_not_found'; -- deleted while this edit waited for its turn
+            verdict := 'message_not_found'; -- deleted while this edit waited for the lock
         end if;
     end if;
     if verdict <> 'ok' then

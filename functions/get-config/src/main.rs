@@ -1,4 +1,4 @@
-//! GET /v1/config: what a client needs to start listening.
+//! GET /v1/config: the settings that a client needs to listen for events.
 
 use serde::Serialize;
 use shared::access_token::{Listener, Signer};

@@ -1,4 +1,4 @@
--- A conversation with its participants, in their order.
+-- A conversation with its participants in their order.
 create function tinychat_api.get_conversation(p_credential jsonb, p_conversation_id uuid)
 returns table (
     verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], status text, last_message text,

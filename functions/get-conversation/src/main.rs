@@ -1,4 +1,4 @@
-//! GET /v1/conversations/{id}: a conversation, and who takes part in it.
+//! GET /v1/conversations/{id}: a conversation and its participants.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -23,7 +23,7 @@ struct Answer {
 struct WithMembers {
     #[serde(flatten)]
     conversation: Conversation,
-    /// As Postgres writes them.
+    /// JSON as Postgres writes it.
     members: Box<RawValue>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a page of conversations ends: opaque to clients, who only hand it back.
+//! The end of a page of conversations. It is opaque to clients, which only send it back.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,20 +12,20 @@ use tokio_postgres::Row;
 /// The latest activity of a page's last conversation, and its id.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// The activity, in milliseconds as all of them are.
+    /// The activity, in whole milliseconds as all of them are.
     pub active_at: Timestamp,
     /// The conversation's id.
     pub id: ConversationId,
 }
 
 impl Cursor {
-    /// Takes the cursor from two columns of a row; none if they are null.
+    /// Reads the cursor from two columns of a row. `None` if they are null.
     pub fn from_row(row: &Row, (active_at, id): (&str, &str)) -> Result<Option<Self>> {
         let (active_at, id): (Option<_>, Option<_>) = (row.try_get(active_at)?, row.try_get(id)?);
         Ok(active_at.zip(id).map(|(active_at, id)| Self { active_at, id }))
     }
 
-    /// Reads what [`std::fmt::Display`] writes, and nothing else.
+    /// Parses the form that [`std::fmt::Display`] writes, and no other.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let (active_at, id) = std::str::from_utf8(&bytes).ok()?.split_at_checked(24)?;

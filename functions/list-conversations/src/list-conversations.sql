@@ -1,20 +1,20 @@
--- A page of a user's conversations, newest activity first, or the verdict alone. A list is one short index scan for each
--- kind and status, merged: the cost doesn't grow with the number of conversations.
+-- A page of a user's conversations, the latest activity first; without conversations, the verdict alone. The list is
+-- merged from one short index scan for each kind and status, so its cost doesn't grow with the number of conversations.
 create function tinychat_api.list_conversations(
     p_credential jsonb,
     p_user_id text, -- null: the caller
     p_kinds text[],
     p_status text, -- null: both
     p_external_ref text, -- null: any or none
-    p_unread boolean, -- whether to leave out what has been read
-    p_before timestamptz, -- the cursor: activity and id of the last conversation of the page before
+    p_unread boolean, -- whether to leave out conversations without unread messages
+    p_before timestamptz, -- the cursor: activity and id of the previous page's last conversation
     p_before_id uuid,
     p_limit bigint
 )
 returns table (
     verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], status text, last_message text,
     last_at timestamptz, updated_at timestamptz, unread_count bigint, active_at timestamptz,
-    -- The cursor of the page's end, on each of its rows and on a row without a conversation; null if there is no more.
+    -- The cursor of the page's end, on each row, even on one without a conversation; null if there are no more.
     next_at timestamptz, next_id uuid
 )
 language plpgsql stable
@@ -22,7 +22,7 @@ as $$
 declare
     tenant record;
     lister text;
-    -- What participants.kind may be.
+    -- The values of participants.kind to look for.
     lists text[] := array(
         select tinychat.list_of(wanted.kind, s.status)
         from unnest(p_kinds) as wanted (kind)
@@ -46,7 +46,7 @@ begin
         return;
     end if;
 
-    -- One more than the page holds, to know whether there is more.
+    -- One row more than the page holds, to know whether there are more.
     if p_external_ref is not null then
         select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
         from (

@@ -1,4 +1,4 @@
-//! GET /v1/conversations: a user's conversations, newest activity first.
+//! GET /v1/conversations: a user's conversations, the latest activity first.
 
 mod cursor;
 
@@ -49,7 +49,7 @@ impl Input {
     }
 }
 
-/// How many conversations a page may hold: a whole number from 1, of which anything above 100 is 100.
+/// The maximum number of conversations in a page: a whole number from 1. Numbers above 100 mean 100.
 struct Limit(u8);
 
 impl Field for Limit {
@@ -122,7 +122,8 @@ async fn list_conversations(route: &Route, request: Request) -> Result<Answer> {
         )
         .await?;
     let List { items: conversations, more } = List::read::<Listed>(&rows, limit.into())?;
-    // A list that ended early goes on after its last conversation, any other after the page's.
+    // If the list was cut short because it is too large, the next page begins after its last conversation. Otherwise it
+    // begins after the page.
     let columns = if more { ("active_at", "id") } else { ("next_at", "next_id") };
     let next = match rows.get(conversations.len().saturating_sub(1)) {
         Some(row) => Cursor::from_row(row, columns)?,

@@ -1,4 +1,5 @@
--- A page of history, newest message first; or, with p_since, of changes, oldest change first; or the verdict alone.
+-- A page of history, the newest message first; or, with p_since, a page of changes, the oldest change first. Without
+-- messages, the verdict alone.
 create function tinychat_api.list_messages(
     p_credential jsonb, p_conversation_id uuid, p_before timestamptz, p_since timestamptz, p_limit bigint
 )
@@ -28,8 +29,9 @@ begin
                 order by m.created_at desc
                 limit p_limit;
         else
-            -- Two short index scans, merged: of edits and deletions, and of messages that are as they were sent. Where the
-            -- first fills the page, the second needn't look beyond it: it would have to pass over all that was edited there.
+            -- Two short index scans, merged: one of edited and deleted messages, one of unchanged messages. If the
+            -- first fills the page, its last time limits the second, which would otherwise pass over all the edited
+            -- messages that come later.
             select max(change.changed_at) into horizon
             from (
                 select m.changed_at

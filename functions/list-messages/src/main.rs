@@ -37,7 +37,7 @@ impl Input {
     }
 }
 
-/// How many messages a page may hold: a whole number from 1, of which anything above 200 is 200.
+/// The maximum number of messages in a page: a whole number from 1. Numbers above 200 mean 200.
 struct Limit(u8);
 
 impl Field for Limit {
@@ -53,7 +53,7 @@ impl Field for Limit {
 #[derive(Serialize)]
 struct Answer {
     messages: Vec<Box<RawValue>>,
-    /// Whether there are more changes. A page of history doesn't tell.
+    /// Whether there are more changes. A page of history doesn't have this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     more: Option<bool>,
 }
@@ -77,6 +77,6 @@ async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
     if input.since.is_some() {
         return Ok(Answer { messages, more: Some(more) });
     }
-    messages.reverse(); // the oldest first, now that a page that would be too long has lost its oldest
+    messages.reverse(); // the oldest first; only now, because a page that is too long loses its oldest messages
     Ok(Answer { messages, more: None })
 }

@@ -1,4 +1,4 @@
-//! POST /v1/conversations/{id}/read: moves a participant's read cursor on, and broadcasts it.
+//! POST /v1/conversations/{id}/read: moves a participant's read cursor forward, and broadcasts it.
 
 use serde::Serialize;
 use shared::auth::Credential;

@@ -1,10 +1,10 @@
--- Moves a participant's read cursor on, to a message or to the end. It never moves back.
+-- Moves a participant's read cursor forward, to a message or to the end. It never moves back.
 create function tinychat_api.mark_read(
     p_credential jsonb,
     p_conversation_id uuid,
     p_user_id text, -- null: the caller
     p_message_id uuid, -- null: everything
-    p_inbox boolean -- whether to look for inbox channels
+    p_inbox boolean -- whether to return inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, conversation_id uuid, user_id text, read_at timestamptz, unread_count bigint, moved boolean,
@@ -23,7 +23,7 @@ begin
     verdict := conversation.verdict;
     if verdict = 'ok' then
         if p_message_id is null then
-            -- Times are committed in their order: whatever is sent later has a later one.
+            -- Times are committed in order, so every later message has a later time.
             select c.last_at into target
             from tinychat.conversations c
             where c.id = p_conversation_id;

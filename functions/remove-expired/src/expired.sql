@@ -1,5 +1,5 @@
--- $1 the conversation that was looked at last  $2 how many to look at
--- The last of the next conversations, null if there are none, and those of them that have messages to be removed.
+-- $1 the conversation that was checked last  $2 how many to check
+-- Returns the last of the next conversations, null if there are none, and those of them that have expired messages.
 with page as (
     select c.id, c.tenant_id
     from tinychat.conversations c

@@ -1,4 +1,5 @@
-//! Images that no message names: uploads that were never sent, and what a failing Storage has kept.
+//! Images that no message names: uploads that were never sent, and images that couldn't be deleted because Storage
+//! failed.
 
 use crate::progress::Progress;
 use crate::rest;
@@ -9,13 +10,13 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
 
-/// How many files are looked at at once.
+/// The number of files that are checked at once.
 const PAGE: i32 = 500;
 
-/// How long an upload may wait for the message that names it.
+/// The time in which a message must name an upload.
 const PATIENCE: Duration = Duration::from_hours(24);
 
-/// Looks through the bucket until the end, or until time is up.
+/// Checks the files of the bucket until its end, or until the time is up.
 pub async fn remove_unnamed(db: &Db, storage: &Storage, end: Instant) -> Result<()> {
     let Some(mut progress) = Progress::resume(db, "images").await? else { return Ok(()) };
     let mut removed = 0;

@@ -1,5 +1,6 @@
-//! Every ten minutes: removes messages that are older than their tenant keeps them, with their images; images that no message
-//! names; and revocations of users that have lapsed. A run does as much as its time allows, and the next one goes on.
+//! Every ten minutes: removes messages that are older than their tenant's retention, with their images; images that no
+//! message names; and revocations of users that have lapsed. A run does as much as its time allows, and the next run
+//! continues.
 
 mod images;
 mod messages;
@@ -13,7 +14,7 @@ use shared::{Result, telemetry};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
-/// How long before the function's timeout nothing new begins.
+/// The time before the function's timeout from which no new work begins.
 const MARGIN: Duration = Duration::from_secs(15);
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,8 +31,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     .await
 }
 
-/// Does one thing after the other, whatever becomes of each. The messages get half of the time, so that there is some left for
-/// the images. The error, the last one, makes the invocation fail.
+/// Does one task after the other, even if one fails. The messages get half of the time, so that some is left for the
+/// images. The last error makes the invocation fail.
 async fn work(db: &Db, storage: &Storage, time: Duration) -> Result<()> {
     let start = Instant::now();
     let revocations = db.run("select tinychat.remove_lapsed_revocations()", &[]).await.map(drop);
@@ -47,7 +48,7 @@ async fn work(db: &Db, storage: &Storage, time: Duration) -> Result<()> {
     outcome
 }
 
-/// Leaves the database and Storage to others for as long as the work since then took.
+/// Pauses for as long as the work since `since` took, so that the database and Storage have time for other work.
 async fn rest(since: Instant) {
     sleep(since.elapsed()).await;
 }

@@ -1,4 +1,4 @@
-//! Messages that are older than their tenant keeps them.
+//! Messages that are older than their tenant's retention.
 
 use crate::progress::Progress;
 use crate::rest;
@@ -9,16 +9,17 @@ use tokio::time::Instant;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// How many conversations are looked at in a statement.
+/// The number of conversations that one statement checks.
 const PAGE: i64 = 1_000;
 
-/// How many conversations are locked at once, and how many of their messages removed. Sends into them wait meanwhile.
+/// The number of conversations that are locked at once, and of their messages that are removed. Sends into these
+/// conversations wait meanwhile.
 const AT_ONCE: usize = 20;
 const BATCH: i32 = 200;
 
 const REMOVE: &str = "select removed, images from tinychat.remove_expired_messages($1, $2)";
 
-/// Looks through the conversations until the end, or until time is up.
+/// Checks all conversations until the end, or until the time is up.
 pub async fn remove_expired(db: &Db, storage: &Storage, end: Instant) -> Result<()> {
     let Some(mut progress) = Progress::resume(db, "messages").await? else { return Ok(()) };
     let mut removed = 0;
@@ -32,7 +33,7 @@ pub async fn remove_expired(db: &Db, storage: &Storage, end: Instant) -> Result<
         let last: Option<Uuid> = row.map_or(Ok(None), |row| row.try_get("last"))?;
         rest(start).await;
         for conversations in expired.chunks(AT_ONCE) {
-            // What time is left over stays for the next run, which begins at this page again.
+            // If the time is up, the next run begins at this page again.
             while Instant::now() < end {
                 let batch = remove(db, storage, conversations).await?;
                 removed += batch;
@@ -51,7 +52,7 @@ pub async fn remove_expired(db: &Db, storage: &Storage, end: Instant) -> Result<
     Ok(())
 }
 
-/// Removes a batch, then its images. An image that stays because Storage fails is one that no message names.
+/// Removes a batch of messages, then their images. If Storage fails, an image stays as one that no message names.
 async fn remove(db: &Db, storage: &Storage, conversations: &[Uuid]) -> Result<i32> {
     let start = Instant::now();
     let params = [(&conversations as _, Type::UUID_ARRAY), (&BATCH as _, Type::INT4)];

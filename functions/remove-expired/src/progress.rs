@@ -1,10 +1,11 @@
-//! A task's way through something from beginning to end, kept in the database from run to run.
+//! A task's progress through a list. It is kept in the database from run to run.
 
 use shared::Result;
 use shared::db::Db;
 use tokio_postgres::types::Type;
 
-/// Finds where task $1 goes on. A pass that is complete is followed by the next one an hour after it began. No row: not yet.
+/// Returns the position where task $1 continues. A new pass begins an hour after the last one began, if that is
+/// complete. Returns no row until then.
 const NEXT: &str = "
     insert into tinychat.progress as p (task, position) values ($1, '')
     on conflict (task) do update set
@@ -16,25 +17,25 @@ const NEXT: &str = "
 const MOVE: &str =
     "update tinychat.progress set position = $3 where task = $1 and position = $2 returning position";
 
-/// The position of what has been looked through.
+/// The position of a complete pass.
 const END: &str = "end";
 
-/// A task that is under way.
+/// A task in progress.
 pub struct Progress {
     task: &'static str,
-    /// The last thing that was looked at; empty at the beginning.
+    /// The last item that was checked; empty at the beginning.
     pub position: String,
 }
 
 impl Progress {
-    /// Goes on where the last run has stopped. None if there is nothing to do yet.
+    /// Continues where the last run stopped. `None` if there is nothing to do yet.
     pub async fn resume(db: &Db, task: &'static str) -> Result<Option<Self>> {
         let rows = db.run(NEXT, &[(&task, Type::TEXT)]).await?;
         rows.first().map(|row| Ok(Self { task, position: row.try_get(0)? })).transpose()
     }
 
-    /// Notes how far the task has come; none for the end. Returns whether to go on: not if that was the end, or if another
-    /// run has taken over.
+    /// Stores the task's position; `None` means the end. Returns whether to continue: not at the end, and not if
+    /// another run has taken over.
     pub async fn advance(&mut self, db: &Db, position: Option<String>) -> Result<bool> {
         let next = position.as_deref().unwrap_or(END);
         let params =

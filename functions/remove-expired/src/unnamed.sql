@@ -1,10 +1,10 @@
 -- $1 paths of uploads
--- Those that no message names, of conversations that are in this database: files of others are left alone.
+-- Returns the paths that no message names. Files of conversations that aren't in this database are left alone.
 select path
 from unnest($1) as path
 join tinychat.conversations c
     on c.id = split_part(path, '/', 2)::uuid and c.tenant_id = split_part(path, '/', 1)::uuid
--- Path by path, by the index. As a join it might be done in one pass over all messages.
+-- A subquery looks up each path in the index. A join might scan all messages.
 where (
     select true
     from tinychat.messages m

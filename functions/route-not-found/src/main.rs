@@ -1,4 +1,4 @@
-//! `$default`: whatever no other route takes is 404, in the API's own words.
+//! `$default`: responds with the API's 404 to requests that match no other route.
 
 use shared::http::{Request, serve};
 use shared::{Error, Result, telemetry};

@@ -80,7 +80,7 @@ async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> R
         )
         .await?;
     let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
-    // An earlier message with the same client_message_id was broadcast when it was sent.
+    // A stored message with the same client_message_id was broadcast when it was sent.
     if row.try_get("untold")? {
         realtime.message(&row, &answer)?;
     }

@@ -1,4 +1,4 @@
--- Stores a message, or finds it where it was sent before.
+-- Stores a message, or finds the stored one if it was sent before.
 create function tinychat_api.send_message(
     p_credential jsonb,
     p_conversation_id uuid,
@@ -12,7 +12,7 @@ create function tinychat_api.send_message(
     p_client_message_id text,
     p_metadata jsonb,
     p_event_id uuid,
-    p_inbox boolean -- whether to look for inbox channels
+    p_inbox boolean -- whether to return inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, conversation_id uuid, sender_id text, receiver_id text, body text,
@@ -44,10 +44,9 @@ begin
         return;
     end if;
 
-    -- Senders take turns here, as edits and deletions do: the row's lock and the clock in it make times unique and order them
-    -- as they commit.
-    -- What the statements after this one see includes all that was sent before. A user who was removed in the meantime, and a
-    -- conversation that was closed, are seen here.
+    -- Senders take turns here, as edits and deletions do: the lock on the conversation's row and its clock make times
+    -- unique and ordered by commit. The statements after this one see every message that was sent before. A user who
+    -- was removed meanwhile, and a conversation that was closed meanwhile, are detected here.
     select
         tinychat.updated_at(c),
         case
@@ -61,7 +60,7 @@ begin
     where c.id = p_conversation_id
     for no key update;
 
-    -- The same message sent before: by an earlier request, or by the first try of this one.
+    -- The same message may have been stored before: by an earlier request, or by the first try of this one.
     if p_client_message_id is null then
         select * into message
         from tinychat.messages m
@@ -98,7 +97,7 @@ begin
         )
         returning * into message;
         update tinychat.conversations c set last_at = message.created_at where c.id = p_conversation_id;
-        -- Who sends has read what was there.
+        -- The sender has read all earlier messages.
         update tinychat.participants p
         set active_at = message.created_at, read_at = case when p.user_id = sender then message.created_at else p.read_at end
         where p.conversation_id = p_conversation_id;
@@ -113,7 +112,7 @@ begin
         tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
         message.metadata, untold, conversation.tokens,
         case when p_inbox and untold then tinychat.inboxes(p_conversation_id) end,
-        -- Another id is an earlier message's, whose event was written then.
+        -- Another id means an earlier message, whose event was written then.
         case when message.id = p_id then
             tinychat.record_event(tenant_id, p_event_id, 'message.created', message.conversation_id, message.id)
         end;

@@ -1,4 +1,4 @@
-//! POST /v1/conversations/{id}/typing: tells who listens that someone is typing. Nothing is stored.
+//! POST /v1/conversations/{id}/typing: broadcasts that a user is typing. Nothing is stored.
 
 use serde_json::{Value, json};
 use shared::auth::Credential;

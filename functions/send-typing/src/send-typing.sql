@@ -1,4 +1,4 @@
--- Whether the caller may type here, and as whom.
+-- Checks whether the caller may type in the conversation, and returns the sender.
 create function tinychat_api.send_typing(
     p_credential jsonb,
     p_conversation_id uuid,

@@ -1,4 +1,4 @@
-//! PATCH /v1/conversations/{id}: changes who takes part in a conversation, closes it or opens it again.
+//! PATCH /v1/conversations/{id}: changes a conversation's participants, closes it or opens it again.
 
 use serde_json::Value;
 use shared::db::Route;
@@ -16,7 +16,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     serve(|request| update_conversation(&route, &realtime, request)).await
 }
 
-/// The most participants that a conversation may have.
+/// The maximum number of participants in a conversation.
 const MAX_PARTICIPANTS: usize = 100;
 
 struct Input {
@@ -36,7 +36,7 @@ impl Input {
     }
 }
 
-/// Users who become participants, or cease to be.
+/// Users to add as participants, or to remove.
 struct Users(TextList<MAX_PARTICIPANTS, 255>);
 
 impl Field for Users {

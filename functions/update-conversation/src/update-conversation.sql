@@ -1,12 +1,12 @@
--- Changes who takes part in a conversation, and whether it is open. Asked for again, it changes nothing.
+-- Changes a conversation's participants and status. Repeating the request changes nothing.
 create function tinychat_api.update_conversation(
     p_credential jsonb,
     p_conversation_id uuid,
     p_add_participants text[], -- null: nobody
     p_remove_participants text[],
-    p_status text, -- null: as it is
-    p_event_id uuid, -- by which this request knows its own work, too
-    p_inbox boolean -- whether to look for inbox channels
+    p_status text, -- null: unchanged
+    p_event_id uuid, -- also identifies this request's own change
+    p_inbox boolean -- whether to return inbox channels
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, kind text, external_ref text, participants text[], status text,
@@ -28,13 +28,13 @@ begin
         else caller.verdict
     end;
     if verdict = 'ok' then
-        -- The conversation first, then its participants: the order in which everyone locks them.
+        -- The conversation is locked first, then its participants, as everywhere.
         select * into conversation
         from tinychat.conversations c
         where c.id = p_conversation_id
         for no key update;
 
-        -- Those who stay, in their order, and then those who are new. Whoever is in both lists takes part.
+        -- Participants who stay, in their order, then the new ones. A user in both lists takes part.
         members := array(
             select m.user_id
             from unnest(conversation.participants) with ordinality as m (user_id, n)
@@ -72,7 +72,7 @@ begin
         set kind = tinychat.list_of(conversation.kind, conversation.status)
         where p.conversation_id = p_conversation_id
             and p.kind <> tinychat.list_of(conversation.kind, conversation.status);
-        -- Who joins has read everything so far.
+        -- A new participant has read all earlier messages.
         insert into tinychat.participants (conversation_id, user_id, tenant_id, kind, active_at, read_at)
         select conversation.id, m.user_id, conversation.tenant_id, tinychat.list_of(conversation.kind, conversation.status),
             coalesce(conversation.last_at, conversation.created_at), conversation.changed_at
@@ -85,7 +85,7 @@ begin
         select
             verdict, c.tenant_id, c.id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
             tinychat.updated_at(c), changed, caller.tokens,
-            -- Whoever was removed has to hear of it, too.
+            -- Removed participants get the event, too.
             case when p_inbox and changed then tinychat.inboxes(c.id, removed) end,
             case when changed then tinychat.record_conversation_event(c.tenant_id, p_event_id, c.id) end
         from tinychat.conversations c

@@ -1,4 +1,4 @@
-//! What the route takes: an image, or what is to be known of one that the caller will upload on its own.
+//! The route's input: an image, or the type and size of an image that the caller will upload directly.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub struct Input {
 pub enum Content {
     /// The file itself, which must fit into a Lambda request.
     File(Bytes),
-    /// The length of the file that the caller will upload on its own.
+    /// The length of the file that the caller will upload directly.
     Direct(Size),
 }
 
@@ -51,7 +51,8 @@ impl Field for Size {
     }
 }
 
-/// JSON doesn't tell 9 from 9.0, and some clients write the latter. What is beyond `u64` becomes its maximum.
+/// Returns a JSON number that is whole. JSON doesn't distinguish 9 from 9.0, and some clients write the latter. Numbers
+/// above `u64::MAX` become `u64::MAX`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 fn whole_number(value: &Value) -> Option<u64> {
     let whole = |number: &f64| number.fract() == 0.0 && *number >= 0.0;

@@ -1,4 +1,4 @@
-//! Supabase Storage through its S3 endpoint. Every upload is a signed PUT: ours and the caller's own alike.
+//! Supabase Storage through its S3 endpoint. Every upload is a signed PUT, whether by this function or by the caller.
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
 use aws_sdk_s3::presigning::PresigningConfig;
@@ -14,19 +14,19 @@ use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long a signed upload is good for.
+/// The validity of a signed upload.
 const VALID: Duration = Duration::from_mins(10);
 
-/// A path is never written twice, so what it holds never changes.
+/// The cache header of images. A path is never written twice, so its content never changes.
 const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How much of a refusal is read to find its code.
+/// The number of bytes of a refusal that are read to find its code.
 const MAX_REFUSAL: usize = 4_096;
 
 pub struct Storage {
-    /// Made by the first upload: it costs a cold start more than all else, and a refused request doesn't need it.
+    /// Made by the first upload. It is the most expensive part of a cold start, and a refused request doesn't need it.
     s3: LazyCell<Client, Box<dyn FnOnce() -> Client>>,
     http: reqwest::Client,
     bucket: String,
@@ -38,7 +38,7 @@ pub struct Storage {
 pub struct SignedPut {
     method: &'static str,
     url: String,
-    /// What the PUT must carry beside the content length, which every HTTP client sets by itself.
+    /// The headers that the PUT must have, besides the content length, which every HTTP client sets by itself.
     headers: BTreeMap<String, String>,
     expires_at: Timestamp,
 }
@@ -53,7 +53,7 @@ impl Storage {
             Credentials::new(config::required(id)?, config::required(secret)?, None, None, "environment");
         let s3 = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .endpoint_url(format!("{url}/storage/v1/s3/")) // without the last slash, the bucket would be glued to it
+            .endpoint_url(format!("{url}/storage/v1/s3/")) // without the last slash, the bucket would be appended to `s3`
             .region(Region::new(config::required("STORAGE_REGION")?))
             .credentials_provider(credentials)
             .force_path_style(true)
@@ -64,19 +64,19 @@ impl Storage {
             http: reqwest::Client::builder()
                 .tls_backend_preconfigured(tls::public()?)
                 .timeout(TIMEOUT)
-                .redirect(Policy::none()) // a PUT that becomes a GET elsewhere stores nothing
+                .redirect(Policy::none()) // a redirected PUT may become a GET, which stores nothing
                 .build()?,
             public_url: format!("{url}/storage/v1/object/public/{bucket}"),
             bucket,
         })
     }
 
-    /// Where anyone can read what is stored at `path`.
+    /// Returns the public URL of the file at `path`.
     pub fn public_url(&self, path: &str) -> String {
         format!("{}/{path}", self.public_url)
     }
 
-    /// Signs the upload of one file. Needs no network.
+    /// Signs the upload of one file. This needs no network.
     pub async fn sign(&self, path: &str, image: ImageType, bytes: u64) -> Result<SignedPut> {
         // A signature's time has whole seconds.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -110,7 +110,7 @@ impl Storage {
         for (name, value) in signed.headers {
             request = request.header(name, value);
         }
-        // Errors are without their URL, which carries the signature.
+        // The URL carries the signature, so it is removed from errors.
         let response = request.body(bytes).send().await;
         let response = response.map_err(|error| Error::Storage(error.without_url().into()))?;
         let status = response.status();
@@ -122,7 +122,7 @@ impl Storage {
     }
 }
 
-/// The beginning of a refusal's body, as far as it comes.
+/// Returns the beginning of a refusal's body, as much of it as arrives.
 async fn refusal(mut response: Response) -> String {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -134,7 +134,8 @@ async fn refusal(mut response: Response) -> String {
     String::from_utf8_lossy(&body).into_owned()
 }
 
-/// The code in an S3 error, such as `SignatureDoesNotMatch`. It goes into the log, so nothing else may pass for one.
+/// Returns the code in an S3 error, such as `SignatureDoesNotMatch`. It goes into the log, so any other text is
+/// rejected.
 fn s3_code(xml: &str) -> Option<&str> {
     let (_, rest) = xml.split_once("<Code>")?;
     let (code, _) = rest.split_once("</Code>")?;

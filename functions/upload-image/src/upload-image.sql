@@ -1,4 +1,4 @@
--- Whether the caller may upload here.
+-- Checks whether the caller may upload to the conversation.
 create function tinychat_api.upload_image(p_credential jsonb, p_conversation_id uuid)
 returns table (verdict text, tenant_id uuid)
 language plpgsql stable

@@ -1,4 +1,4 @@
-//! POST /v1/users: makes a user known, or brings what is known of one up to date.
+//! POST /v1/users: creates a user or updates the stored one.
 
 use serde::Serialize;
 use shared::auth::Credential;

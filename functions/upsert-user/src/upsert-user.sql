@@ -1,5 +1,5 @@
--- Makes a user known, or brings what is known up to date. A null wasn't given: it keeps what is stored, or takes its
--- default in a new row. With a user token the role is the token's.
+-- Creates a user or updates the stored one. A null argument keeps the stored value, or takes the default in a new row.
+-- With a user token, the role is the token's.
 create function tinychat_api.upsert_user(
     p_credential jsonb,
     p_id uuid, -- for a new row

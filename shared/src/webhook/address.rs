@@ -1,5 +1,5 @@
-//! Where events may go: to public addresses, and nowhere else. Inside a Lambda, 127.0.0.1 is the Runtime API; in a
-//! network, its neighbours trust their addresses.
+//! The addresses that events may be sent to: public ones only. Inside a Lambda, 127.0.0.1 is the Runtime API. In a
+//! private network, services may trust requests that come from inside it.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,8 +24,8 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(224, 0, 0, 0), 3),     // multicast, reserved, broadcast
 ];
 
-/// What is special inside the global unicast block, `2000::/3`. All that is outside is refused as a whole: loopback,
-/// IPv4 in IPv6, NAT64, unique-local, link-local, multicast.
+/// The special-purpose blocks inside the global unicast block, `2000::/3`. Everything outside that block is refused:
+/// loopback, IPv4 in IPv6, NAT64, unique-local, link-local, multicast.
 const SPECIAL_V6: [(Ipv6Addr, u32); 5] = [
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // protocol assignments, Teredo
     (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
@@ -54,8 +54,8 @@ pub(super) fn is_public(ip: IpAddr) -> bool {
     }
 }
 
-/// Resolves names to public addresses only. It is asked whenever a connection is made, and the connection goes to what
-/// it answers: a name that changes its mind in between gains nothing.
+/// Resolves names to public addresses only. Every new connection uses this resolver's result directly. So a DNS record
+/// that changes between a check and a connection can't lead to a private address.
 pub(super) struct PublicOnly;
 
 impl Resolve for PublicOnly {

@@ -1,9 +1,8 @@
-//! Webhooks: sends an event to an endpoint, signed after the Standard Webhooks specification, and records what came of
-//! it.
+//! Webhooks: sends an event to an endpoint, signed after the Standard Webhooks specification, and records the outcome.
 //!
-//! An event is written by the statement that changed the message (`tinychat.record_event`), leased to the function that
-//! ran it, which makes the first attempt after its response, if the endpoint has been prompt of late. What it doesn't get
-//! done, deliver-webhooks does later.
+//! The statement that makes a change also writes its event. If the endpoint is neither failing nor slow, the event is
+//! leased to the function that ran the statement, which makes the first attempt after its response. deliver-webhooks
+//! makes all other attempts.
 
 mod address;
 mod recipients;
@@ -28,22 +27,22 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
-/// From connecting until the answer has begun.
+/// The timeout from connecting until the response begins.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an attempt may take without being late. A function that sends makes no longer ones, because its environment
-/// is kept from other requests meanwhile.
+/// The time from which an attempt counts as late. It is also the timeout of attempts that a route's function makes,
+/// because its environment takes no other requests meanwhile.
 const PROMPT: Duration = Duration::from_millis(800);
 
-/// How much of an answer is read, in bytes.
+/// The maximum number of bytes that are read of a response.
 const ANSWER_LIMIT: usize = 4096;
 
 const RECORD: &str = include_str!("record.sql");
 
-/// An event that is to be sent to an endpoint, as `tinychat.webhook_delivery` puts it.
+/// An event to be sent to an endpoint, as `tinychat.webhook_delivery` returns it.
 #[derive(Deserialize)]
 pub struct Delivery {
-    /// Whose event it is.
+    /// The tenant of the event.
     pub tenant_id: Uuid,
     /// The endpoint's id.
     pub endpoint_id: Uuid,
@@ -53,14 +52,14 @@ pub struct Delivery {
     secret: String,
     previous_secret: Option<String>,
     payload: String,
-    /// A time, as Postgres wrote it.
+    /// The end of the lease, as Postgres wrote it.
     leased_until: String,
-    /// Whether the endpoint is also told whom the message is for.
+    /// Whether the payload also gets the message's recipients.
     #[serde(default)]
     recipients: bool,
 }
 
-/// What came of a delivery.
+/// The outcome of a delivery.
 #[derive(Serialize, Debug)]
 pub struct Attempt {
     endpoint_id: Uuid,
@@ -71,36 +70,36 @@ pub struct Attempt {
     answer: Answer,
 }
 
-/// What recording attempts has led to.
+/// The effects of recorded attempts.
 #[derive(Default)]
 pub struct Recorded {
-    /// Events that were given up for good.
+    /// Events that became dead letters.
     pub dead: i64,
     /// Endpoints that were disabled.
     pub disabled: i64,
 }
 
-/// An endpoint's answer.
+/// An endpoint's response.
 #[derive(Serialize, Default, Debug)]
 pub struct Answer {
-    /// The HTTP status; none if no answer came.
+    /// The HTTP status, or `None` if no response came.
     pub status: Option<u16>,
-    /// Milliseconds until it came, or until it was given up.
+    /// Milliseconds until the response came or the attempt failed.
     pub latency_ms: u64,
-    /// Whether the whole took longer than a function that sends can wait.
+    /// Whether the attempt took longer than a route's function can wait.
     pub late: bool,
-    /// How the answer's body begins, or why there was none.
+    /// The beginning of the response's body, or the reason why there is no response.
     #[serde(rename = "answer")]
     pub text: String,
 }
 
 impl Delivery {
-    /// How many bytes are to be sent.
+    /// The payload's size in bytes, without recipients.
     pub fn bytes(&self) -> usize {
         self.payload.len()
     }
 
-    /// The payload with all that the endpoint wants.
+    /// The payload, with the recipients if the endpoint wants them.
     async fn full_payload(&self, db: &Db) -> Result<Cow<'_, str>> {
         if !self.recipients {
             return Ok(Cow::Borrowed(&self.payload));
@@ -108,7 +107,7 @@ impl Delivery {
         recipients::add(db, self.tenant_id, &self.payload).await.map(Cow::Owned)
     }
 
-    /// The delivery, given back before an attempt.
+    /// Gives the delivery back without an attempt.
     pub fn unmade(self) -> Attempt {
         Attempt {
             endpoint_id: self.endpoint_id,
@@ -121,30 +120,30 @@ impl Delivery {
 }
 
 impl Attempt {
-    /// Whether there was one, or the delivery was given back.
+    /// Whether an attempt was made that counts.
     pub fn was_made(&self) -> bool {
         self.made
     }
 
-    /// Whether the endpoint took the event.
+    /// Whether the endpoint accepted the event.
     pub fn succeeded(&self) -> bool {
         self.answer.succeeded()
     }
 
-    /// Whose attempt it was.
+    /// The endpoint's id.
     pub fn endpoint_id(&self) -> Uuid {
         self.endpoint_id
     }
 }
 
 impl Answer {
-    /// Whether it is a 2xx.
+    /// Whether the status is 2xx.
     pub fn succeeded(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
-/// Sends events.
+/// A client that sends events.
 pub struct Sender {
     http: Client,
     allow_private: bool,
@@ -152,8 +151,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Reads `WEBHOOK_ALLOW_PRIVATE`, which is for local development: with `1`, events may go to private addresses, and
-    /// without TLS.
+    /// Reads `WEBHOOK_ALLOW_PRIVATE`, which is for local development. With `1`, events may also go to private addresses
+    /// and without TLS.
     pub fn from_env() -> Result<Self, lambda_http::Error> {
         let allow_private = config::optional("WEBHOOK_ALLOW_PRIVATE").is_some_and(|value| value == "1");
         let mut http = Client::builder()
@@ -167,7 +166,7 @@ impl Sender {
         Ok(Self { http: http.build()?, allow_private, timeout: TIMEOUT })
     }
 
-    /// Attempts a delivery. An attempt that had less than the whole time, and got no answer in it, doesn't count.
+    /// Attempts a delivery. An attempt with a shortened timeout that gets no response in that time doesn't count.
     pub async fn attempt(&self, db: &Db, delivery: Delivery) -> Attempt {
         let secrets = [Some(&delivery.secret), delivery.previous_secret.as_ref()];
         let secrets: Result<Vec<_>, _> = secrets.into_iter().flatten().map(|text| text.parse()).collect();
@@ -219,7 +218,8 @@ impl Sender {
             .body(payload.to_owned());
         let again = request.try_clone();
         match (request.send().await, again) {
-            // The connection was kept from an earlier event, and has died since: in the freezer, for one.
+            // The connection was kept from an earlier event and has died since, for example while the environment was
+            // frozen.
             (Err(error), Some(again)) if error.is_request() && !error.is_connect() => {
                 Ok(again.send().await?)
             }
@@ -227,8 +227,8 @@ impl Sender {
         }
     }
 
-    /// The address, if events may go there. Names are looked at when they are resolved; an address that is written out
-    /// isn't, so it is looked at here. Parsing has made all its spellings one.
+    /// Returns the address if events may go there. A host name is checked when it is resolved. An IP address is never
+    /// resolved, so it is checked here. Parsing has normalised its spelling.
     pub fn accepts(&self, url: &str) -> Result<Url, Failure> {
         let url = Url::parse(url).map_err(|_| Failure::Url)?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -245,25 +245,25 @@ impl Sender {
     }
 }
 
-/// Why there is no answer. No text has the URL in it, which may be a secret in itself.
+/// The reason why there is no response. No text contains the URL, which may itself be a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// It makes no sense.
+    /// The text isn't a URL.
     #[error("refused: not a URL")]
     Url,
-    /// A password in an address ends up in logs.
+    /// The URL contains a user or a password, which would end up in logs.
     #[error("refused: a user in the URL")]
     Credentials,
-    /// Plain HTTP, or none.
+    /// The URL isn't https.
     #[error("refused: not https")]
     Scheme,
-    /// Not on the public internet.
+    /// The address isn't on the public internet.
     #[error(transparent)]
     Address(#[from] Refused),
-    /// The id isn't for a header.
+    /// A text can't be the value of a header.
     #[error("no header: {0}")]
     Header(#[from] InvalidHeaderValue),
-    /// No connection, or no answer over it.
+    /// No connection, or no response over it.
     #[error("{}", Chain(.0))]
     Http(reqwest::Error),
 }
@@ -274,7 +274,7 @@ impl From<reqwest::Error> for Failure {
     }
 }
 
-/// Reads the beginning of an answer, while there is time.
+/// Reads the beginning of a response, until the deadline.
 async fn beginning(mut response: Response, deadline: Instant) -> String {
     let mut bytes = Vec::new();
     while bytes.len() < ANSWER_LIMIT
@@ -283,10 +283,10 @@ async fn beginning(mut response: Response, deadline: Instant) -> String {
         bytes.extend_from_slice(&chunk);
     }
     bytes.truncate(ANSWER_LIMIT);
-    String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}") // Postgres' texts hold no NUL
+    String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}") // Postgres can't store NUL
 }
 
-/// Records what came of deliveries.
+/// Records the outcomes of deliveries.
 pub async fn record(db: &Db, attempts: &[Attempt]) -> Result<Recorded> {
     let rows = db.run(RECORD, &[(&Json(attempts), Type::JSON)]).await?;
     rows.first().map_or_else(
@@ -295,7 +295,8 @@ pub async fn record(db: &Db, attempts: &[Attempt]) -> Result<Recorded> {
     )
 }
 
-/// Attempts the deliveries that a statement's `deliveries` column has leased to this function, after the response.
+/// Attempts, after the response, the deliveries that a statement has leased to this function in its column
+/// `deliveries`.
 pub fn deliver(db: &Db, deliveries: Option<Json<Vec<Delivery>>>) {
     for delivery in deliveries.into_iter().flat_map(|Json(deliveries)| deliveries) {
         let db = db.clone();
@@ -321,7 +322,7 @@ impl AddAssign for Recorded {
 }
 
 impl Recorded {
-    /// Prints the metrics that deliver-webhooks prints of its own attempts.
+    /// Prints the metrics of dead letters and disabled endpoints, as deliver-webhooks does for its own attempts.
     fn tell(&self) {
         if self.dead == 0 && self.disabled == 0 {
             return;
@@ -337,7 +338,7 @@ impl Recorded {
     }
 }
 
-/// One for all invocations, made when there is first something to send.
+/// The sender of this process, made when it is first needed.
 fn sender() -> Option<&'static Sender> {
     static SENDER: OnceLock<Option<Sender>> = OnceLock::new();
     let make = || Sender::from_env().inspect_err(|error| tracing::error!(%error, "no webhooks")).ok();

@@ -1,4 +1,5 @@
-//! Whom a new message is for: what a push service needs to know. It is read for each attempt and isn't kept.
+//! The recipients of a new message, with the data that a push service needs. They are read for each attempt and aren't
+//! stored.
 
 use crate::db::Db;
 use crate::{Error, Result};
@@ -6,11 +7,11 @@ use serde::Deserialize;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// How many bytes an event's recipients may come to. A hundred participants with three tokens each need that much. An attempt
-/// under way holds them in memory, and deliver-webhooks makes up to 512 at once.
+/// The maximum size of an event's recipients, in bytes. A hundred participants with three tokens each need that much.
+/// Each attempt in progress holds them in memory, and deliver-webhooks makes up to 512 at once.
 const LIMIT: i64 = 65_536;
 
-/// What of an event's payload says where to look.
+/// The part of an event's payload that identifies the conversation and the sender.
 #[derive(Deserialize)]
 struct Payload {
     data: Data,
@@ -27,8 +28,8 @@ struct Message {
     sender_id: String,
 }
 
-/// The payload of a `message.created`, with `data.recipients` added to it; and with `data.recipients_left_out`, their number, if
-/// there are more than [`LIMIT`] holds.
+/// Returns the payload of a `message.created` with `data.recipients` added. If they don't all fit into [`LIMIT`], the
+/// number of the others is in `data.recipients_left_out`.
 pub(super) async fn add(db: &Db, tenant: Uuid, payload: &str) -> Result<String> {
     let unfit = || Error::Database("a payload that isn't of a message".into());
     let Payload { data: Data { message } } = serde_json::from_str(payload).map_err(|_| unfit())?;
@@ -41,7 +42,7 @@ pub(super) async fn add(db: &Db, tenant: Uuid, payload: &str) -> Result<String> 
     let rows = db.run(include_str!("recipients.sql"), &params).await?;
     let row = rows.first().ok_or_else(unfit)?;
     let (recipients, left_out): (&str, i64) = (row.try_get("recipients")?, row.try_get("left_out")?);
-    // Postgres has written the payload. Its text ends with the brackets of `data` and of the whole.
+    // Postgres has written the payload, so it ends with the closing braces of `data` and of the whole object.
     let start = payload.strip_suffix("}}").ok_or_else(unfit)?;
     let left_out =
         if left_out > 0 { format!(r#", "recipients_left_out" : {left_out}"#) } else { String::new() };

@@ -1,5 +1,5 @@
--- Whom a new message is for: the conversation's participants without the sender.
--- $1 tenant  $2 conversation  $3 sender  $4 how many bytes the recipients may come to
+-- The recipients of a new message: the conversation's participants without the sender.
+-- $1 tenant  $2 conversation  $3 sender  $4 the maximum size of the recipients in bytes
 with recipients as (
     select named.position,
         json_build_object(
@@ -15,7 +15,7 @@ with recipients as (
     cross join lateral tinychat.unread(c.id, p.user_id, p.read_at) unread
     where c.tenant_id = $1 and c.id = $2 and p.user_id <> $3
 ),
--- The shortest first: who has much data is left out before anyone else is.
+-- The smallest first, so that users with much data are left out before others.
 sizes as (
     select *, sum(octet_length(recipient)) over (order by octet_length(recipient), position) as bytes
     from recipients

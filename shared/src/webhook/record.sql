@@ -6,7 +6,7 @@ with attempts as (
         latency_ms integer, answer text
     )
 ),
--- In order, so that no two wait for each other.
+-- Rows are locked in order, so that two runs can't deadlock.
 before as (
     select d.endpoint_id, d.event_id, d.attempts
     from attempts a
@@ -14,7 +14,8 @@ before as (
     order by d.endpoint_id, d.event_id
     for update of d
 ),
--- Who outlived the lease may still tell of a success, but not of a failure: another makes the attempts now.
+-- After its lease has ended, a process may still record a success, but not a failure: another one makes the attempts by
+-- then.
 recorded as (
     update tinychat.webhook_deliveries d
     set
@@ -56,8 +57,8 @@ results as (
     where made or late
     group by endpoint_id
 ),
--- Only an endpoint that fails or is late, or was so before, has anything to note. Its row may be locked: by another who
--- notes the like, or by an operator. Nobody waits for it then, because the next attempts tell the same.
+-- An endpoint's row changes only if it fails or is late, or did so before. If the row is locked, by another run or by
+-- an operator, this one doesn't wait for it: later attempts will change it in the same way.
 noted as (
     select e.id, results.delivered, results.gone, e.held_until > now() as on_hold, e.disabled_at is null as enabled,
         e.failing_since < now() - interval '5 days' as for_days,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// An endpoint's signing secret. Its text form is `whsec_` and base64.
 pub struct Secret(Hmac<Sha256>);
 
-/// A text that isn't a secret. Doesn't say which.
+/// The error for a text that isn't a secret. It doesn't contain the text.
 #[derive(Debug, thiserror::Error)]
 #[error("the endpoint's secret is not whsec_ and base64")]
 pub struct InvalidSecret;
@@ -39,7 +39,8 @@ impl Secret {
     }
 }
 
-/// The `webhook-signature` header: a signature by each secret, so that receivers can change over at their own time.
+/// The `webhook-signature` header, with a signature by each secret, so that receivers can change secrets while both are
+/// valid.
 pub(super) fn header(
     secrets: &[Secret],
     id: &str,
