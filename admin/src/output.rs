@@ -47,7 +47,7 @@ impl Failure {
 pub struct Output {
     /// Whether to print JSON.
     pub json: bool,
-    /// Whether states have colours: on a terminal, unless the user has switched colours off.
+    /// Whether states have colours: on a terminal that isn't dumb, unless `NO_COLOR` is set.
     colour: bool,
 }
 

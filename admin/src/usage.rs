@@ -40,7 +40,7 @@ struct Used {
     conversations: i64,
     /// Users who sent a message.
     users: i64,
-    /// The size of uploaded images. `None` if the database isn't Supabase's, which stores it.
+    /// The size of uploaded images, in bytes. `None` if the database isn't Supabase's: no other knows the size.
     #[tabled(rename = "bytes", display("tabled::derive::display::option", "-"))]
     storage_bytes: Option<i64>,
 }

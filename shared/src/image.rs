@@ -67,7 +67,7 @@ impl ImageType {
         }
     }
 
-    /// Returns the type that a caller declares: a content type or an alias, with or without parameters.
+    /// Returns the type that a caller declares by its name or an alias, with or without parameters.
     pub fn declared(content_type: &str) -> Result<Self> {
         let mime = without_parameters(content_type);
         let names = Self::ALL.into_iter().map(|image| (image.mime(), image)).chain(ALIASES);

@@ -37,7 +37,7 @@ pub struct Conversation {
     pub external_ref: Option<Name>,
     pub participants: TextList<100, 255>,
     pub status: Status,
-    /// The time up to which each participant has read. The others have read everything.
+    /// The time up to which each participant has read. Participants without a time have read everything.
     pub read_at: Option<Times>,
     pub created_at: Timestamp,
     pub last_at: Option<Timestamp>,

@@ -14,8 +14,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
-/// The number of messages in a statement, and the number of messages, or of conversations and users, that fills a
-/// batch.
+/// The number of messages in a statement, and the number of rows that fills a batch. A conversation counts as ten rows.
 const AT_ONCE: usize = 5_000;
 const FULL: usize = 10_000;
 
