@@ -24,7 +24,7 @@ const CONVERSATIONS = [
 const names = new Map([...PEOPLE.map(({ user_id, name }) => [user_id, name]), ["agent_7", "Support"]]);
 const log = new Log();
 
-// Whose app it is, the API knows by a user token. Without one it believes whatever the app says.
+// A user token tells the API which user an app acts for. Without a token, the API accepts any user that the app names.
 const tokens = localStorage.getItem("tokens") !== "off";
 const tokensSwitch = document.querySelector("#tokens");
 tokensSwitch.checked = tokens;

@@ -1,4 +1,4 @@
-// What Sam's app can do beyond what is Sam's: with a publishable key anything, with a user token nothing.
+// Attempts by Sam's app to read and write as another user. A publishable key allows them, a user token doesn't.
 
 import { h } from "./dom.js";
 

@@ -69,7 +69,7 @@ fn ok(_: &str) -> (u16, Option<&'static str>) {
     (200, None)
 }
 
-/// What those are answered who are neither the tenant's backend nor staff.
+/// The response to callers who are neither the tenant's backend nor staff.
 fn ok_to_users(route: &str) -> (u16, Option<&'static str>) {
     let (method, path) = route.split_once(' ').unwrap();
     if is_servers(method, path) { (403, Some("secret key required")) } else { (200, None) }

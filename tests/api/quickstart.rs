@@ -138,7 +138,7 @@ async fn the_tokens_page_signs_tokens_that_the_api_accepts() {
     }
 }
 
-/// What the stand-in for FCM and for Google's tokens has been sent: the message, or the claims of an assertion.
+/// The requests that the stand-in for FCM and for Google's tokens has received: messages, and the claims of assertions.
 type Sent = Arc<Mutex<Vec<Value>>>;
 
 /// The stand-in, in which the device of the token `dead` is gone.

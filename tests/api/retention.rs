@@ -129,7 +129,7 @@ async fn days_are_a_number_or_off() {
     assert!(shown.contains("retention"), "{shown}");
 }
 
-/// What it can do to messages is no more than that.
+/// The role has no other rights to messages.
 #[tokio::test]
 async fn the_functions_role_removes_expired_messages_only() {
     let chat = Chat::new().await;

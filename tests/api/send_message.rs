@@ -306,7 +306,7 @@ async fn to_others_there_are_no_system_messages() {
     }
 }
 
-/// Whoever holds the publishable key can name any sender, but must not speak for the tenant.
+/// A publishable key may name any sender, but can't send in the tenant's name.
 #[tokio::test]
 async fn a_system_message_is_changed_by_the_secret_key_only() {
     let mut chat = Chat::new().await;

@@ -39,7 +39,7 @@ async fn members(chat: &Chat) -> Vec<Value> {
     serde_json::from_value(answer["conversation"]["members"].take()).unwrap()
 }
 
-/// What users do in a conversation that somebody must be able to answer.
+/// The requests that a closed conversation refuses.
 fn acts(chat: &Chat) -> [Request; 4] {
     let ada = json!({ "sender_id": "ada", "body": "hi" });
     [
@@ -119,7 +119,7 @@ async fn who_joins_has_read_everything_so_far() {
     assert_eq!(members(&chat).await[2]["read_at"], joined["updated_at"]);
     chat.send("ada", "welcome").await;
     assert_eq!(chat.conversations_of("carl").await[0]["unread_count"], 1);
-    // Who comes back, too.
+    // A user who rejoins has read everything, too.
     for change in [json!({ "remove_participants": ["carl"] }), json!({ "add_participants": ["carl"] })] {
         chat.update(&change).await;
     }

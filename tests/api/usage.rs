@@ -138,7 +138,7 @@ async fn usage_is_shown_for_a_day_too() {
     }
 }
 
-/// What `tinychat usage --credentials` says of the chat's tenant.
+/// The output of `tinychat usage --credentials` for the chat's tenant.
 async fn credentials(chat: &Chat) -> Value {
     tinychat(&format!("usage --credentials --tenant {}", chat.tenant)).await[0].take()
 }

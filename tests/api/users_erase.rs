@@ -134,7 +134,7 @@ async fn others_see_a_thread_of_an_opaque_user_and_learn_of_it_by_since() {
     assert_eq!(conversation["conversation"]["members"][0]["name"], Value::Null);
     assert_eq!(chat.conversations_of("bob").await[0]["last_message"], "hi");
     assert_eq!(chat.conversations_of("ada").await, Vec::<Value>::new());
-    // Whoever comes back under the old id is somebody new.
+    // A user who registers under the old id again is a new user.
     chat.call(Request::post("/v1/users", &json!({ "user_id": "ada", "name": "Ada" }))).await.ok();
     assert_eq!(chat.conversations_of("ada").await, Vec::<Value>::new());
 }

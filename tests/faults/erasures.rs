@@ -114,7 +114,7 @@ async fn an_erasure_beside_sends_loses_nobody_elses_and_followers_see_all_of_it(
         follow(&chat, &ended),
     );
     assert!(erased["messages"].as_i64().unwrap() >= 250, "{erased}");
-    // What she has sent after the last look is erased by another run, which finds nothing else.
+    // Another run erases what she sent after the last pass. It finds nothing else.
     let (code, _, _) = run(&format!("users erase {} ada --yes", chat.tenant)).await;
     assert!([0, 3].contains(&code));
     assert_eq!((rows_with(&chat, "planted").await, rows_with(&chat, "\"ada\"").await), (0, 0));
