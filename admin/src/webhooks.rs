@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use shared::db::Param;
 use shared::model::Timestamp;
-use shared::webhook::{Answer, Sender, new_secret};
+use shared::webhook::{Response, Sender, new_secret};
 use std::time::SystemTime;
 use tabled::Tabled;
 use tabled::derive::display::option;
@@ -391,9 +391,9 @@ async fn test(database: &Database, of: &Endpoint, output: &Output) -> anyhow::Re
     let secrets = secrets.into_iter().flatten().map(str::parse).collect::<Result<Vec<_>, _>>()?;
     let event = json!({ "type": "test", "timestamp": Timestamp::from(SystemTime::now()), "data": {} });
     let id = Uuid::now_v7().to_string();
-    let answer = sender()?.send(row.try_get("url")?, &id, &secrets, &event.to_string()).await;
-    let taken = answer.succeeded();
-    let Answer { status, latency_ms, text, .. } = answer;
+    let response = sender()?.send(row.try_get("url")?, &id, &secrets, &event.to_string()).await;
+    let taken = response.succeeded();
+    let Response { status, latency_ms, text, .. } = response;
     output.item(&Tested { status, latency_ms, answer: text })?;
     if taken { Ok(()) } else { bail!("the endpoint didn't take the event") }
 }

@@ -7,8 +7,8 @@ use shared::http::Request;
 fuzz_target!(|event: &[u8]| {
     if let Ok(request) = Request::from_event(event) {
         let _ = request.credential();
-        let _ = request.conversation();
-        let _ = request.message();
+        let _ = request.conversation_id();
+        let _ = request.message_id();
         let _ = request.query();
         let _ = request.json();
         let _ = request.content_type();

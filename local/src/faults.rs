@@ -67,7 +67,7 @@ enum Shutdown {
 #[serde(default, deny_unknown_fields)]
 struct FunctionFault {
     /// Whether a function's process is killed as soon as it has responded.
-    kill_after_answer: bool,
+    kill_after_response: bool,
 }
 
 impl Faults {
@@ -89,8 +89,8 @@ impl Faults {
     }
 
     /// Whether functions are killed after their responses.
-    pub(crate) fn kill_after_answer(&self) -> bool {
-        self.wanted.lock().functions.kill_after_answer
+    pub(crate) fn kill_after_response(&self) -> bool {
+        self.wanted.lock().functions.kill_after_response
     }
 
     async fn set(&self, wanted: Wanted) -> anyhow::Result<()> {

@@ -83,7 +83,7 @@ impl Db {
     pub async fn run_within(&self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
         let start = Instant::now();
         let result = self.attempts(sql, params, start + limit).await;
-        telemetry::database(start.elapsed());
+        telemetry::record_database(start.elapsed());
         result
     }
 
@@ -271,7 +271,7 @@ impl Route {
         let rows = self.db.run(&sql, &params).await?;
         let first = rows.first().ok_or_else(|| Error::Database("a function without a verdict".into()))?;
         if let Some(tenant) = first.try_get("tenant_id")? {
-            telemetry::tenant(tenant);
+            telemetry::record_tenant(tenant);
             credential_usage::count(&self.db, tenant, credential.kind());
         }
         error::verdict(first.try_get("verdict")?)?;

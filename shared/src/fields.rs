@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 /// An id, a name, an email address or an external reference.
-pub type Name = Text<255>;
+pub type ShortText = Text<255>;
 
 /// A message's text.
 pub type MessageBody = Text<10_000>;
@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
 
     /// Takes the user that the request acts as. With a user token the field may be missing, because the token names its
     /// user. The route's function checks that the two agree.
-    pub fn user(&mut self, name: &'static str, credential: &Credential) -> Result<Option<Name>> {
+    pub fn user(&mut self, name: &'static str, credential: &Credential) -> Result<Option<ShortText>> {
         match credential.kind() {
             CredentialKind::Token => self.optional_text(name),
             CredentialKind::Publishable | CredentialKind::Secret => self.required(name).map(Some),
@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn a_required_field_must_be_there_and_hold_something() {
         for absent in [json!({}), json!({ "f": null }), json!({ "f": "" }), json!({ "f": [] })] {
-            assert_eq!(message(body(&absent).required::<Name>("f")), "f is required");
+            assert_eq!(message(body(&absent).required::<ShortText>("f")), "f is required");
             assert_eq!(message(body(&absent).required::<Kind>("f")), "f is required");
             assert_eq!(message(body(&absent).required::<TextList<9, 9>>("f")), "f is required");
         }
@@ -372,9 +372,9 @@ mod tests {
     #[test]
     fn an_optional_text_may_be_missing_null_or_empty() {
         for absent in [json!({}), json!({ "f": null }), json!({ "f": "" })] {
-            assert_eq!(body(&absent).optional_text::<Name>("f").unwrap(), None);
+            assert_eq!(body(&absent).optional_text::<ShortText>("f").unwrap(), None);
         }
-        assert_eq!(message(body(&json!({ "f": {} })).optional_text::<Name>("f")), "f must be a string");
+        assert_eq!(message(body(&json!({ "f": {} })).optional_text::<ShortText>("f")), "f must be a string");
     }
 
     #[test]
@@ -453,7 +453,7 @@ mod tests {
     #[test]
     fn of_a_repeated_parameter_the_first_counts() {
         let mut query = Fields::from_iter([("a", "1"), ("a", "2")]);
-        assert_eq!(&*query.required::<Name>("a").unwrap(), "1");
+        assert_eq!(&*query.required::<ShortText>("a").unwrap(), "1");
     }
 
     /// Any JSON without NUL.
@@ -476,7 +476,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_string_in_bounds_is_kept_as_it_is(text in "[^\0]{1,255}") {
-            prop_assert_eq!(&*body(&json!({ "f": text })).required::<Name>("f").unwrap(), text.as_str());
+            prop_assert_eq!(&*body(&json!({ "f": text })).required::<ShortText>("f").unwrap(), text.as_str());
         }
 
         #[test]

@@ -4,7 +4,7 @@ use crate::auth::Credential;
 use crate::db::Chain;
 use crate::fields::Fields;
 use crate::model::{ConversationId, MessageId};
-use crate::telemetry::{self, Answered};
+use crate::telemetry::{self, Served};
 use crate::{Error, Result, after_response};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -89,12 +89,12 @@ impl Request {
     }
 
     /// `{id}` of the path.
-    pub fn conversation(&self) -> ConversationId {
+    pub fn conversation_id(&self) -> ConversationId {
         ConversationId::parse(self.path.id.as_deref().unwrap_or_default())
     }
 
     /// `{msgId}` of the path.
-    pub fn message(&self) -> MessageId {
+    pub fn message_id(&self) -> MessageId {
         MessageId::parse(self.path.msg_id.as_deref().unwrap_or_default())
     }
 
@@ -134,27 +134,27 @@ where
         telemetry::begin();
         *lock(&deadline) = event.context.deadline();
         let (request_id, served) = (event.context.request_id, &served);
-        let answer = Box::pin(AssertUnwindSafe(handler(Request::new(event.payload))).catch_unwind());
+        let response = Box::pin(AssertUnwindSafe(handler(Request::new(event.payload))).catch_unwind());
         async move {
-            let result = answer.await.unwrap_or(Err(Error::Panic));
+            let result = response.await.unwrap_or(Err(Error::Panic));
             if let Err(error) = &result
                 && error.status().is_server_error()
             {
                 tracing::error!(error = %Chain(error), "request failed");
             }
-            *lock(served) = Some(Answered {
+            *lock(served) = Some(Served {
                 request_id,
                 status: result.as_ref().map_or_else(|error| error.status().as_u16(), |_| 200),
                 error: result.as_ref().err().map(Error::for_log),
                 duration: start.elapsed(),
             });
-            Ok::<_, Infallible>(answer_of(result))
+            Ok::<_, Infallible>(response_of(result))
         }
     }));
-    let finish = MapFutureLayer::new(|answered| async {
-        let result = answered.await;
+    let finish = MapFutureLayer::new(|response| async {
+        let result = response.await;
         if let Some(request) = lock(&served).take() {
-            telemetry::answered(&request);
+            telemetry::end(&request);
         }
         let deadline = *lock(&deadline);
         after_response::finish(deadline).await;
@@ -171,14 +171,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// body. So a success is serialised once. In a full response, its body would be a string and be serialised twice.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Answer<T> {
+enum Response<T> {
     Success(T),
     Failure(Box<ApiGatewayV2httpResponse>),
 }
 
-fn answer_of<T>(result: Result<T>) -> Answer<T> {
+fn response_of<T>(result: Result<T>) -> Response<T> {
     let error = match result {
-        Ok(answer) => return Answer::Success(answer),
+        Ok(response) => return Response::Success(response),
         Err(error) => error,
     };
     let mut response = Box::new(ApiGatewayV2httpResponse::default());
@@ -190,7 +190,7 @@ fn answer_of<T>(result: Result<T>) -> Answer<T> {
         }
     }
     response.body = Some(Body::Text(serde_json::json!({ "error": error.to_string() }).to_string()));
-    Answer::Failure(response)
+    Response::Failure(response)
 }
 
 #[cfg(test)]
@@ -238,31 +238,34 @@ mod tests {
         event["body"] = json!("!!!");
         let request = request(&event);
         assert_eq!(&request.body()[..], b"");
-        assert_eq!(&*request.query().required::<crate::fields::Name>("limit").unwrap(), "7");
+        assert_eq!(&*request.query().required::<crate::fields::ShortText>("limit").unwrap(), "7");
     }
 
     #[test]
     fn an_error_is_an_object_with_one_field() {
         let error: Result<()> = Err(Error::UnsupportedMime("\"\u{1}".into()));
-        let answer = serde_json::to_value(answer_of(error)).unwrap();
-        assert_eq!(answer["statusCode"], 415);
-        assert_eq!(answer["headers"]["content-type"], "application/json");
-        assert_eq!(answer["body"], r#"{"error":"unsupported mime: \"\u0001"}"#);
+        let response = serde_json::to_value(response_of(error)).unwrap();
+        assert_eq!(response["statusCode"], 415);
+        assert_eq!(response["headers"]["content-type"], "application/json");
+        assert_eq!(response["body"], r#"{"error":"unsupported mime: \"\u0001"}"#);
     }
 
     #[test]
     fn a_sender_who_must_wait_is_told_how_long() {
         let error: Result<()> = crate::error::verdict("too_many_messages 7");
-        let answer = serde_json::to_value(answer_of(error)).unwrap();
-        assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(429), &json!("7")));
-        assert_eq!(answer["headers"]["ratelimit-policy"], r#""sender";q=20;w=10"#);
-        assert_eq!(answer["headers"]["ratelimit"], r#""sender";r=0;t=7"#);
-        assert_eq!(answer["body"], r#"{"error":"too many messages"}"#);
+        let response = serde_json::to_value(response_of(error)).unwrap();
+        assert_eq!(
+            (&response["statusCode"], &response["headers"]["retry-after"]),
+            (&json!(429), &json!("7"))
+        );
+        assert_eq!(response["headers"]["ratelimit-policy"], r#""sender";q=20;w=10"#);
+        assert_eq!(response["headers"]["ratelimit"], r#""sender";r=0;t=7"#);
+        assert_eq!(response["body"], r#"{"error":"too many messages"}"#);
     }
 
     #[test]
     fn a_success_is_its_json_and_nothing_around_it() {
-        let answer = serde_json::to_value(answer_of(Ok(json!({ "ok": true })))).unwrap();
-        assert_eq!(answer, json!({ "ok": true }));
+        let response = serde_json::to_value(response_of(Ok(json!({ "ok": true })))).unwrap();
+        assert_eq!(response, json!({ "ok": true }));
     }
 }

@@ -13,13 +13,21 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident $(= $new:path)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSql, FromSql)]
         #[postgres(transparent)]
         pub struct $name(Uuid);
 
         impl $name {
+            $(
+                #[doc = concat!("Returns a new id from `", stringify!($new), "`.")]
+                #[expect(clippy::new_without_default, reason = "each call returns another id")]
+                pub fn new() -> Self {
+                    Self($new())
+                }
+            )?
+
             /// Parses an id from a request. A text that isn't a UUID becomes the nil UUID. No row has that id, so the
             /// statement answers as for any other id that doesn't exist.
             pub fn parse(text: &str) -> Self {
@@ -41,62 +49,25 @@ id!(
 );
 id!(
     /// The id of a user's row. The tenant knows the user by `user_id`.
-    UserId
+    UserId = Uuid::now_v7
 );
 id!(
     /// A conversation's id. It is random, because it names a channel and so must not be guessable.
-    ConversationId
+    ConversationId = Uuid::new_v4
 );
 id!(
     /// A message's id. It begins with the time at which it was made, so that messages of the same time are stored
     /// together.
-    MessageId
+    MessageId = Uuid::now_v7
 );
-
 id!(
     /// The id of one request to delete a message, which distinguishes it from all others.
-    DeletionId
+    DeletionId = Uuid::new_v4
 );
-
 id!(
-    /// A webhook event's id, sent as `webhook-id`.
-    EventId
+    /// A webhook event's id, sent as `webhook-id`. It begins with the time at which it was made.
+    EventId = Uuid::now_v7
 );
-
-impl EventId {
-    /// Returns a new id.
-    pub fn now() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl DeletionId {
-    /// Returns a new id.
-    pub fn random() -> Self {
-        Self(Uuid::new_v4())
-    }
-}
-
-impl UserId {
-    /// Returns a new id.
-    pub fn random() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl ConversationId {
-    /// Returns a new id.
-    pub fn random() -> Self {
-        Self(Uuid::new_v4())
-    }
-}
-
-impl MessageId {
-    /// Returns a new id.
-    pub fn now() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
 
 impl Field for MessageId {
     fn parse(name: &str, value: Value) -> Result<Self> {

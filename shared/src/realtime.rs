@@ -161,7 +161,7 @@ impl Realtime {
                 let Event { name: event, conversation, message } = event;
                 let message_id = message.map(tracing::field::display);
                 tracing::error!(%tenant, %conversation, message_id, event, error = %Chain(&error), "broadcast lost");
-                telemetry::broadcast_lost();
+                telemetry::record_lost_broadcast();
             }
         });
         Ok(())

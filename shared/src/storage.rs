@@ -103,11 +103,11 @@ impl HttpConnector for Http {
             let request =
                 request.try_into().map_err(|error: reqwest::Error| ConnectorError::user(error.into()))?;
             let io = |error: reqwest::Error| ConnectorError::io(error.without_url().into());
-            let answer = http.execute(request).await.map_err(io)?;
+            let received = http.execute(request).await.map_err(io)?;
             let mut response = http::Response::new(SdkBody::empty());
-            *response.status_mut() = answer.status();
-            response.headers_mut().clone_from(answer.headers());
-            *response.body_mut() = SdkBody::from(answer.bytes().await.map_err(io)?);
+            *response.status_mut() = received.status();
+            response.headers_mut().clone_from(received.headers());
+            *response.body_mut() = SdkBody::from(received.bytes().await.map_err(io)?);
             HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }

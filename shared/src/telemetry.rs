@@ -46,7 +46,7 @@ pub(crate) fn begin() {
 }
 
 /// Records the request's tenant.
-pub(crate) fn tenant(tenant: TenantId) {
+pub(crate) fn record_tenant(tenant: TenantId) {
     current().tenant = Some(tenant);
 }
 
@@ -56,12 +56,12 @@ pub(crate) fn record_credential(kind: CredentialKind) {
 }
 
 /// Adds time that the request has waited for Postgres.
-pub(crate) fn database(waited: Duration) {
+pub(crate) fn record_database(waited: Duration) {
     current().database += waited;
 }
 
-/// A request that has been answered.
-pub(crate) struct Answered {
+/// A request whose response has been returned.
+pub(crate) struct Served {
     /// Lambda's request id, which is also in the gateway's access log.
     pub(crate) request_id: String,
     pub(crate) status: u16,
@@ -98,7 +98,7 @@ const METRICS: [(&str, &str); 4] =
     [("duration", "Milliseconds"), ("database", "Milliseconds"), ("cold", "Count"), ("failed", "Count")];
 
 /// Writes a request's log line, and resets the state for the next request.
-pub(crate) fn answered(request: &Answered) {
+pub(crate) fn end(request: &Served) {
     let next = Current { tenant: None, credential: None, database: Duration::ZERO, cold: false };
     let Current { tenant, credential, database, cold } = std::mem::replace(&mut *current(), next);
     let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
@@ -116,14 +116,14 @@ pub(crate) fn answered(request: &Answered) {
         cold: cold.into(),
         failed: u8::from(request.status >= 500),
         error: request.error.as_deref(),
-        metrics: embedded(&["stack", "function"], &METRICS),
+        metrics: embedded_metrics(&["stack", "function"], &METRICS),
     });
 }
 
 /// Counts a broadcast that was lost, for the alarm in template.yaml.
-pub(crate) fn broadcast_lost() {
+pub(crate) fn record_lost_broadcast() {
     if WHERE.metrics {
-        let metrics = embedded(&["stack"], &[("broadcasts_lost", "Count")]);
+        let metrics = embedded_metrics(&["stack"], &[("broadcasts_lost", "Count")]);
         write(&json!({ "stack": WHERE.stack, "broadcasts_lost": 1, "_aws": metrics }));
     }
 }
@@ -131,7 +131,7 @@ pub(crate) fn broadcast_lost() {
 /// Returns a line's member `_aws`, from which CloudWatch reads metrics. `dimensions` names the members that hold the
 /// dimensions. `metrics` names those that hold the metrics, each with its unit. The result is null if `METRICS` is
 /// `false`, because each metric costs money every month.
-pub fn embedded(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
+pub fn embedded_metrics(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value {
     if !WHERE.metrics {
         return Value::Null;
     }
@@ -167,16 +167,16 @@ mod tests {
 
     #[test]
     fn a_line_costs_microseconds() {
-        let request = Answered {
+        let request = Served {
             request_id: "x".repeat(36),
             status: 200,
             error: None,
             duration: Duration::from_millis(7),
         };
-        answered(&request); // initialises the lazy statics
+        end(&request); // initialises the lazy statics
         let start = std::time::Instant::now();
         for _ in 0..1_000 {
-            answered(&request);
+            end(&request);
         }
         let each = start.elapsed() / 1_000;
         eprintln!("{each:?} a line");

@@ -109,15 +109,15 @@ impl Client {
         let began = self.recorder.began.elapsed();
         let (last, acknowledged) = loop {
             let last = self.recorder.began.elapsed();
-            let answer = self.call("send", Method::POST, &path, &message).await;
-            match answer {
-                Some(answer) => break (last, Some(answer)),
+            let response = self.call("send", Method::POST, &path, &message).await;
+            match response {
+                Some(response) => break (last, Some(response)),
                 None if again && Instant::now() < until => sleep(Duration::from_millis(100)).await,
                 None => break (last, None),
             }
         };
-        let acknowledged = acknowledged.map(|mut answer| {
-            let mut take = |pointer| match answer.pointer_mut(pointer).map(Value::take) {
+        let acknowledged = acknowledged.map(|mut response| {
+            let mut take = |pointer| match response.pointer_mut(pointer).map(Value::take) {
                 Some(Value::String(text)) => text,
                 _ => String::new(),
             };
@@ -161,8 +161,8 @@ impl Client {
     /// Lists its conversations, which must be all conversations of the run.
     async fn list(&self) {
         let path = format!("/v1/conversations?user_id={}", self.name.replace(' ', "+"));
-        if let Some(answer) = self.call("list", Method::GET, &path, &Value::Null).await {
-            let count = answer.get("conversations").and_then(Value::as_array).map(Vec::len);
+        if let Some(response) = self.call("list", Method::GET, &path, &Value::Null).await {
+            let count = response.get("conversations").and_then(Value::as_array).map(Vec::len);
             if count != Some(self.conversations.len()) {
                 self.recorder.anomaly(format!("a list has {count:?} conversations"));
             }

@@ -63,7 +63,7 @@ impl Nemesis {
 
     /// Kills each function right after its response, before it can send broadcasts or webhooks.
     async fn kill_after_response(&self) -> anyhow::Result<()> {
-        let fault = json!({ "functions": { "kill_after_answer": true } });
+        let fault = json!({ "functions": { "kill_after_response": true } });
         let from = self.recorder.began.elapsed();
         let done = self.fault("functions killed after their responses", fault).await;
         self.recorder.death(None, from);

@@ -1,7 +1,7 @@
 //! What someone sends who means harm, or whose client is broken. Every answer is one that the reference knows, what is
 //! stored is what was sent, and nothing else changes.
 
-use crate::support::{Answer, Channel, Chat, Request, aws_limits, setting};
+use crate::support::{Channel, Chat, Request, Response, aws_limits, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -47,12 +47,12 @@ async fn raw(chunks: &[&[u8]], pause: Duration) -> (u16, String) {
         }
         tokio::time::sleep(pause).await;
     }
-    let mut answer = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut answer)).await;
+    let mut response = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut response)).await;
     let _reset = read.expect("an answer");
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    (status, answer)
+    let response = String::from_utf8_lossy(&response).into_owned();
+    let status = response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, response)
 }
 
 /// A request's head, with the chat's key.
@@ -218,8 +218,8 @@ async fn a_body_that_trickles_in_is_read_to_its_end() {
     chunked.push(b"0\r\ntrailer: x\r\n\r\n".to_vec());
     for request in [slow, chunked] {
         let chunks: Vec<_> = request.iter().map(Vec::as_slice).collect();
-        let (status, answer) = raw(&chunks, Duration::from_millis(2)).await;
-        assert_eq!(status, 200, "{answer}");
+        let (status, response) = raw(&chunks, Duration::from_millis(2)).await;
+        assert_eq!(status, 200, "{response}");
     }
     assert_eq!(chat.history("").await.len(), 2);
 }
@@ -249,9 +249,9 @@ async fn a_request_that_never_ends_or_makes_no_sense_stores_nothing_and_stops_no
         "no colon\r\n",
         "a\0b: c\r\n",
     ] {
-        let (status, answer) =
+        let (status, response) =
             raw(&[&head(&chat, &line, headers), b"zz\r\nnot a chunk\r\n"], Duration::ZERO).await;
-        assert!(status != 200 && !answer.contains("hi"), "{headers}: {answer}");
+        assert!(status != 200 && !response.contains("hi"), "{headers}: {response}");
     }
     assert_eq!(chat.rows().await, rows);
     chat.call(Request::get("/v1/config")).await.ok();
@@ -267,12 +267,12 @@ async fn a_flood_of_headers_changes_nothing_but_the_answer() {
             .concat()
     };
     let get = |headers: &str| head(&chat, "GET /v1/config", headers);
-    let (status, answer) = raw(&[&get(&many(80, 50))], Duration::ZERO).await;
-    assert_eq!(status, 200, "{answer}");
-    let (status, answer) = raw(&[&get(&many(80, 1_000))], Duration::ZERO).await;
-    assert_eq!(status, if aws_limits() { 431 } else { 200 }, "{answer}");
-    let (status, answer) = raw(&[&get(&many(5_000, 100))], Duration::ZERO).await;
-    assert!(status != 200, "{answer}");
+    let (status, response) = raw(&[&get(&many(80, 50))], Duration::ZERO).await;
+    assert_eq!(status, 200, "{response}");
+    let (status, response) = raw(&[&get(&many(80, 1_000))], Duration::ZERO).await;
+    assert_eq!(status, if aws_limits() { 431 } else { 200 }, "{response}");
+    let (status, response) = raw(&[&get(&many(5_000, 100))], Duration::ZERO).await;
+    assert!(status != 200, "{response}");
     for (headers, expected) in [
         (format!("x-tinychat-api-key: {}\r\n", chat.key), 401), // two keys are joined, and make none
         ("x-tinychat-api-key:\r\n".to_owned(), 401),
@@ -291,9 +291,9 @@ async fn a_flood_of_headers_changes_nothing_but_the_answer() {
             200,
         ),
     ] {
-        let (status, answer) = raw(&[&get(&headers)], Duration::ZERO).await;
-        assert_eq!(status, expected, "{headers}: {answer}");
-        assert!(!answer.contains("evil.example"), "{answer}");
+        let (status, response) = raw(&[&get(&headers)], Duration::ZERO).await;
+        assert_eq!(status, expected, "{headers}: {response}");
+        assert!(!response.contains("evil.example"), "{response}");
     }
     chat.call(Request::get("/v1/config")).await.ok();
 }
@@ -328,9 +328,9 @@ async fn a_path_leads_where_it_says_or_nowhere() {
         "/v1/%c0%ae%c0%ae/config".to_owned(),
         format!("/{}", "a/".repeat(2_000)),
     ] {
-        let (status, answer) = raw(&[&head(&chat, &format!("GET {path}"), "")], Duration::ZERO).await;
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        assert_eq!(status, 404, "{path}: {answer}");
+        let (status, response) = raw(&[&head(&chat, &format!("GET {path}"), "")], Duration::ZERO).await;
+        let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        assert_eq!(status, 404, "{path}: {response}");
         assert!(
             [r#"{"error":"not found"}"#, r#"{"error":"conversation not found"}"#].contains(&body),
             "{path}: {body}"
@@ -345,10 +345,10 @@ async fn a_method_does_what_it_says_or_nothing() {
     let rows = chat.rows().await;
     for method in ["PUT", "TRACE", "HEAD", "get", "Post", "PROPFIND", "PRI", "X"] {
         for path in ["/v1/config".to_owned(), chat.path("messages"), chat.message_path()] {
-            let (status, answer) =
+            let (status, response) =
                 raw(&[&head(&chat, &format!("{method} {path}"), "")], Duration::ZERO).await;
-            assert_eq!(status, 404, "{method} {path}: {answer}");
-            assert!(!answer.contains(&chat.key), "{method} {path}: {answer}"); // a TRACE would
+            assert_eq!(status, 404, "{method} {path}: {response}");
+            assert!(!response.contains(&chat.key), "{method} {path}: {response}"); // a TRACE would
         }
     }
     let with_body = Request {
@@ -382,8 +382,8 @@ const FILE: &str = "name=\"file\"; filename=\"a.png\"";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR";
 
 /// The public copy of what an upload stored.
-async fn public(chat: &Chat, answer: &Value) -> Answer {
-    chat.fetch(chat.request(Method::GET, answer["url"].as_str().unwrap())).await
+async fn public(chat: &Chat, response: &Value) -> Response {
+    chat.fetch(chat.request(Method::GET, response["url"].as_str().unwrap())).await
 }
 
 #[tokio::test]
@@ -469,11 +469,11 @@ async fn a_files_name_is_never_used() {
         "",
     ] {
         let request = upload(&chat, &[(&format!("name=\"file\"; filename=\"{name}\""), "image/png", PNG)]);
-        let answer = chat.call(request).await;
-        if [400, 415].contains(&answer.status) {
+        let response = chat.call(request).await;
+        if [400, 415].contains(&response.status) {
             continue; // no longer a form, or its part no longer of a type
         }
-        let stored = answer.ok();
+        let stored = response.ok();
         let path = stored["path"].as_str().unwrap();
         let file = path.strip_prefix(&format!("{}/{}/", chat.tenant, chat.conversation)).expect(path);
         assert!(Uuid::try_parse(file.strip_suffix(".png").expect(path)).is_ok(), "{path}");

@@ -12,11 +12,11 @@ const BEGINNING: &str = "2020-01-01T00:00:00Z";
 /// A page of changes, and whether there are more.
 async fn page(chat: &Chat, since: &str, limit: usize) -> (Vec<Value>, bool) {
     let path = chat.path(&format!("messages?since={since}&limit={limit}"));
-    let mut answer = chat.call(Request::get(path)).await.ok();
-    assert_keys(&answer, &["messages", "more"]);
-    let messages: Vec<Value> = serde_json::from_value(answer["messages"].take()).unwrap();
+    let mut response = chat.call(Request::get(path)).await.ok();
+    assert_keys(&response, &["messages", "more"]);
+    let messages: Vec<Value> = serde_json::from_value(response["messages"].take()).unwrap();
     assert!(messages.len() <= limit);
-    (messages, answer["more"].as_bool().unwrap())
+    (messages, response["more"].as_bool().unwrap())
 }
 
 fn updated_at(message: &Value) -> &str {

@@ -8,11 +8,11 @@ async fn a_page_may_read_the_request_id_and_the_limits_of_every_answer() {
     for request in
         [Request::get("/v1/config"), Request::get("/v1/config").without_key(), Request::get("/v1/nothing")]
     {
-        let answer = chat.call(request).await;
+        let response = chat.call(request).await;
         let mut exposed: Vec<_> =
-            answer.header("access-control-expose-headers").split(',').map(str::trim).collect();
+            response.header("access-control-expose-headers").split(',').map(str::trim).collect();
         exposed.sort_unstable();
         assert_eq!(exposed, ["apigw-requestid", "ratelimit", "ratelimit-policy", "retry-after"]);
-        assert!(!answer.header("apigw-requestid").is_empty());
+        assert!(!response.header("apigw-requestid").is_empty());
     }
 }

@@ -26,9 +26,9 @@ async fn count(chat: &Chat) -> usize {
 #[tokio::test]
 async fn a_new_conversation_is_answered_in_full() {
     let chat = Chat::new().await;
-    let answer = chat.call(request(&chat)).await.ok();
-    assert_keys(&answer, &["conversation"]);
-    let conversation = &answer["conversation"];
+    let response = chat.call(request(&chat)).await.ok();
+    assert_keys(&response, &["conversation"]);
+    let conversation = &response["conversation"];
     Uuid::parse_str(conversation["id"].as_str().unwrap()).unwrap();
     let expected = json!({
         "id": conversation["id"], "tenant_id": chat.tenant, "kind": "order", "external_ref": "order_9001",

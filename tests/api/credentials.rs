@@ -40,13 +40,13 @@ impl World {
     }
 
     async fn status(&self, request: &Request, credential: &str) -> (u16, Value) {
-        let answer = self.chat.call(request.clone().with_key(credential)).await;
-        let body: Value = serde_json::from_slice(&answer.body).unwrap();
-        (answer.status, body["error"].clone())
+        let response = self.chat.call(request.clone().with_key(credential)).await;
+        let body: Value = serde_json::from_slice(&response.body).unwrap();
+        (response.status, body["error"].clone())
     }
 
     /// Asserts how every route answers a credential; of a path, `expected` gives the status and the error.
-    async fn answers(&self, credential: &str, expected: impl Fn(&str) -> (u16, Option<&'static str>)) {
+    async fn responses(&self, credential: &str, expected: impl Fn(&str) -> (u16, Option<&'static str>)) {
         let undelete =
             "update tinychat.messages set deleted_at = null where conversation_id = $1::text::uuid";
         self.chat.db.execute(undelete, &[&self.chat.conversation]).await.unwrap();
@@ -61,7 +61,7 @@ impl World {
     }
 
     async fn refuse(&self, credential: &str, (status, error): (u16, &'static str)) {
-        self.answers(credential, |_| (status, Some(error))).await;
+        self.responses(credential, |_| (status, Some(error))).await;
     }
 }
 
@@ -82,7 +82,7 @@ fn secret_key() -> String {
 #[tokio::test]
 async fn a_publishable_key_opens_every_route_for_users() {
     let world = World::new().await;
-    world.answers(&world.chat.key, ok_to_users).await;
+    world.responses(&world.chat.key, ok_to_users).await;
 }
 
 #[tokio::test]
@@ -90,13 +90,13 @@ async fn a_secret_key_opens_every_route_of_its_tenant() {
     let world = World::new().await;
     let secret = secret_key();
     world.chat.add_secret_key(&secret).await;
-    world.answers(&secret, ok).await;
+    world.responses(&secret, ok).await;
 }
 
 #[tokio::test]
 async fn a_users_own_token_opens_every_route_for_users() {
     let world = World::new().await;
-    world.answers(&world.key.token("ada"), ok_to_users).await;
+    world.responses(&world.key.token("ada"), ok_to_users).await;
 }
 
 #[tokio::test]
@@ -108,10 +108,10 @@ async fn to_a_strangers_token_a_conversation_does_not_exist() {
         "POST /v1/conversations" => (403, Some("caller must be a participant")),
         _ => (404, Some("conversation not found")),
     };
-    world.answers(&world.key.token("eve"), expected).await;
+    world.responses(&world.key.token("eve"), expected).await;
     // The tenant of the token is the one of its kid.
     let other = TokenKey::new(&Chat::new().await).await;
-    world.answers(&other.token("eve"), expected).await;
+    world.responses(&other.token("eve"), expected).await;
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn a_revoked_key_ends_its_tokens_and_no_others() {
     let revoke = "update tinychat.token_keys set revoked_at = now() where id = $1";
     world.chat.db.execute(revoke, &[&world.key.kid]).await.unwrap();
     world.refuse(&world.key.token("ada"), INVALID).await;
-    world.answers(&second.token("ada"), ok_to_users).await;
+    world.responses(&second.token("ada"), ok_to_users).await;
 }
 
 #[tokio::test]
@@ -207,11 +207,11 @@ async fn a_users_revocation_ends_the_tokens_that_were_issued_before_it() {
     let mut early = claims("ada");
     early["iat"] = json!(now() - 10);
     let early = world.key.sign(&early);
-    world.answers(&early, ok_to_users).await;
+    world.responses(&early, ok_to_users).await;
     let revoke = "insert into tinychat.token_revocations values ($1, 'ada', now() - interval '5 s')";
     world.chat.db.execute(revoke, &[&world.chat.tenant]).await.unwrap();
     world.refuse(&early, INVALID).await;
-    world.answers(&world.key.token("ada"), ok_to_users).await;
+    world.responses(&world.key.token("ada"), ok_to_users).await;
 }
 
 #[tokio::test]
@@ -222,11 +222,11 @@ async fn where_tokens_are_required_a_publishable_key_opens_the_configuration_alo
         "GET /v1/config" => (200, None),
         _ => (401, Some("user token required")),
     };
-    world.answers(&world.chat.key, expected).await;
-    world.answers(&world.key.token("ada"), ok_to_users).await;
+    world.responses(&world.chat.key, expected).await;
+    world.responses(&world.key.token("ada"), ok_to_users).await;
     let secret = secret_key();
     world.chat.add_secret_key(&secret).await;
-    world.answers(&secret, ok).await;
+    world.responses(&secret, ok).await;
     let bad = Request::post("/v1/users", &json!({}));
     world.chat.call(bad).await.error(401, "user token required");
 }

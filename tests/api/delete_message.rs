@@ -23,9 +23,9 @@ async fn a_deletion_answers_the_message_without_its_content() {
         "media_url": "https://example.com/x.png", "reply_to": chat.message["id"],
     });
     chat.message = chat.send_with(&image).await;
-    let answer = chat.call(request(&chat)).await.ok();
-    assert_keys(&answer, &["message"]);
-    let deleted_at = &answer["message"]["deleted_at"];
+    let response = chat.call(request(&chat)).await.ok();
+    assert_keys(&response, &["message"]);
+    let deleted_at = &response["message"]["deleted_at"];
     assert_time(deleted_at);
     let mut expected = chat.message.clone();
     for (field, value) in [
@@ -36,7 +36,7 @@ async fn a_deletion_answers_the_message_without_its_content() {
     ] {
         expected[field] = value.clone();
     }
-    assert_eq!(answer["message"], expected);
+    assert_eq!(response["message"], expected);
 }
 
 #[tokio::test]
@@ -66,9 +66,9 @@ async fn deleting_again_gets_the_same_answer_and_changes_nothing() {
 #[tokio::test]
 async fn ten_concurrent_deletions_get_one_answer() {
     let chat = Chat::new().await;
-    let answers = join_all((0..10).map(|_| chat.call(request(&chat)))).await;
-    let first = answers[0].ok();
-    assert!(answers.iter().all(|answer| answer.ok() == first));
+    let responses = join_all((0..10).map(|_| chat.call(request(&chat)))).await;
+    let first = responses[0].ok();
+    assert!(responses.iter().all(|response| response.ok() == first));
 }
 
 #[tokio::test]

@@ -56,16 +56,16 @@ impl Aws {
     }
 
     /// The answer to a request of any of the three services.
-    fn answer(&self, target: &str, path: &str, body: &str) -> Response {
+    fn response(&self, target: &str, path: &str, body: &str) -> Response {
         if target == "secretsmanager.GetSecretValue" {
             let asked: Value = serde_json::from_str(body).unwrap();
             assert_eq!(asked["SecretId"], self.parameters["Secret"]);
             assert_eq!(asked["VersionId"], self.parameters["SecretVersion"]);
-            let answer = json!({
+            let response = json!({
                 "Name": "tinychat-test", "VersionId": self.parameters["SecretVersion"],
                 "VersionStages": ["AWSCURRENT"], "SecretString": self.secret.to_string(),
             });
-            return ([(header::CONTENT_TYPE, "application/x-amz-json-1.1")], answer.to_string())
+            return ([(header::CONTENT_TYPE, "application/x-amz-json-1.1")], response.to_string())
                 .into_response();
         }
         if path == "/2016-08-19/account-settings" {
@@ -138,7 +138,7 @@ async fn serve(State(aws): State<Arc<Aws>>, request: Request) -> Response {
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let text = |name: &str| parts.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     assert!(text("authorization").contains("AKIDEXAMPLE"), "every request is signed");
-    aws.answer(&text("x-amz-target"), parts.uri.path(), std::str::from_utf8(&body).unwrap())
+    aws.response(&text("x-amz-target"), parts.uri.path(), std::str::from_utf8(&body).unwrap())
 }
 
 /// Three functions as the transformed template has them: by the parameter, by a number, and one without a database.

@@ -17,14 +17,14 @@ message_route!(request);
 #[tokio::test]
 async fn an_edit_changes_the_body_and_the_times_of_the_edit_and_nothing_else() {
     let chat = Chat::new().await;
-    let answer = chat.call(request(&chat)).await.ok();
-    assert_keys(&answer, &["message"]);
+    let response = chat.call(request(&chat)).await.ok();
+    assert_keys(&response, &["message"]);
     let mut expected = chat.message.clone();
     expected["body"] = json!("edited");
     for time in ["edited_at", "updated_at"] {
-        expected[time] = answer["message"]["edited_at"].clone();
+        expected[time] = response["message"]["edited_at"].clone();
     }
-    assert_eq!(answer["message"], expected);
+    assert_eq!(response["message"], expected);
     assert_time(&expected["edited_at"]);
     assert!(expected["edited_at"].as_str() > expected["created_at"].as_str());
     expected.as_object_mut().unwrap().remove("receiver_id");
@@ -48,19 +48,20 @@ async fn sender_and_body_must_be_strings_of_some_length() {
 async fn the_longest_body_is_taken() {
     let chat = Chat::new().await;
     let longest = "💬".repeat(10_000);
-    let answer = chat.call(request(&chat).with_field("body", longest.clone())).await.ok();
-    assert_eq!(answer["message"]["body"], longest);
+    let response = chat.call(request(&chat).with_field("body", longest.clone())).await.ok();
+    assert_eq!(response["message"]["body"], longest);
 }
 
 #[tokio::test]
 async fn of_ten_concurrent_edits_all_succeed_and_one_stays() {
     let chat = Chat::new().await;
     let edits = (0..10).map(|n| chat.call(request(&chat).with_field("body", format!("edit {n}"))));
-    let answers: Vec<_> = join_all(edits).await.iter().map(|answer| answer.ok()["message"].take()).collect();
+    let responses: Vec<_> =
+        join_all(edits).await.iter().map(|response| response.ok()["message"].take()).collect();
     let stays = &chat.history("").await[0];
     assert!(
-        answers
+        responses
             .iter()
-            .any(|answer| answer["body"] == stays["body"] && answer["edited_at"] == stays["edited_at"])
+            .any(|response| response["body"] == stays["body"] && response["edited_at"] == stays["edited_at"])
     );
 }

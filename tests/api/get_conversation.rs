@@ -17,9 +17,9 @@ async fn a_conversation_is_answered_in_full_with_its_members_in_order() {
     chat.call(Request::post("/v1/users", &about)).await.ok();
     chat.conversation = chat.converse(&["zoe", "ada"]).await;
     let message = chat.send("zoe", "hello").await;
-    let answer = chat.call(request(&chat)).await.ok();
-    assert_keys(&answer, &["conversation"]);
-    let conversation = &answer["conversation"];
+    let response = chat.call(request(&chat)).await.ok();
+    assert_keys(&response, &["conversation"]);
+    let conversation = &response["conversation"];
     let expected = json!({
         "id": chat.conversation, "tenant_id": chat.tenant, "kind": "direct", "external_ref": null,
         "participants": ["zoe", "ada"], "status": "open", "last_message": "hello", "last_at": message["created_at"],

@@ -2,7 +2,7 @@
 
 use crate::support::command_line::json as command;
 use crate::support::token_key::TokenKey;
-use crate::support::{Answer, Chat, Request};
+use crate::support::{Chat, Request, Response};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -18,17 +18,17 @@ fn message(chat: &Chat, sender: &str) -> Request {
 
 /// Sends so many messages, which must all be taken.
 async fn send(chat: &Chat, sender: &str, count: usize) {
-    for answer in join_all((0..count).map(|_| chat.call(message(chat, sender)))).await {
-        answer.ok();
+    for response in join_all((0..count).map(|_| chat.call(message(chat, sender)))).await {
+        response.ok();
     }
 }
 
 /// Asserts that an answer is the guard's, and gives how many seconds it tells to wait.
-fn wait(answer: &Answer) -> u64 {
-    answer.error(429, "too many messages");
-    let seconds = answer.header("retry-after");
-    assert_eq!(answer.header("ratelimit-policy"), r#""sender";q=20;w=10"#);
-    assert_eq!(answer.header("ratelimit"), format!(r#""sender";r=0;t={seconds}"#));
+fn wait(response: &Response) -> u64 {
+    response.error(429, "too many messages");
+    let seconds = response.header("retry-after");
+    assert_eq!(response.header("ratelimit-policy"), r#""sender";q=20;w=10"#);
+    assert_eq!(response.header("ratelimit"), format!(r#""sender";r=0;t={seconds}"#));
     seconds.parse().unwrap()
 }
 
@@ -56,9 +56,9 @@ async fn the_21st_message_in_10_seconds_is_refused_until_the_first_is_older() {
 #[tokio::test]
 async fn of_many_at_once_twenty_are_taken() {
     let chat = guarded().await;
-    let answers = join_all((0..30).map(|_| chat.call(message(&chat, "ada")))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 20);
-    assert_eq!(answers.iter().filter(|answer| answer.status == 429).map(wait).count(), 10);
+    let responses = join_all((0..30).map(|_| chat.call(message(&chat, "ada")))).await;
+    assert_eq!(responses.iter().filter(|response| response.status == 200).count(), 20);
+    assert_eq!(responses.iter().filter(|response| response.status == 429).map(wait).count(), 10);
     assert_eq!(chat.rows().await["messages"].as_array().unwrap().len(), 20);
 }
 

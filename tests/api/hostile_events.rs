@@ -15,7 +15,7 @@ fn changed(function: &str, changes: &[(&str, Value)]) -> Value {
 }
 
 /// Asserts that one process of a function answers each changed event with this status, and its own event after each.
-async fn answers(function: &str, events: &[(&[(&str, Value)], u64)]) {
+async fn responses(function: &str, events: &[(&[(&str, Value)], u64)]) {
     let mut process = Function::start(function, &[]).await;
     for (changes, expected) in events {
         let (status, body) = process.call(changed(function, changes)).await;
@@ -31,14 +31,14 @@ async fn a_body_that_claims_to_be_base64_and_is_not_answers_400() {
         let body = |text: &str| [("/isBase64Encoded", json!(true)), ("/body", json!(text))];
         let bad: Vec<_> = ["%%%", "e30", "e30==", "{}", "💬", "\u{0}", " e30= ", ""].map(body).to_vec();
         let events: Vec<_> = bad.iter().map(|changes| (&changes[..], 400)).collect();
-        answers(function, &events).await;
+        responses(function, &events).await;
     }
 }
 
 #[tokio::test]
 async fn a_missing_body_answers_400() {
     for function in ["send-message", "upload-image"] {
-        answers(function, &[(&[("/body", Value::Null)], 400), (&[("/body", json!(""))], 400)]).await;
+        responses(function, &[(&[("/body", Value::Null)], 400), (&[("/body", json!(""))], 400)]).await;
     }
 }
 
@@ -58,7 +58,7 @@ async fn an_odd_query_string_answers_200_or_400() {
         (query("before=\u{0}"), 400),
     ];
     let events: Vec<_> = odd.iter().map(|(changes, status)| (&changes[..], *status)).collect();
-    answers("list-messages", &events).await;
+    responses("list-messages", &events).await;
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn hostile_hosts_and_schemes_do_not_matter() {
         odd.push([("/requestContext/stage", json!(stage)), ("/routeKey", json!(stage))]);
     }
     let events: Vec<_> = odd.iter().map(|changes| (&changes[..], 200)).collect();
-    answers("get-config", &events).await;
+    responses("get-config", &events).await;
 }
 
 #[tokio::test]
@@ -91,12 +91,12 @@ async fn odd_path_parameters_answer_404() {
         ["", "\u{0}", "💬", "' or true --", "../.."].map(|id| [("/pathParameters/id", json!(id))]).to_vec();
     let mut events = vec![(none, 404), (empty, 404)];
     events.extend(odd.iter().map(|changes| (&changes[..], 404)));
-    answers("list-messages", &events).await;
+    responses("list-messages", &events).await;
 }
 
 #[tokio::test]
 async fn an_event_without_headers_answers_401() {
-    answers("get-config", &[(&[("/headers", json!({}))], 401)]).await;
+    responses("get-config", &[(&[("/headers", json!({}))], 401)]).await;
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn what_is_no_http_event_leaves_the_process_alive() {
     ] {
         // Lambda tells the caller of an error; what matters is that it isn't the last thing the process says.
         let outcome = process.invoke(other.clone()).await;
-        let refused = outcome.map_or(true, |answer| answer["statusCode"] == 401);
+        let refused = outcome.map_or(true, |response| response["statusCode"] == 401);
         assert!(refused, "{other}");
         assert_eq!(process.call(event("get-config")).await.0, 200, "after {other}");
     }

@@ -43,13 +43,13 @@ async fn lively() -> Chat {
     chat.call(Request::post("/v1/users", &json!({ "user_id": "bob", "role": "driver" }))).await.ok();
     let first = chat.message["id"].clone();
     let unwanted = chat.send("bob", "unwanted").await;
-    let answer = json!({ "sender_id": "bob", "body": "an \"answer\"\n\\", "reply_to": first, "client_message_id": "c1" });
-    let answer = chat.send_with(&answer).await;
+    let response = json!({ "sender_id": "bob", "body": "an \"answer\"\n\\", "reply_to": first, "client_message_id": "c1" });
+    let response = chat.send_with(&response).await;
     let image = json!({ "sender_id": "ada", "message_type": "image", "media_url": "https://example.com/a.png", "receiver_id": "bob" });
     chat.send_with(&image).await;
     let path = |message: &Value| chat.path(&format!("messages/{}", message["id"].as_str().unwrap()));
     let bob = json!({ "sender_id": "bob" });
-    chat.call(Request::patch(path(&answer), &json!({ "sender_id": "bob", "body": "edited" }))).await.ok();
+    chat.call(Request::patch(path(&response), &json!({ "sender_id": "bob", "body": "edited" }))).await.ok();
     chat.call(Request::delete(path(&unwanted), &bob)).await.ok();
     chat.call(Request::post(chat.path("read"), &json!({ "user_id": "bob", "message_id": first }))).await.ok();
     let order = json!({ "kind": "order", "external_ref": "order_1", "participants": ["eve", "ada"] });
@@ -99,17 +99,17 @@ async fn questions(chat: &Chat) -> Vec<(&'static str, Request)> {
 }
 
 /// The answers of functions with this database.
-async fn answers(chat: &Chat, questions: &[(&'static str, Request)], database: &str) -> Vec<Value> {
-    let mut answers = Vec::new();
+async fn responses(chat: &Chat, questions: &[(&'static str, Request)], database: &str) -> Vec<Value> {
+    let mut responses = Vec::new();
     for name in ["get-config", "list-conversations", "get-conversation", "list-messages"] {
         let mut function = Function::start(name, &[("DATABASE_URL", database)]).await;
         for (_, request) in questions.iter().filter(|(of, _)| *of == name) {
-            let (status, answer) = function.call(event_of(name, chat, request)).await;
-            assert_eq!(status, 200, "{} {answer}", request.path);
-            answers.push(answer);
+            let (status, response) = function.call(event_of(name, chat, request)).await;
+            assert_eq!(status, 200, "{} {response}", request.path);
+            responses.push(response);
         }
     }
-    answers
+    responses
 }
 
 async fn export(tenant: Uuid) -> String {
@@ -132,13 +132,13 @@ async fn every_get_route_answers_the_same_from_what_was_exported_and_imported() 
     assert_eq!(loaded, json!({ "users": 2, "conversations": 2, "messages": 6, "known": 0 }));
 
     let questions = questions(&chat).await;
-    let here = answers(&chat, &questions, &crate::support::setting("DATABASE_URL")).await;
-    let there = answers(&chat, &questions, &database.url).await;
+    let here = responses(&chat, &questions, &crate::support::setting("DATABASE_URL")).await;
+    let there = responses(&chat, &questions, &database.url).await;
     assert_eq!(here, there);
     // Once more changes nothing, and exports the same.
     let again = json_with(&file.import(chat.tenant), &settings).await;
     assert_eq!(again, json!({ "users": 0, "conversations": 0, "messages": 0, "known": 6 }));
-    assert_eq!(answers(&chat, &questions, &database.url).await, there);
+    assert_eq!(responses(&chat, &questions, &database.url).await, there);
     let (_, exported_there, _) =
         crate::support::command_line::run_with(&format!("tenants export {}", chat.tenant), &settings).await;
     assert_eq!(exported_there, exported);

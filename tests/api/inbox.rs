@@ -21,9 +21,9 @@ impl Functions {
             Entry::Occupied(running) => running.into_mut(),
             Entry::Vacant(place) => place.insert(Function::start(name, &INBOX).await),
         };
-        let (status, answer) = process.call(event_of(name, chat, request)).await;
-        assert_eq!(status, 200, "{name}: {answer}");
-        answer
+        let (status, response) = process.call(event_of(name, chat, request)).await;
+        assert_eq!(status, 200, "{name}: {response}");
+        response
     }
 }
 
@@ -196,8 +196,8 @@ async fn without_the_setting_there_are_no_inboxes() {
         }
         channel.next("message").await;
         let mut config = Function::start("get-config", changes).await;
-        let (_, answer) = config.call(event("get-config")).await;
-        assert!(answer["realtime"].get("user_channel_prefix").is_none(), "{answer}");
+        let (_, response) = config.call(event("get-config")).await;
+        assert!(response["realtime"].get("user_channel_prefix").is_none(), "{response}");
     }
     inbox.is_silent().await;
     for function in ["send-message", "create-conversation", "get-config"] {
@@ -209,14 +209,14 @@ async fn without_the_setting_there_are_no_inboxes() {
 #[tokio::test]
 async fn clients_are_told_what_the_names_of_inbox_channels_begin_with() {
     let mut process = Function::start("get-config", &INBOX).await;
-    let (_, answer) = process.call(event("get-config")).await;
-    assert_eq!(answer["realtime"]["user_channel_prefix"], "user:");
-    assert_eq!(answer["realtime"]["channel_prefix"], "conv:");
+    let (_, response) = process.call(event("get-config")).await;
+    assert_eq!(response["realtime"]["user_channel_prefix"], "user:");
+    assert_eq!(response["realtime"]["channel_prefix"], "conv:");
 }
 
 async fn access_token(chat: &Chat, credential: &str) -> String {
-    let answer = chat.call(Request::get("/v1/config").with_key(credential)).await.ok();
-    answer["realtime"]["access_token"].as_str().unwrap().to_owned()
+    let response = chat.call(Request::get("/v1/config").with_key(credential)).await.ok();
+    response["realtime"]["access_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

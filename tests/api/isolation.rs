@@ -3,7 +3,7 @@
 //! The routes are those of template.yaml, and of each request every combination is tried: an id of one's own, the other
 //! tenant's, and one that names nothing. The last two must be answered alike, to the byte.
 
-use crate::support::{Answer, Channel, Chat, Request, setting};
+use crate::support::{Channel, Chat, Request, Response, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,14 +195,14 @@ fn collect(value: &Value, texts: &mut BTreeSet<String>) {
 }
 
 /// A status and a body, without what differs whoever asks: new ids and times, and the ids that were asked with.
-fn alike(answer: &Answer, asked_with: &Ids) -> (u16, String) {
-    let body = String::from_utf8(answer.body.clone()).unwrap();
-    if answer.status != 200 {
-        return (answer.status, body); // to the byte
+fn alike(response: &Response, asked_with: &Ids) -> (u16, String) {
+    let body = String::from_utf8(response.body.clone()).unwrap();
+    if response.status != 200 {
+        return (response.status, body); // to the byte
     }
     let mut body: Value = serde_json::from_str(&body).unwrap();
     blur(&mut body, asked_with);
-    (answer.status, body.to_string())
+    (response.status, body.to_string())
 }
 
 fn blur(value: &mut Value, asked_with: &Ids) {
@@ -232,7 +232,7 @@ async fn no_request_tells_or_changes_anything_of_another_tenant() {
     for (method, path) in routes() {
         let (query, body) = example(&method, &path);
         let request = format!("{path}{query} {body}");
-        let mut answers = BTreeMap::new();
+        let mut responses = BTreeMap::new();
         for choice in choices(&request) {
             let ids: Ids = choice
                 .iter()
@@ -245,18 +245,18 @@ async fn no_request_tells_or_changes_anything_of_another_tenant() {
                     (*slot, of[slot].clone())
                 })
                 .collect();
-            let answer = tenant.chat.call(fill(&method, &path, query, &body, &ids)).await;
-            let text = String::from_utf8(answer.body.clone()).unwrap();
+            let response = tenant.chat.call(fill(&method, &path, query, &body, &ids)).await;
+            let text = String::from_utf8(response.body.clone()).unwrap();
             for secret in secrets.iter().filter(|secret| !ids.values().any(|id| id == *secret)) {
                 assert!(!text.contains(secret.as_str()), "{method} {path} with {choice:?}: {text}");
             }
-            answers.insert(choice, alike(&answer, &ids));
+            responses.insert(choice, alike(&response, &ids));
             tried += 1;
         }
-        for (choice, answer) in &answers {
+        for (choice, response) in &responses {
             let to_absent = |whose: Whose| if whose == Whose::Foreign { Whose::Absent } else { whose };
             let twin: Choice = choice.iter().map(|(slot, whose)| (*slot, to_absent(*whose))).collect();
-            assert_eq!(*answer, answers[&twin], "{method} {path} with {choice:?}");
+            assert_eq!(*response, responses[&twin], "{method} {path} with {choice:?}");
         }
     }
     assert!(tried > 150, "{tried}");

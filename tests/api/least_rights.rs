@@ -78,8 +78,8 @@ async fn a_second_role_has_the_same_rights_settings_and_no_others() {
     let url = setting("FUNCTION_DATABASE_URL").replace("tinychat_functions", &made.name);
     for name in ["get-config", "upsert-user", "send-message", "list-messages", "list-conversations"] {
         let mut function = Function::start(name, &[("DATABASE_URL", &url)]).await;
-        let (status, answer) = function.call(event(name)).await;
-        assert_eq!(status, 200, "{name}: {answer}");
+        let (status, response) = function.call(event(name)).await;
+        assert_eq!(status, 200, "{name}: {response}");
     }
     made.drop(&chat).await;
 }

@@ -207,19 +207,19 @@ async fn a_list_of_the_longest_conversations_stops_at_5_mb() {
     participants.push("carl".to_owned());
     let participants: Vec<_> = participants.iter().map(String::as_str).collect();
     join_all((0..60).map(|_| chat.converse(&participants))).await;
-    let answer = chat.call(Request::get("/v1/conversations?user_id=carl")).await;
-    let listed = answer.ok()["conversations"].as_array().unwrap().len();
-    assert!((4_800_000..5_010_000).contains(&answer.body.len()) && listed < 60, "{listed}");
+    let response = chat.call(Request::get("/v1/conversations?user_id=carl")).await;
+    let listed = response.ok()["conversations"].as_array().unwrap().len();
+    assert!((4_800_000..5_010_000).contains(&response.body.len()) && listed < 60, "{listed}");
 }
 
 /// All pages of a list: the ids in their order.
 async fn pages(chat: &Chat, query: &str) -> Vec<String> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
-        let answer = chat.call(Request::get(format!("/v1/conversations?{query}{cursor}"))).await.ok();
-        let page = answer["conversations"].as_array().unwrap();
+        let response = chat.call(Request::get(format!("/v1/conversations?{query}{cursor}"))).await.ok();
+        let page = response["conversations"].as_array().unwrap();
         all.extend(ids(page).into_iter().map(str::to_owned));
-        match answer["next"].as_str() {
+        match response["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return all,
         }
@@ -253,9 +253,9 @@ async fn more_than_a_page_of_100_goes_on_at_its_cursor() {
     let chat = Chat::new().await;
     join_all((0..101).map(|_| chat.converse(&["carl"]))).await;
     for limit in ["", "&limit=101", "&limit=0100", "&limit=99999999999999999999"] {
-        let answer = chat.call(Request::get(format!("/v1/conversations?user_id=carl{limit}"))).await.ok();
-        assert_eq!(answer["conversations"].as_array().unwrap().len(), 100, "{limit}");
-        let path = format!("/v1/conversations?user_id=carl&cursor={}", answer["next"].as_str().unwrap());
+        let response = chat.call(Request::get(format!("/v1/conversations?user_id=carl{limit}"))).await.ok();
+        assert_eq!(response["conversations"].as_array().unwrap().len(), 100, "{limit}");
+        let path = format!("/v1/conversations?user_id=carl&cursor={}", response["next"].as_str().unwrap());
         let rest = chat.call(Request::get(path)).await.ok();
         assert_eq!((rest["conversations"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
     }
@@ -276,8 +276,8 @@ async fn a_conversation_is_found_by_its_reference() {
     let chat = Chat::new().await;
     let create = async |kind, participant| {
         let body = json!({ "kind": kind, "external_ref": "ref 1", "participants": [participant] });
-        let answer = chat.call(Request::post("/v1/conversations", &body)).await.ok();
-        answer["conversation"]["id"].as_str().unwrap().to_owned()
+        let response = chat.call(Request::post("/v1/conversations", &body)).await.ok();
+        response["conversation"]["id"].as_str().unwrap().to_owned()
     };
     let order = create("order", "ada").await;
     let support = create("support", "ada").await;
@@ -297,8 +297,8 @@ async fn status_filters_whatever_else_does_and_pages_of_any_size_make_the_whole(
         let kind = ["order", "support", "direct"][n % 3];
         let body =
             json!({ "kind": kind, "external_ref": format!("ref {n}"), "participants": ["ada", "bob"] });
-        let answer = chat.call(Request::post("/v1/conversations", &body)).await.ok();
-        answer["conversation"]["id"].as_str().unwrap().clone_into(&mut chat.conversation);
+        let response = chat.call(Request::post("/v1/conversations", &body)).await.ok();
+        response["conversation"]["id"].as_str().unwrap().clone_into(&mut chat.conversation);
         all.insert(0, chat.conversation.clone());
         if n % 2 == 0 {
             chat.send("bob", "unread").await;
@@ -346,8 +346,8 @@ async fn only_what_is_unread_is_listed_if_asked_for() {
 async fn a_bad_value_answers_400() {
     let chat = Chat::new().await;
     chat.converse(&["ada"]).await;
-    let answer = chat.call(Request::get("/v1/conversations?user_id=ada&limit=1")).await.ok();
-    let next = answer["next"].as_str().unwrap();
+    let response = chat.call(Request::get("/v1/conversations?user_id=ada&limit=1")).await.ok();
+    let next = response["next"].as_str().unwrap();
     for (name, values) in [
         ("limit", &["", "0", "-1", "1.5", "ten", "%00"][..]),
         ("unread", &["", "false", "1", "TRUE"]),

@@ -186,9 +186,9 @@ async fn a_page_of_the_longest_messages_stops_at_5_mb_and_the_rest_is_on_the_nex
     for (character, first) in [("💬", 1_i64), ("\u{1}", 10_001)] {
         chat.db.execute(send, &[&conversation, &character, &first]).await.unwrap();
     }
-    let answer = chat.call(Request::get(chat.path("messages?limit=200"))).await;
-    answer.ok();
-    assert!((4_900_000..5_010_000).contains(&answer.body.len()), "{}", answer.body.len());
+    let response = chat.call(Request::get(chat.path("messages?limit=200"))).await;
+    response.ok();
+    assert!((4_900_000..5_010_000).contains(&response.body.len()), "{}", response.body.len());
     let whole = page_back(&chat, 200).await;
     assert_eq!(whole.len(), 300);
     assert!(column(&whole, "created_at").is_sorted_by(|earlier, later| earlier < later));

@@ -164,9 +164,9 @@ async fn nothing_that_is_the_callers_own_is_logged() {
     );
     chat.db.batch_execute(&forbid).await.unwrap();
     let body = json!({ "sender_id": secret("user"), "body": forbidden });
-    let answer = chat.call(Request::post(chat.path("messages"), &body)).await;
+    let response = chat.call(Request::post(chat.path("messages"), &body)).await;
     chat.db.batch_execute("alter table tinychat.messages drop constraint forbidden").await.unwrap();
-    answer.error(500, "database unavailable");
+    response.error(500, "database unavailable");
     let failed = "violates check constraint";
 
     lines(&chat, "upsert-user", 1).await;

@@ -28,12 +28,12 @@ async fn unread(chat: &Chat, user: &str) -> Value {
 async fn everything_is_read_and_the_cursor_is_answered() {
     let chat = Chat::new().await;
     let newest = chat.send("ada", "second").await;
-    let answer = chat.call(request(&chat)).await.ok();
-    assert_keys(&answer, &["read"]);
+    let response = chat.call(request(&chat)).await.ok();
+    assert_keys(&response, &["read"]);
     let expected = json!({
         "conversation_id": chat.conversation, "user_id": "bob", "read_at": newest["created_at"], "unread_count": 0,
     });
-    assert_eq!(answer["read"], expected);
+    assert_eq!(response["read"], expected);
 }
 
 #[tokio::test]

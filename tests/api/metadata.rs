@@ -129,8 +129,8 @@ async fn metadata_is_an_object_of_at_most_4_kib_without_nul() {
 async fn numbers_in_metadata_keep_their_digits() {
     let chat = Chat::new().await;
     let body = r#"{"sender_id": "ada", "body": "hi", "metadata": {"n": 12345678901234567890.10}}"#;
-    let answer = chat.call(request(&chat).body("application/json", body)).await;
-    answer.ok();
-    let text = String::from_utf8(answer.body).unwrap().replace(' ', "");
+    let response = chat.call(request(&chat).body("application/json", body)).await;
+    response.ok();
+    let text = String::from_utf8(response.body).unwrap().replace(' ', "");
     assert!(text.contains(r#""metadata":{"n":12345678901234567890.10}"#), "{text}");
 }

@@ -34,12 +34,12 @@ async fn closed() -> (Chat, TokenKey) {
 async fn a_user_token_is_answered_with_a_jwt_for_realtime() {
     let (chat, key) = closed().await;
     for (role, staff) in [("customer", false), ("support", true)] {
-        let answer = realtime(&chat, &key.token_as("ada", role)).await;
-        assert_eq!((&answer["private"], &answer["channel_prefix"]), (&json!(true), &json!("conv:")));
+        let response = realtime(&chat, &key.token_as("ada", role)).await;
+        assert_eq!((&response["private"], &response["channel_prefix"]), (&json!(true), &json!("conv:")));
         let jwk: Jwk = serde_json::from_str(&setting("REALTIME_JWT_KEY")).unwrap();
         let mut validation = Validation::new(Algorithm::ES256);
         validation.validate_aud = false;
-        let token = answer["access_token"].as_str().unwrap();
+        let token = response["access_token"].as_str().unwrap();
         let jwt =
             jsonwebtoken::decode::<Value>(token, &DecodingKey::from_jwk(&jwk).unwrap(), &validation).unwrap();
         assert_eq!(jwt.header.kid, jwk.common.key_id);
@@ -47,8 +47,8 @@ async fn a_user_token_is_answered_with_a_jwt_for_realtime() {
         assert!(jwt.claims.get("sub").is_none());
         let expected = json!({ "tenant": chat.tenant, "user": "ada", "staff": staff });
         assert_eq!(jwt.claims["tinychat"], expected);
-        assert_time(&answer["expires_at"]);
-        let end = DateTime::parse_from_rfc3339(answer["expires_at"].as_str().unwrap()).unwrap();
+        assert_time(&response["expires_at"]);
+        let end = DateTime::parse_from_rfc3339(response["expires_at"].as_str().unwrap()).unwrap();
         assert_eq!(json!(end.timestamp()), jwt.claims["exp"]);
     }
 }
@@ -59,8 +59,8 @@ async fn it_lives_as_long_as_the_user_token_and_an_hour_at_most() {
     for (life, expected) in [(600, 600), (86_000, 3600)] {
         let mut claims = claims("ada");
         claims["exp"] = json!(now() + life);
-        let answer = realtime(&chat, &key.sign(&claims)).await;
-        let end = DateTime::parse_from_rfc3339(answer["expires_at"].as_str().unwrap()).unwrap();
+        let response = realtime(&chat, &key.sign(&claims)).await;
+        let end = DateTime::parse_from_rfc3339(response["expires_at"].as_str().unwrap()).unwrap();
         let left = end.timestamp() - i64::try_from(now()).unwrap();
         assert!((expected - 10..=expected).contains(&left), "{left}");
     }
@@ -69,9 +69,9 @@ async fn it_lives_as_long_as_the_user_token_and_an_hour_at_most() {
 #[tokio::test]
 async fn a_publishable_key_learns_that_channels_are_private_and_gets_no_access() {
     let (chat, _) = closed().await;
-    let answer = realtime(&chat, &chat.key).await;
-    assert_eq!(answer["private"], true);
-    assert!(answer.get("access_token").is_none() && answer.get("expires_at").is_none());
+    let response = realtime(&chat, &chat.key).await;
+    assert_eq!(response["private"], true);
+    assert!(response.get("access_token").is_none() && response.get("expires_at").is_none());
 }
 
 #[tokio::test]
@@ -167,9 +167,9 @@ async fn the_legacy_secret_signs_too_and_another_key_stops_the_function_at_its_s
     let mut function = Function::start("get-config", &[("REALTIME_JWT_KEY", LEGACY_SECRET)]).await;
     let mut request = event("get-config");
     request["headers"]["x-tinychat-api-key"] = json!(key.token("ada"));
-    let (status, answer) = function.call(request).await;
-    assert_eq!(status, 200, "{answer}");
-    let token = answer["realtime"]["access_token"].as_str().unwrap();
+    let (status, response) = function.call(request).await;
+    assert_eq!(status, 200, "{response}");
+    let token = response["realtime"]["access_token"].as_str().unwrap();
     let (_, reply) = Channel::ask_as(&chat.conversation, token).await;
     assert_eq!(reply["status"], "ok", "{reply}");
 
@@ -191,8 +191,8 @@ async fn without_a_key_a_user_token_gets_the_configuration_and_no_access() {
     let mut function = Function::start("get-config", &[("REALTIME_JWT_KEY", "")]).await;
     let mut request = event("get-config");
     request["headers"]["x-tinychat-api-key"] = json!(key.token("ada"));
-    let (status, answer) = function.call(request).await;
-    assert_eq!((status, &answer["tenant"]["id"]), (200, &json!(chat.tenant)));
-    assert_eq!(answer["realtime"]["private"], true);
-    assert!(answer["realtime"].get("access_token").is_none());
+    let (status, response) = function.call(request).await;
+    assert_eq!((status, &response["tenant"]["id"]), (200, &json!(chat.tenant)));
+    assert_eq!(response["realtime"]["private"], true);
+    assert!(response["realtime"].get("access_token").is_none());
 }

@@ -21,10 +21,10 @@ async fn listeners_on_the_private_channel_hear_and_those_on_the_public_one_do_no
     let mut public = Channel::join(&chat.conversation).await;
     for (function, heard) in [("send-message", "message"), ("send-typing", "typing")] {
         let mut process = Function::start(function, &PRIVATE).await;
-        let (status, answer) = process.call(event_in(&chat, function)).await;
-        assert_eq!(status, 200, "{answer}");
+        let (status, response) = process.call(event_in(&chat, function)).await;
+        assert_eq!(status, 200, "{response}");
         let payload = private.next(heard).await;
-        assert!(heard == "typing" || payload == answer, "{payload}");
+        assert!(heard == "typing" || payload == response, "{payload}");
     }
     public.is_silent().await;
 }

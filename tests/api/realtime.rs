@@ -121,15 +121,15 @@ async fn other_conversations_hear_nothing() {
 #[tokio::test]
 async fn events_of_one_sender_arrive_in_the_order_of_its_requests() {
     let (mut chat, mut channel) = listen(NEWEST).await;
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for n in 0..10 {
         chat.message = chat.send("ada", &n.to_string()).await;
-        answers.push(json!({ "message": chat.message }));
-        answers.push(chat.call(edit(&chat)).await.ok());
-        answers.push(chat.call(delete(&chat)).await.ok());
+        responses.push(json!({ "message": chat.message }));
+        responses.push(chat.call(edit(&chat)).await.ok());
+        responses.push(chat.call(delete(&chat)).await.ok());
     }
-    for answer in answers {
-        assert_eq!(channel.next("message").await, answer);
+    for response in responses {
+        assert_eq!(channel.next("message").await, response);
     }
 }
 
@@ -174,8 +174,8 @@ async fn supabase_js_sees_every_event(version: &str) {
     assert_eq!(client.next().await, json!({ "event": "message", "payload": sent }));
     chat.message = sent["message"].clone();
     for request in [edit(&chat), delete(&chat)] {
-        let answer = chat.call(request).await.ok();
-        assert_eq!(client.next().await, json!({ "event": "message", "payload": answer }));
+        let response = chat.call(request).await.ok();
+        assert_eq!(client.next().await, json!({ "event": "message", "payload": response }));
     }
     chat.call(typing(&chat)).await.ok();
     let payload = json!({ "senderId": "ada", "senderName": "Ada" });

@@ -65,9 +65,9 @@ async fn older_messages_are_removed_and_what_is_left_is_right() {
     assert_eq!(chat.history(&format!("?before={long_ago}")).await, Vec::<Value>::new());
     let changes = chat.call(Request::get(chat.path(&format!("messages?since={long_ago}")))).await.ok();
     assert_eq!(changes["messages"].as_array().unwrap().len(), 4);
-    let answer = json!({ "sender_id": "ada", "body": "to what is gone", "reply_to": last });
+    let response = json!({ "sender_id": "ada", "body": "to what is gone", "reply_to": last });
     chat.refuses(
-        Request::post(chat.path("messages"), &answer),
+        Request::post(chat.path("messages"), &response),
         400,
         "reply_to is not a message in this conversation",
     )

@@ -28,9 +28,9 @@ async fn count(chat: &Chat) -> usize {
 #[tokio::test]
 async fn a_message_is_answered_in_full_and_stands_in_the_history() {
     let chat = Chat::new().await;
-    let answer = chat.call(request(&chat)).await.ok();
-    assert_keys(&answer, &["message"]);
-    let mut message = answer["message"].clone();
+    let response = chat.call(request(&chat)).await.ok();
+    assert_keys(&response, &["message"]);
+    let mut message = response["message"].clone();
     Uuid::parse_str(message["id"].as_str().unwrap()).unwrap();
     assert_time(&message["created_at"]);
     let expected = json!({
@@ -175,11 +175,14 @@ async fn a_body_must_be_a_string_of_at_most_10_000_characters() {
 async fn a_body_of_9_mb_is_refused_and_the_next_request_answered() {
     let chat = Chat::new().await;
     let before = chat.rows().await;
-    let answer = chat.call(request(&chat).with_field("body", "x".repeat(9_000_000))).await;
+    let response = chat.call(request(&chat).with_field("body", "x".repeat(9_000_000))).await;
     if crate::support::aws_limits() {
-        assert_eq!((answer.status, answer.json()), (413, json!({ "message": "Request Entity Too Large" })));
+        assert_eq!(
+            (response.status, response.json()),
+            (413, json!({ "message": "Request Entity Too Large" }))
+        );
     } else {
-        answer.error(400, "body is too long");
+        response.error(400, "body is too long");
     }
     assert_eq!(chat.rows().await, before);
     chat.call(request(&chat)).await.ok();

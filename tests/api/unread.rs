@@ -38,12 +38,12 @@ async fn counts(chat: &Chat, user: &str, query: &str, limit: usize) -> BTreeMap<
     let mut cursor = String::new();
     loop {
         let path = format!("/v1/conversations?user_id={user}&limit={limit}{query}{cursor}");
-        let answer = chat.call(Request::get(path)).await.ok();
-        for conversation in answer["conversations"].as_array().unwrap() {
+        let response = chat.call(Request::get(path)).await.ok();
+        for conversation in response["conversations"].as_array().unwrap() {
             let id = conversation["id"].as_str().unwrap().to_owned();
             assert_eq!(counts.insert(id, conversation["unread_count"].as_u64().unwrap()), None);
         }
-        let Some(next) = answer["next"].as_str() else { return counts };
+        let Some(next) = response["next"].as_str() else { return counts };
         cursor = format!("&cursor={next}");
     }
 }

@@ -35,8 +35,8 @@ async fn listed(chat: &Chat, user: &str) -> Option<Value> {
 
 async fn members(chat: &Chat) -> Vec<Value> {
     let path = format!("/v1/conversations/{}", chat.conversation);
-    let mut answer = chat.call(Request::get(path)).await.ok();
-    serde_json::from_value(answer["conversation"]["members"].take()).unwrap()
+    let mut response = chat.call(Request::get(path)).await.ok();
+    serde_json::from_value(response["conversation"]["members"].take()).unwrap()
 }
 
 /// The requests that a closed conversation refuses.
@@ -54,9 +54,9 @@ fn acts(chat: &Chat) -> [Request; 4] {
 async fn the_answer_is_the_conversation_as_lists_show_it() {
     let chat = Chat::new().await;
     let before = listed(&chat, "ada").await.unwrap();
-    let answer = chat.call(request(&chat)).await.ok();
-    assert_keys(&answer, &["conversation"]);
-    let changed = &answer["conversation"];
+    let response = chat.call(request(&chat)).await.ok();
+    assert_keys(&response, &["conversation"]);
+    let changed = &response["conversation"];
     let mut expected = before.clone();
     expected["participants"] = json!(["ada", "bob", "carl"]);
     expected["status"] = json!("closed");
@@ -208,8 +208,8 @@ async fn only_the_secret_key_and_staff_may() {
         chat.refuses(close.clone().with_key(key.token_as("eve", role)), 404, "conversation not found").await;
     }
     for role in ["admin", "support"] {
-        let answer = chat.call(close.clone().with_key(key.token_as("sam", role))).await.ok();
-        assert_eq!(answer["conversation"]["status"], "closed");
+        let response = chat.call(close.clone().with_key(key.token_as("sam", role))).await.ok();
+        assert_eq!(response["conversation"]["status"], "closed");
         chat.update(&json!({ "status": "open" })).await;
     }
     chat.require_tokens().await;
@@ -343,8 +343,8 @@ async fn ten_claims_of_one_agent_each_leave_ten_agents_and_no_queue() {
         .iter()
         .map(|agent| json!({ "add_participants": [agent], "remove_participants": ["queue:support"] }))
         .collect();
-    let answers = join_all(claims.iter().map(|claim| chat.update(claim))).await;
-    let times: BTreeSet<_> = answers.iter().map(|answer| answer["updated_at"].to_string()).collect();
+    let responses = join_all(claims.iter().map(|claim| chat.update(claim))).await;
+    let times: BTreeSet<_> = responses.iter().map(|response| response["updated_at"].to_string()).collect();
     assert_eq!(times.len(), 10);
     let users: BTreeSet<_> =
         members(&chat).await.iter().map(|member| member["user_id"].to_string()).collect();

@@ -48,13 +48,13 @@ fn image_of(size: usize) -> Vec<u8> {
 }
 
 /// Asserts that the URL in an answer serves these bytes as this type, for a year, under the promised path.
-async fn serves(chat: &Chat, answer: &Value, bytes: &[u8], mime: &str, extension: &str) {
-    let path = answer["path"].as_str().unwrap();
+async fn serves(chat: &Chat, response: &Value, bytes: &[u8], mime: &str, extension: &str) {
+    let path = response["path"].as_str().unwrap();
     let rest = path.strip_prefix(&format!("{}/{}/", chat.tenant, chat.conversation)).expect(path);
     let name = rest.strip_suffix(&format!(".{extension}")).expect(path);
     assert!(name.len() >= 32 && !name.contains('/'), "{path} is guessable");
-    assert_eq!(answer["url"], format!("{}/storage/v1/object/public/chat/{path}", setting("SUPABASE_URL")));
-    let object = chat.fetch(chat.request(Method::GET, answer["url"].as_str().unwrap())).await;
+    assert_eq!(response["url"], format!("{}/storage/v1/object/public/chat/{path}", setting("SUPABASE_URL")));
+    let object = chat.fetch(chat.request(Method::GET, response["url"].as_str().unwrap())).await;
     assert_eq!((object.status, object.header("content-type")), (200, mime));
     assert!(object.header("cache-control").contains("max-age=31536000"), "{:?}", object.headers);
     assert!(object.header("cache-control").contains("immutable"), "{:?}", object.headers);
@@ -71,9 +71,9 @@ async fn every_image_type_passes_and_its_url_serves_the_same_bytes() {
         (WEBP, "image/webp", "webp"),
         (HEIC, "image/heic", "heic"),
     ] {
-        let answer = chat.call(file(&chat, mime, bytes)).await.ok();
-        assert_keys(&answer, &["url", "path"]);
-        serves(&chat, &answer, bytes, mime, extension).await;
+        let response = chat.call(file(&chat, mime, bytes)).await.ok();
+        assert_keys(&response, &["url", "path"]);
+        serves(&chat, &response, bytes, mime, extension).await;
     }
 }
 
@@ -88,8 +88,8 @@ async fn the_same_file_twice_is_two_objects() {
 async fn the_type_is_what_the_bytes_are_whatever_was_declared() {
     let chat = Chat::new().await;
     for declared in ["image/png", "IMAGE/PNG", "image/heic; x=y"] {
-        let answer = chat.call(file(&chat, declared, JPEG)).await.ok();
-        serves(&chat, &answer, JPEG, "image/jpeg", "jpg").await;
+        let response = chat.call(file(&chat, declared, JPEG)).await.ok();
+        serves(&chat, &response, JPEG, "image/jpeg", "jpg").await;
     }
 }
 
@@ -118,8 +118,8 @@ async fn a_declared_type_that_is_generic_absent_or_an_alias_leaves_it_to_the_byt
         "image/heif",
         "",
     ] {
-        let answer = chat.call(file(&chat, declared, WEBP)).await.ok();
-        serves(&chat, &answer, WEBP, "image/webp", "webp").await;
+        let response = chat.call(file(&chat, declared, WEBP)).await.ok();
+        serves(&chat, &response, WEBP, "image/webp", "webp").await;
         chat.refuses(file(&chat, declared, HTML), 415, "unsupported mime: application/octet-stream").await;
     }
     for request in [undeclared(HEIC), nameless(HEIC)] {
@@ -163,8 +163,8 @@ async fn the_file_is_found_among_other_parts_and_its_name_does_not_matter() {
         let file =
             multipart(&chat, &format!("name=\"file\"; filename=\"{name}\"\r\ncontent-type: image/png"), PNG);
         let body = [other.as_bytes(), &file.body].concat();
-        let answer = chat.call(Request { body, ..file }).await.ok();
-        serves(&chat, &answer, PNG, "image/png", "png").await;
+        let response = chat.call(Request { body, ..file }).await.ok();
+        serves(&chat, &response, PNG, "image/png", "png").await;
     }
 }
 
@@ -234,9 +234,9 @@ async fn ten_megabytes_pass_and_a_byte_more_does_not() {
         chat.call(file(&chat, "image/png", &image_of(MAX + 1))).await,
     );
     if aws_limits() {
-        for answer in [passes, fails] {
+        for response in [passes, fails] {
             assert_eq!(
-                (answer.status, answer.json()),
+                (response.status, response.json()),
                 (413, json!({ "message": "Request Entity Too Large" }))
             );
         }
@@ -250,6 +250,6 @@ async fn ten_megabytes_pass_and_a_byte_more_does_not() {
 async fn four_megabytes_pass_whatever_the_limits() {
     let chat = Chat::new().await;
     let bytes = image_of(4_000_000);
-    let answer = chat.call(file(&chat, "image/png", &bytes)).await.ok();
-    serves(&chat, &answer, &bytes, "image/png", "png").await;
+    let response = chat.call(file(&chat, "image/png", &bytes)).await.ok();
+    serves(&chat, &response, &bytes, "image/png", "png").await;
 }

@@ -28,9 +28,9 @@ fn lasting(mut user: Value) -> Value {
 #[tokio::test]
 async fn a_new_user_gets_the_defaults() {
     let chat = Chat::new().await;
-    let answer = chat.call(request(&chat)).await.ok();
-    assert_keys(&answer, &["user"]);
-    let user = &answer["user"];
+    let response = chat.call(request(&chat)).await.ok();
+    assert_keys(&response, &["user"]);
+    let user = &response["user"];
     assert_eq!(user["tenant_id"], json!(chat.tenant));
     assert_time(&user["last_seen_at"]);
     let expected = json!({
@@ -194,9 +194,9 @@ async fn digits_of_any_number_in_notification_prefs_come_back_exactly() {
 /// Stores `notification_prefs`, and gives them as the answer's text has them.
 async fn prefs_as_text(chat: &Chat, prefs: &str) -> String {
     let body = format!("{{\"user_id\": \"ada\", \"notification_prefs\": {prefs}}}");
-    let answer = chat.call(request(chat).body("application/json", body)).await;
-    answer.ok();
-    let text = String::from_utf8(answer.body).unwrap();
+    let response = chat.call(request(chat).body("application/json", body)).await;
+    response.ok();
+    let text = String::from_utf8(response.body).unwrap();
     let (_, rest) = text.split_once("\"notification_prefs\":").unwrap();
     rest.split_once(",\"last_seen_at\"").unwrap().0.to_owned()
 }

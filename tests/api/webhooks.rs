@@ -442,8 +442,8 @@ async fn a_deployment_sends_nothing_to_addresses_that_are_not_public() {
     ] {
         let delivery = deployed(&mut process, &chat, &format!("https://{host}:{port}/")).await;
         assert_eq!(delivery["last_status"], Value::Null, "{host}");
-        let answer = delivery["last_answer"].as_str().unwrap();
-        assert!(answer.ends_with("refused: not a public address"), "{host}: {answer}");
+        let response = delivery["last_answer"].as_str().unwrap();
+        assert!(response.ends_with("refused: not a public address"), "{host}: {response}");
     }
     let caught = tokio::time::timeout(Duration::from_millis(50), bait.accept()).await;
     assert!(caught.is_err(), "someone has connected");
@@ -453,12 +453,12 @@ async fn a_deployment_sends_nothing_to_addresses_that_are_not_public() {
 async fn a_deployment_sends_nothing_without_tls_or_with_a_password() {
     let chat = Chat::without_messages().await;
     let mut process = Function::start("send-message", &[("WEBHOOK_ALLOW_PRIVATE", "")]).await;
-    for (url, answer) in [
+    for (url, response) in [
         ("http://example.com/", "refused: not https"),
         ("https://ada:secret@example.com/", "refused: a user in the URL"),
         ("https://", "refused: not a URL"),
     ] {
         let delivery = deployed(&mut process, &chat, url).await;
-        assert_eq!((&delivery["last_status"], &delivery["last_answer"]), (&Value::Null, &json!(answer)));
+        assert_eq!((&delivery["last_status"], &delivery["last_answer"]), (&Value::Null, &json!(response)));
     }
 }

@@ -30,8 +30,8 @@ struct Round {
 
 async fn round(chat: &mut Chat) -> Round {
     let ada = json!({ "sender_id": "ada", "body": "sent" });
-    let (mut answer, sent) = timed(chat, Request::post(chat.path("messages"), &ada)).await;
-    chat.message = answer["message"].take();
+    let (mut response, sent) = timed(chat, Request::post(chat.path("messages"), &ada)).await;
+    chat.message = response["message"].take();
     let edit = ada.as_object().unwrap().clone();
     let edit = Request::patch(chat.message_path(), &Value::Object(edit)).with_field("body", "edited");
     let (_, edited) = timed(chat, edit).await;
@@ -43,9 +43,9 @@ async fn round(chat: &mut Chat) -> Round {
 
 async fn timed(chat: &Chat, request: Request) -> (Value, Duration) {
     let began = Instant::now();
-    let answer = chat.call(request).await;
+    let response = chat.call(request).await;
     let time = began.elapsed();
-    (answer.ok(), time)
+    (response.ok(), time)
 }
 
 /// Asserts that the next events are those of a round, in order.

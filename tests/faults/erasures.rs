@@ -171,12 +171,12 @@ async fn replies_to_messages_that_expire_are_taken_or_refused_and_never_fail() {
                 }
                 let reply = json!({ "sender_id": "bob", "body": "reply", "reply_to": id });
                 let began = Instant::now();
-                let answer = chat.call(Request::post(chat.path("messages"), &reply)).await;
+                let response = chat.call(Request::post(chat.path("messages"), &reply)).await;
                 assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-                if answer.status == 200 {
+                if response.status == 200 {
                     taken += 1;
                 } else {
-                    answer.error(400, "reply_to is not a message in this conversation");
+                    response.error(400, "reply_to is not a message in this conversation");
                     refused += 1;
                 }
             }

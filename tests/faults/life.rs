@@ -1,6 +1,6 @@
 //! Concurrent changes of a conversation: participants are added and removed, and it is closed while users write.
 
-use crate::support::{Answer, Chat, Request};
+use crate::support::{Chat, Request, Response};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -21,12 +21,12 @@ const USERS: [&str; 6] = ["bob", "carl", "dan", "eve", "fay", "gus"];
 struct Change {
     add: Vec<&'static str>,
     remove: Vec<&'static str>,
-    answer: Value,
+    response: Value,
 }
 
 impl Change {
     fn at(&self) -> &str {
-        self.answer["updated_at"].as_str().unwrap()
+        self.response["updated_at"].as_str().unwrap()
     }
 
     /// Returns the participants after this change.
@@ -51,8 +51,8 @@ async fn change(chat: &Chat, seed: u64) -> Vec<Change> {
     for _ in 0..CHANGES {
         let mut some = |most: usize| rng.choose_multiple(USERS, most);
         let (add, remove) = (some(2), some(3));
-        let answer = chat.update(&json!({ "add_participants": add, "remove_participants": remove })).await;
-        changes.push(Change { add, remove, answer });
+        let response = chat.update(&json!({ "add_participants": add, "remove_participants": remove })).await;
+        changes.push(Change { add, remove, response });
     }
     changes
 }
@@ -62,9 +62,9 @@ async fn send_and_read(chat: &Chat, user: &str, stop: &Cell<bool>) {
     let read = Request::post(chat.path("read"), &json!({ "user_id": user }));
     while !stop.get() {
         chat.send(user, "hello").await;
-        let answer = chat.call(read.clone()).await;
-        if answer.status != 200 {
-            answer.error(403, "user is not a participant");
+        let response = chat.call(read.clone()).await;
+        if response.status != 200 {
+            response.error(403, "user is not a participant");
         }
     }
 }
@@ -75,9 +75,9 @@ async fn assert_participants(chat: &Chat, expected: &[String]) {
     let rows: BTreeSet<_> =
         rows["participants"].as_array().unwrap().iter().map(|row| row["user_id"].as_str().unwrap()).collect();
     assert_eq!(rows, expected.iter().map(String::as_str).collect());
-    let answer = chat.call(Request::get(format!("/v1/conversations/{}", chat.conversation))).await.ok();
-    assert_eq!(participants(&answer["conversation"]), expected);
-    assert_eq!(answer["conversation"]["members"].as_array().unwrap().len(), expected.len());
+    let response = chat.call(Request::get(format!("/v1/conversations/{}", chat.conversation))).await.ok();
+    assert_eq!(participants(&response["conversation"]), expected);
+    assert_eq!(response["conversation"]["members"].as_array().unwrap().len(), expected.len());
 }
 
 /// Concurrent changes must have the same result as the same changes one after another, in the order of their times.
@@ -98,14 +98,14 @@ async fn participants_end_as_the_history_of_changes_says() {
     let mut state = vec!["ada".to_owned(), "bob".to_owned()];
     let mut times = BTreeSet::new();
     for group in history.chunk_by(|one, other| one.at() == other.at()) {
-        let after = participants(&group[0].answer);
+        let after = participants(&group[0].response);
         if after != state {
             // One of these requests has made the change, and the others have changed nothing.
             assert!(times.insert(group[0].at()));
             assert!(group.iter().any(|change| change.applied_to(&state) == after), "{state:?} to {after:?}");
         }
         for change in group {
-            assert_eq!(participants(&change.answer), after);
+            assert_eq!(participants(&change.response), after);
             assert_eq!(change.applied_to(&after), after);
         }
         state = after;
@@ -129,8 +129,8 @@ impl Results {
         let body = json!({ "sender_id": sender, "body": "hello" });
         let mut path = chat.path("messages/none");
         while !self.stop.get() {
-            let answer = chat.call(Request::post(chat.path("messages"), &body)).await;
-            if let Some(message) = self.message(&answer) {
+            let response = chat.call(Request::post(chat.path("messages"), &body)).await;
+            if let Some(message) = self.message(&response) {
                 path = chat.path(&format!("messages/{}", message["id"].as_str().unwrap()));
                 self.sent.borrow_mut().push(message["created_at"].clone());
             } else if path.ends_with("none") {
@@ -143,11 +143,11 @@ impl Results {
     }
 
     /// Returns the message in a response. Counts the refusal if the conversation is closed.
-    fn message(&self, answer: &Answer) -> Option<Value> {
-        if answer.status == 200 {
-            return Some(answer.json()["message"].take());
+    fn message(&self, response: &Response) -> Option<Value> {
+        if response.status == 200 {
+            return Some(response.json()["message"].take());
         }
-        answer.error(403, "conversation is closed");
+        response.error(403, "conversation is closed");
         self.refused.update(|count| count + 1);
         None
     }
@@ -168,7 +168,8 @@ async fn nothing_is_accepted_after_a_close_but_from_the_secret_key() {
             from_the_tenant.push(sent["message"]["created_at"].clone());
             sleep(Duration::from_millis(40)).await;
             let opened = chat.update(&json!({ "status": "open" })).await;
-            closures.push([closed, opened].map(|answer| answer["updated_at"].as_str().unwrap().to_owned()));
+            closures
+                .push([closed, opened].map(|response| response["updated_at"].as_str().unwrap().to_owned()));
         }
         results.stop.set(true);
         (closures, from_the_tenant)

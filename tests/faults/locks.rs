@@ -138,10 +138,10 @@ async fn concurrent_repetitions_are_broadcast_once() {
     let mut channel = listen(&chat).await;
     for change in changes(&chat) {
         let calls = (0..10).map(|_| chat.call(change.request.clone()));
-        let answers = futures_util::future::join_all(calls).await;
-        let answers: Vec<Value> = answers.iter().map(|answer| answer.ok()).collect();
-        assert!(answers.iter().all(|answer| *answer == answers[0]));
-        assert_eq!(channel.next("message").await, answers[0]);
+        let responses = futures_util::future::join_all(calls).await;
+        let responses: Vec<Value> = responses.iter().map(|response| response.ok()).collect();
+        assert!(responses.iter().all(|response| *response == responses[0]));
+        assert_eq!(channel.next("message").await, responses[0]);
         assert_silent(&chat, &mut channel).await;
     }
 }

@@ -91,17 +91,17 @@ impl Senders {
     async fn send(&self, body: &str, message: &Value) -> bool {
         let began = Instant::now();
         let request = Request::post(self.chat.path("messages"), message);
-        let answer = self.chat.call(request).await;
+        let response = self.chat.call(request).await;
         let mut sent = self.sent.borrow_mut();
         let sent = sent.entry(body.to_owned()).or_default();
-        if answer.status == 200 {
-            sent.id = Some(answer.json()["message"]["id"].take());
+        if response.status == 200 {
+            sent.id = Some(response.json()["message"]["id"].take());
             self.succeeded.update(|count| count + 1);
         } else {
-            answer.error(500, "database unavailable");
+            response.error(500, "database unavailable");
             sent.failures.push((began, Instant::now()));
         }
-        answer.status == 200
+        response.status == 200
     }
 
     async fn until_up(&self) {

@@ -104,8 +104,8 @@ impl Stream {
 }
 
 async fn tenant_name(process: &mut Function, event: &Value) -> (u64, Value) {
-    let (status, mut answer) = process.call(event.clone()).await;
-    (status, answer["tenant"]["name"].take())
+    let (status, mut response) = process.call(event.clone()).await;
+    (status, response["tenant"]["name"].take())
 }
 
 #[tokio::test]

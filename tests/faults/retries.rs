@@ -44,10 +44,10 @@ impl Warm {
     async fn cut(&mut self, cut: Cut, chat: &Chat, request: &Request) -> Value {
         self.wire.wait_until_quiet().await;
         self.wire.cut(cut);
-        let (status, answer) = self.process.call(event_of(self.function, chat, request)).await;
-        assert_eq!(status, 200, "{} with {cut:?}: {answer}", self.function);
+        let (status, response) = self.process.call(event_of(self.function, chat, request)).await;
+        assert_eq!(status, 200, "{} with {cut:?}: {response}", self.function);
         assert!(self.wire.has_cut());
-        answer
+        response
     }
 }
 

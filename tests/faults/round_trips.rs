@@ -25,8 +25,8 @@ async fn every_route_takes_one_round_trip_and_names_no_statement() {
         let mut process = Function::start(function, &[("DATABASE_URL", &wire.database_url)]).await;
         let event = event_of(function, &chat, &request);
         for first in [true, false, false] {
-            let (status, answer) = process.call(event.clone()).await;
-            assert_eq!(status, 200, "{function}: {answer}");
+            let (status, response) = process.call(event.clone()).await;
+            assert_eq!(status, 200, "{function}: {response}");
             wire.wait_until_quiet().await;
             // The start makes one round trip, and so does the write of the counts after the first response.
             let others = if first { 2 } else { 0 };
@@ -45,9 +45,9 @@ async fn bad_input_takes_one_round_trip_at_most() {
         wire.wait_until_quiet().await;
         wire.count();
         for (bad, count) in bad_requests(&chat, &request) {
-            let (status, answer) = process.call(event_of(function, &chat, &bad)).await;
-            assert!((400..500).contains(&status), "{function} responds with {status}: {answer}");
-            assert_eq!(wire.count(), round_trips(count), "{function}: {answer}");
+            let (status, response) = process.call(event_of(function, &chat, &bad)).await;
+            assert!((400..500).contains(&status), "{function} responds with {status}: {response}");
+            assert_eq!(wire.count(), round_trips(count), "{function}: {response}");
         }
     }
 }

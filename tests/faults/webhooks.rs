@@ -83,7 +83,7 @@ async fn functions_killed_right_after_their_responses_lose_none_of_500_events() 
     let chat = Chat::without_messages().await;
     let receiver = Receiver::new().await;
     let endpoint = chat.webhook(&receiver.url).await;
-    let sent: BTreeSet<_> = during(json!({ "functions": { "kill_after_answer": true } }), async {
+    let sent: BTreeSet<_> = during(json!({ "functions": { "kill_after_response": true } }), async {
         let client = async |client: usize| {
             let mut ids = Vec::new();
             for number in 0..EVENTS / 10 {
@@ -272,11 +272,11 @@ async fn a_statement_that_runs_twice_writes_one_event() {
             let unknown = Request::post("/v1/", &json!({})).with_key("pk_test_000000000000000000000000");
             assert_eq!(process.call(event_of(function, &chat, &unknown)).await.0, 401);
             wire.cut(cut);
-            let (status, answer) = process.call(event_of(function, &chat, &request)).await;
-            assert_eq!(status, 200, "{function} with {cut:?}: {answer}");
+            let (status, response) = process.call(event_of(function, &chat, &request)).await;
+            assert_eq!(status, 200, "{function} with {cut:?}: {response}");
             let changed = if function == "update-conversation" { "conversation" } else { "message" };
             if changed == "message" {
-                chat.message = answer["message"].clone();
+                chat.message = response["message"].clone();
             }
             let count = receiver.received().len() + 1;
             let events = chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
@@ -285,7 +285,7 @@ async fn a_statement_that_runs_twice_writes_one_event() {
                 (count, count),
                 "{function} {cut:?}"
             );
-            assert_eq!(receiver.received()[count - 1].json()["data"][changed], answer[changed]);
+            assert_eq!(receiver.received()[count - 1].json()["data"][changed], response[changed]);
         }
         chat.disable(&endpoint).await;
     }
@@ -351,15 +351,15 @@ async fn no_log_has_a_secret_or_an_address_in_it() {
         chat.until_deliveries(|delivery| delivery["attempts"].as_u64() >= Some(attempts)).await;
         chat.make_due().await;
     }
-    let answers = chat.deliveries().await;
+    let responses = chat.deliveries().await;
     for endpoint in &endpoints {
         chat.disable(endpoint).await;
     }
     let logs = std::fs::read_dir(Path::new(&setting("DATA_DIR")).join("logs")).unwrap();
     let logs =
         logs.map(|log| String::from_utf8_lossy(&std::fs::read(log.unwrap().path()).unwrap()).into_owned());
-    let texts = logs.chain(answers.iter().map(|delivery| delivery["last_answer"].to_string()));
-    assert!(answers.iter().all(|delivery| delivery["last_answer"].is_string()), "{answers:?}");
+    let texts = logs.chain(responses.iter().map(|delivery| delivery["last_answer"].to_string()));
+    assert!(responses.iter().all(|delivery| delivery["last_answer"].is_string()), "{responses:?}");
     for text in texts {
         for secret in &secrets {
             assert!(!text.contains(secret), "{secret} in {text}");
@@ -388,8 +388,8 @@ async fn sends_and_deliverers_never_deadlock_at_endpoints_that_fail_half_of_the_
         let mut sent = 0;
         while Instant::now() < end {
             let message = json!({ "sender_id": format!("client {client}"), "body": sent.to_string() });
-            let answer = chat.call(Request::post(chat.path("messages"), &message)).await;
-            sent += usize::from(answer.status == 200);
+            let response = chat.call(Request::post(chat.path("messages"), &message)).await;
+            sent += usize::from(response.status == 200);
         }
         sent
     };

@@ -142,8 +142,8 @@ async fn broadcast(url: &str, topic: &str, private: bool, deadline: Instant) -> 
         request = request.bearer_auth(&key);
     }
     let sent = timeout_at(deadline, request.json(&json!({ "messages": [message] })).send()).await;
-    let Ok(Ok(answer)) = sent else { return Err(silent()) };
-    match answer.status().as_u16() {
+    let Ok(Ok(response)) = sent else { return Err(silent()) };
+    match response.status().as_u16() {
         202 => Ok(()),
         status @ (401 | 403) => {
             let step = "Copy the secret key, service_role or sb_secret_…, from Supabase again";
@@ -167,7 +167,7 @@ impl Socket {
         let connection = connect(url).await?;
         match timeout_at(deadline, client_async(address, connection)).await {
             Ok(Ok((stream, _))) => Ok(Self { stream, deadline }),
-            Ok(Err(Error::Http(answer))) => Err(match answer.status().as_u16() {
+            Ok(Err(Error::Http(response))) => Err(match response.status().as_u16() {
                 status @ (401 | 403) => {
                     let step = "Copy the public key, anon or sb_publishable_…, from Supabase again";
                     Fault::new(ANON, format!("is refused by Realtime ({status})"), step)

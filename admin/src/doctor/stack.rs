@@ -106,9 +106,9 @@ struct Deployed {
 impl Deployed {
     async fn read(aws: &SdkConfig, name: &str) -> anyhow::Result<Self> {
         let request = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(name);
-        let answer = request.send().await.map_err(refusal)?;
+        let response = request.send().await.map_err(refusal)?;
         let stack =
-            answer.stacks.unwrap_or_default().pop().with_context(|| format!("there is no stack {name}"))?;
+            response.stacks.unwrap_or_default().pop().with_context(|| format!("there is no stack {name}"))?;
         let pair = |parameter: &aws_sdk_cloudformation::types::Parameter| {
             Some((parameter.parameter_key()?.to_owned(), parameter.parameter_value()?.to_owned()))
         };
@@ -197,8 +197,8 @@ async fn read_secret(
     let name = stack.parameter("Secret").context("the stack has no Secret")?;
     let version = stack.parameter("SecretVersion");
     let request = aws_sdk_secretsmanager::Client::new(aws).get_secret_value().secret_id(name);
-    let answer = request.set_version_id(version.map(str::to_owned)).send().await.map_err(refusal)?;
-    let text = answer.secret_string().with_context(|| format!("{name} has no text"))?;
+    let response = request.set_version_id(version.map(str::to_owned)).send().await.map_err(refusal)?;
+    let text = response.secret_string().with_context(|| format!("{name} has no text"))?;
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
         bail!("{name} must be a JSON object");
     };
@@ -210,8 +210,8 @@ async fn read_secret(
         values.get("SUPABASE_SERVICE_ROLE_KEY").is_none_or(|key| KeyKind::of(key) != KeyKind::Public),
         "SUPABASE_SERVICE_ROLE_KEY in {name} must be the secret key: it is the public one"
     );
-    let id = answer.version_id().unwrap_or("unknown");
-    let current = answer.version_stages().iter().any(|stage| stage == "AWSCURRENT");
+    let id = response.version_id().unwrap_or("unknown");
+    let current = response.version_stages().iter().any(|stage| stage == "AWSCURRENT");
     Ok(match (version, current) {
         (Some(_), true) => format!("{name} has all keys; the stack has its current version {id}"),
         (Some(_), false) => {
@@ -259,8 +259,8 @@ async fn database(url: Option<&str>, stack: &Deployed, direct: &mut Option<i64>)
 async fn template(aws: &SdkConfig, name: &str) -> anyhow::Result<Value> {
     let client = aws_sdk_cloudformation::Client::new(aws);
     let request = client.get_template().stack_name(name).template_stage(TemplateStage::Processed);
-    let answer = request.send().await.map_err(refusal)?;
-    let body = answer.template_body().context("the stack has no template")?;
+    let response = request.send().await.map_err(refusal)?;
+    let body = response.template_body().context("the stack has no template")?;
     serde_json::from_str(body).context("the stack's template is no JSON")
 }
 
@@ -319,8 +319,8 @@ async fn concurrency(
     stack: &Deployed,
     template: &anyhow::Result<Value>,
 ) -> anyhow::Result<String> {
-    let answer = aws_sdk_lambda::Client::new(aws).get_account_settings().send().await.map_err(refusal)?;
-    let limit = answer.account_limit().context("Lambda tells no limit")?;
+    let response = aws_sdk_lambda::Client::new(aws).get_account_settings().send().await.map_err(refusal)?;
+    let limit = response.account_limit().context("Lambda tells no limit")?;
     let quota = i64::from(limit.concurrent_executions());
     let template = template.as_ref().map_err(|error| anyhow!("{error:#}"))?;
     let reserved: i64 = environments(stack, template)?.iter().filter_map(|(_, limit)| *limit).sum();
@@ -376,10 +376,10 @@ fn region_in(host: &str) -> Option<&str> {
 /// exist.
 async fn api(stack: &Deployed) -> anyhow::Result<String> {
     let url = stack.output("ApiUrl").context("the stack has no output ApiUrl")?;
-    let answer = http()?.get(format!("{url}/v1/config")).send().await;
-    let answer = answer.with_context(|| format!("{url} can't be reached from here"))?;
-    let status = answer.status();
-    let body: Value = answer.json().await.unwrap_or_default();
+    let response = http()?.get(format!("{url}/v1/config")).send().await;
+    let response = response.with_context(|| format!("{url} can't be reached from here"))?;
+    let status = response.status();
+    let body: Value = response.json().await.unwrap_or_default();
     ensure!(
         status == 401 && body.get("error").is_some_and(|text| text == "missing x-tinychat-api-key header"),
         "{url}/v1/config answers {status}, where a call without a key should be a 401 of get-config's"

@@ -85,9 +85,9 @@ fn silent() -> Fault {
 
 /// Returns the fault if a file is refused, by S3's error codes as Storage uses them. For a wrong region, Storage
 /// reports a wrong signature, unless it is configured to be strict.
-async fn refused(file: &File<'_>, region: &str, answer: Response) -> Fault {
-    let status = answer.status().as_u16();
-    let text = answer.text().await.unwrap_or_default();
+async fn refused(file: &File<'_>, region: &str, response: Response) -> Fault {
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap_or_default();
     let part = |name: &str| {
         let from = text.split_once(&format!("<{name}>"))?.1;
         Some(from.split_once(&format!("</{name}>"))?.0)
@@ -104,8 +104,8 @@ async fn refused(file: &File<'_>, region: &str, answer: Response) -> Fault {
         "AccessDenied" if message.contains("Region") => wrong_region(region),
         "AuthorizationHeaderMalformed" => wrong_region(region),
         "SignatureDoesNotMatch" => {
-            if let Ok(Some(answer)) = file.send(Method::PUT, ANY_REGION).await
-                && answer.status().is_success()
+            if let Ok(Some(response)) = file.send(Method::PUT, ANY_REGION).await
+                && response.status().is_success()
             {
                 let _left_behind = file.send(Method::DELETE, ANY_REGION).await;
                 return wrong_region(region);

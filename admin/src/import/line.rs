@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 use shared::fields::{
-    Field, Fields, Kind, MediaUrl, MessageBody, Name, Object, Role, ServerMessageType, Status, Text, TextList,
+    Field, Fields, Kind, MediaUrl, MessageBody, Object, Role, ServerMessageType, ShortText, Status, Text,
+    TextList,
 };
 use shared::model::Timestamp;
 use shared::{Error, Result};
@@ -20,9 +21,9 @@ pub enum Line {
 #[expect(clippy::struct_field_names, reason = "the API's own names")]
 pub struct User {
     pub id: Option<Id>,
-    pub user_id: Name,
-    pub name: Option<Name>,
-    pub email: Option<Name>,
+    pub user_id: ShortText,
+    pub name: Option<ShortText>,
+    pub email: Option<ShortText>,
     pub role: Role,
     pub fcm_tokens: Option<TextList<20, 4_096>>,
     pub notification_prefs: Option<Object<16_384>>,
@@ -34,7 +35,7 @@ pub struct Conversation {
     pub line: u64,
     pub id: Uuid,
     pub kind: Kind,
-    pub external_ref: Option<Name>,
+    pub external_ref: Option<ShortText>,
     pub participants: TextList<100, 255>,
     pub status: Status,
     /// The time up to which each participant has read. Participants without a time have read everything.
@@ -48,14 +49,14 @@ pub struct Conversation {
 
 #[expect(clippy::struct_field_names, reason = "the API's own names")]
 pub struct Message {
-    pub id: Option<Name>,
+    pub id: Option<ShortText>,
     pub conversation_id: Option<Id>,
-    pub sender_id: Name,
-    pub receiver_id: Option<Name>,
+    pub sender_id: ShortText,
+    pub receiver_id: Option<ShortText>,
     pub body: Option<MessageBody>,
     pub message_type: ServerMessageType,
     pub media_url: Option<MediaUrl>,
-    pub reply_to: Option<Name>,
+    pub reply_to: Option<ShortText>,
     pub client_message_id: Option<Text<64>>,
     pub metadata: Option<Object<4_096>>,
     pub created_at: Timestamp,
@@ -67,7 +68,7 @@ pub struct Message {
 impl Line {
     pub fn parse(json: &[u8], line: u64) -> Result<Self> {
         let mut fields = Fields::from_json(json)?;
-        let kind: Name = fields.required("type")?;
+        let kind: ShortText = fields.required("type")?;
         match &*kind {
             "user" => Ok(Self::User(User {
                 id: fields.optional("id")?,

@@ -4,7 +4,7 @@ use super::Fault;
 use super::line::{Conversation, Message, User};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use shared::fields::{MediaUrl, MessageBody, Name, Object, ServerMessageType, Text};
+use shared::fields::{MediaUrl, MessageBody, Object, ServerMessageType, ShortText, Text};
 use shared::model::Timestamp;
 use std::collections::{HashMap, HashSet};
 use uuid::{Builder, Uuid};
@@ -20,8 +20,8 @@ pub struct Row {
     pub line: u64,
     pub conversation_id: Uuid,
     pub id: Uuid,
-    sender_id: Name,
-    receiver_id: Option<Name>,
+    sender_id: ShortText,
+    receiver_id: Option<ShortText>,
     body: Option<MessageBody>,
     message_type: &'static str,
     media_url: Option<MediaUrl>,

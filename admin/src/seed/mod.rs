@@ -158,16 +158,16 @@ impl Api {
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
-        let answer = request.header("x-tinychat-api-key", &self.key).send().await;
-        let answer = answer.context("API_URL must be the address of an API that runs")?;
-        let (status, path) = (answer.status(), answer.url().path().to_owned());
-        let body: Value = answer.json().await.unwrap_or_default();
+        let response = request.header("x-tinychat-api-key", &self.key).send().await;
+        let response = response.context("API_URL must be the address of an API that runs")?;
+        let (status, path) = (response.status(), response.url().path().to_owned());
+        let body: Value = response.json().await.unwrap_or_default();
         ensure!(status.is_success(), "{path} answers {status} {body}");
         Ok(body)
     }
 }
 
-fn text(answer: &Value, pointer: &str) -> anyhow::Result<String> {
-    let value = answer.pointer(pointer).and_then(Value::as_str);
+fn text(response: &Value, pointer: &str) -> anyhow::Result<String> {
+    let value = response.pointer(pointer).and_then(Value::as_str);
     Ok(value.with_context(|| format!("an answer without {pointer}"))?.to_owned())
 }

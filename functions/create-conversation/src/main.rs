@@ -1,7 +1,7 @@
 //! POST /v1/conversations: creates a conversation, or returns the one that has the same `external_ref`.
 
 use shared::db::Route;
-use shared::fields::{Kind, Name, TextList};
+use shared::fields::{Kind, ShortText, TextList};
 use shared::http::{Request, serve};
 use shared::model::{Conversation, ConversationEnvelope, ConversationId};
 use shared::realtime::Realtime;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 struct Input {
     kind: Kind,
-    external_ref: Option<Name>,
+    external_ref: Option<ShortText>,
     participants: TextList<100, 255>,
 }
 
@@ -43,7 +43,7 @@ async fn create_conversation(
         .row(
             &credential,
             &[
-                ("id", &ConversationId::random()),
+                ("id", &ConversationId::new()),
                 ("kind", &input.kind.as_str()),
                 ("external_ref", &input.external_ref),
                 ("participants", &input.participants),
@@ -51,7 +51,7 @@ async fn create_conversation(
             ],
         )
         .await?;
-    let answer = ConversationEnvelope { conversation: Conversation::try_from(&row)? };
-    realtime.new_conversation(&row, &answer)?;
-    Ok(answer)
+    let response = ConversationEnvelope { conversation: Conversation::try_from(&row)? };
+    realtime.new_conversation(&row, &response)?;
+    Ok(response)
 }

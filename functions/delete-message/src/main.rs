@@ -2,7 +2,7 @@
 
 use shared::auth::{Credential, CredentialKind};
 use shared::db::Route;
-use shared::fields::Name;
+use shared::fields::ShortText;
 use shared::http::{Request, serve};
 use shared::model::{DeletionId, EventId, FullMessage, MessageEnvelope};
 use shared::realtime::Realtime;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    sender_id: Option<Name>,
+    sender_id: Option<ShortText>,
 }
 
 impl Input {
@@ -39,20 +39,20 @@ async fn delete_message(route: &Route, realtime: &Realtime, request: Request) ->
         .row(
             &credential,
             &[
-                ("conversation_id", &request.conversation()),
-                ("id", &request.message()),
+                ("conversation_id", &request.conversation_id()),
+                ("id", &request.message_id()),
                 ("sender_id", &input.sender_id),
-                ("deletion_id", &DeletionId::random()),
-                ("event_id", &EventId::now()),
+                ("deletion_id", &DeletionId::new()),
+                ("event_id", &EventId::new()),
                 ("inbox", &realtime.inbox),
             ],
         )
         .await?;
-    let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
+    let response = MessageEnvelope { message: FullMessage::try_from(&row)? };
     // A repeated deletion gets the same response, and isn't broadcast again.
     if row.try_get("untold")? {
-        realtime.message(&row, &answer)?;
+        realtime.message(&row, &response)?;
     }
     webhook::deliver(&route.db, row.try_get("deliveries")?);
-    Ok(answer)
+    Ok(response)
 }

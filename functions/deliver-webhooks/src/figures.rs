@@ -35,7 +35,7 @@ impl Figures {
             ("webhook_endpoints_disabled", "Count"),
         ];
         let line = json!({
-            "_aws": telemetry::embedded(&["stack"], &metrics),
+            "_aws": telemetry::embedded_metrics(&["stack"], &metrics),
             "stack": config::optional("STACK").unwrap_or_default(),
             "webhook_backlog_age": self.backlog_age,
             "webhook_dead_letters": self.recorded.dead,

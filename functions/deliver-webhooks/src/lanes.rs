@@ -85,11 +85,11 @@ impl Lanes {
         }
     }
 
-    /// Waits up to `patience` for attempts to end, and returns their outcomes. A lane that has failed or reached its
+    /// Waits up to `limit` for attempts to end, and returns their outcomes. A lane that has failed or reached its
     /// lifetime gives its other deliveries back. An attempt that panics has no outcome, and its lease expires.
-    pub async fn outcomes(&mut self, patience: Duration) -> Vec<Attempt> {
+    pub async fn outcomes(&mut self, limit: Duration) -> Vec<Attempt> {
         let mut ended = Vec::new();
-        let mut next = timeout(patience, self.under_way.join_next_with_id()).await.ok().flatten();
+        let mut next = timeout(limit, self.under_way.join_next_with_id()).await.ok().flatten();
         while let Some(outcome) = next {
             let id = match &outcome {
                 Ok((id, _)) => *id,

@@ -2,7 +2,7 @@
 
 use shared::auth::Credential;
 use shared::db::Route;
-use shared::fields::{MessageBody, Name};
+use shared::fields::{MessageBody, ShortText};
 use shared::http::{Request, serve};
 use shared::model::{EventId, FullMessage, MessageEnvelope};
 use shared::realtime::Realtime;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    sender_id: Option<Name>,
+    sender_id: Option<ShortText>,
     body: MessageBody,
 }
 
@@ -35,17 +35,17 @@ async fn edit_message(route: &Route, realtime: &Realtime, request: Request) -> R
         .row(
             &credential,
             &[
-                ("conversation_id", &request.conversation()),
-                ("id", &request.message()),
+                ("conversation_id", &request.conversation_id()),
+                ("id", &request.message_id()),
                 ("sender_id", &input.sender_id),
                 ("body", &input.body),
-                ("event_id", &EventId::now()),
+                ("event_id", &EventId::new()),
                 ("inbox", &realtime.inbox),
             ],
         )
         .await?;
-    let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
-    realtime.message(&row, &answer)?;
+    let response = MessageEnvelope { message: FullMessage::try_from(&row)? };
+    realtime.message(&row, &response)?;
     webhook::deliver(&route.db, row.try_get("deliveries")?);
-    Ok(answer)
+    Ok(response)
 }

@@ -25,7 +25,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     tenant: Tenant,
     realtime: Realtime,
 }
@@ -63,7 +63,7 @@ async fn get_config(
     realtime: &Realtime,
     signer: Option<&Signer>,
     request: Request,
-) -> Result<Answer> {
+) -> Result<Response> {
     let credential = request.credential()?;
     let row = route.row(&credential, &[]).await?;
     let tenant = Tenant { id: row.try_get("tenant_id")?, name: row.try_get("name")? };
@@ -76,5 +76,5 @@ async fn get_config(
         realtime.private = true;
         realtime.access = Some(Access { access_token, expires_at });
     }
-    Ok(Answer { tenant, realtime })
+    Ok(Response { tenant, realtime })
 }

@@ -15,7 +15,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     conversation: WithMembers,
 }
 
@@ -27,9 +27,9 @@ struct WithMembers {
     members: Box<RawValue>,
 }
 
-async fn get_conversation(route: &Route, request: Request) -> Result<Answer> {
+async fn get_conversation(route: &Route, request: Request) -> Result<Response> {
     let credential = request.credential()?;
-    let row = route.row(&credential, &[("conversation_id", &request.conversation())]).await?;
+    let row = route.row(&credential, &[("conversation_id", &request.conversation_id())]).await?;
     let members = row.try_get::<_, Json<_>>("members")?.0;
-    Ok(Answer { conversation: WithMembers { conversation: Conversation::try_from(&row)?, members } })
+    Ok(Response { conversation: WithMembers { conversation: Conversation::try_from(&row)?, members } })
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::auth::Credential;
 use shared::db::Route;
-use shared::fields::{Field, Kind, Name, Status};
+use shared::fields::{Field, Kind, ShortText, Status};
 use shared::http::{Request, serve};
 use shared::model::{Conversation, List};
 use shared::{Error, Result, telemetry};
@@ -22,10 +22,10 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    user_id: Option<Name>,
+    user_id: Option<ShortText>,
     kinds: Vec<&'static str>,
     status: Option<&'static str>,
-    external_ref: Option<Name>,
+    external_ref: Option<ShortText>,
     unread: bool,
     limit: Limit,
     cursor: Option<Cursor>,
@@ -81,7 +81,7 @@ impl Field for With {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     conversations: Vec<Box<RawValue>>,
     next: Option<Cursor>,
 }
@@ -101,7 +101,7 @@ impl TryFrom<&Row> for Listed {
     }
 }
 
-async fn list_conversations(route: &Route, request: Request) -> Result<Answer> {
+async fn list_conversations(route: &Route, request: Request) -> Result<Response> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let Limit(limit) = input.limit;
@@ -129,5 +129,5 @@ async fn list_conversations(route: &Route, request: Request) -> Result<Answer> {
         Some(row) => Cursor::from_row(row, columns)?,
         None => None,
     };
-    Ok(Answer { conversations, next })
+    Ok(Response { conversations, next })
 }

@@ -51,14 +51,14 @@ impl Field for Limit {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     messages: Vec<Box<RawValue>>,
     /// Whether there are more changes. A page of history doesn't have this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     more: Option<bool>,
 }
 
-async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
+async fn list_messages(route: &Route, request: Request) -> Result<Response> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request)).await?;
     let Limit(limit) = input.limit;
@@ -66,7 +66,7 @@ async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
         .rows(
             &credential,
             &[
-                ("conversation_id", &request.conversation()),
+                ("conversation_id", &request.conversation_id()),
                 ("before", &input.before),
                 ("since", &input.since),
                 ("limit", &(i64::from(limit) + i64::from(input.since.is_some()))),
@@ -75,8 +75,8 @@ async fn list_messages(route: &Route, request: Request) -> Result<Answer> {
         .await?;
     let List { items: mut messages, more } = List::read::<Message>(&rows, limit.into())?;
     if input.since.is_some() {
-        return Ok(Answer { messages, more: Some(more) });
+        return Ok(Response { messages, more: Some(more) });
     }
     messages.reverse(); // the oldest first; only now, because a page that is too long loses its oldest messages
-    Ok(Answer { messages, more: None })
+    Ok(Response { messages, more: None })
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shared::auth::Credential;
 use shared::db::Route;
-use shared::fields::Name;
+use shared::fields::ShortText;
 use shared::http::{Request, serve};
 use shared::model::{MessageId, ReadCursor};
 use shared::realtime::Realtime;
@@ -18,7 +18,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    user_id: Option<Name>,
+    user_id: Option<ShortText>,
     message_id: Option<MessageId>,
 }
 
@@ -30,7 +30,7 @@ impl Input {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     read: Read,
 }
 
@@ -41,14 +41,14 @@ struct Read {
     unread_count: i64,
 }
 
-async fn mark_read(route: &Route, realtime: &Realtime, request: Request) -> Result<Answer> {
+async fn mark_read(route: &Route, realtime: &Realtime, request: Request) -> Result<Response> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let row = route
         .row(
             &credential,
             &[
-                ("conversation_id", &request.conversation()),
+                ("conversation_id", &request.conversation_id()),
                 ("user_id", &input.user_id),
                 ("message_id", &input.message_id),
                 ("inbox", &realtime.inbox),
@@ -59,5 +59,5 @@ async fn mark_read(route: &Route, realtime: &Realtime, request: Request) -> Resu
     if row.try_get("moved")? {
         realtime.read(&row, &cursor)?;
     }
-    Ok(Answer { read: Read { cursor, unread_count: row.try_get("unread_count")? } })
+    Ok(Response { read: Read { cursor, unread_count: row.try_get("unread_count")? } })
 }

@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 const PAGE: i32 = 500;
 
 /// The time in which a message must name an upload.
-const PATIENCE: Duration = Duration::from_hours(24);
+const MIN_AGE: Duration = Duration::from_hours(24);
 
 /// Checks the files of the bucket until its end, or until the time is up.
 pub async fn remove_unnamed(db: &Db, storage: &Storage, end: Instant) -> Result<()> {
@@ -41,5 +41,5 @@ pub async fn remove_unnamed(db: &Db, storage: &Storage, end: Instant) -> Result<
 }
 
 fn is_old_upload(file: &File) -> bool {
-    file.is_upload() && SystemTime::now().duration_since(file.stored_at).is_ok_and(|age| age > PATIENCE)
+    file.is_upload() && SystemTime::now().duration_since(file.stored_at).is_ok_and(|age| age > MIN_AGE)
 }

@@ -2,7 +2,7 @@
 
 use shared::auth::{Credential, CredentialKind};
 use shared::db::Route;
-use shared::fields::{MediaUrl, MessageBody, MessageType, Name, Object, ServerMessageType, Text};
+use shared::fields::{MediaUrl, MessageBody, MessageType, Object, ServerMessageType, ShortText, Text};
 use shared::http::{Request, serve};
 use shared::model::{EventId, FullMessage, MessageEnvelope, MessageId};
 use shared::realtime::Realtime;
@@ -17,12 +17,12 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    sender_id: Option<Name>,
+    sender_id: Option<ShortText>,
     body: Option<MessageBody>,
     message_type: &'static str,
     media_url: Option<MediaUrl>,
     reply_to: Option<MessageId>,
-    receiver_id: Option<Name>,
+    receiver_id: Option<ShortText>,
     client_message_id: Option<Text<64>>,
     metadata: Option<Object<4_096>>,
 }
@@ -64,8 +64,8 @@ async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> R
         .row(
             &credential,
             &[
-                ("conversation_id", &request.conversation()),
-                ("id", &MessageId::now()),
+                ("conversation_id", &request.conversation_id()),
+                ("id", &MessageId::new()),
                 ("sender_id", &input.sender_id),
                 ("receiver_id", &input.receiver_id),
                 ("body", &input.body),
@@ -74,16 +74,16 @@ async fn send_message(route: &Route, realtime: &Realtime, request: Request) -> R
                 ("reply_to", &input.reply_to),
                 ("client_message_id", &input.client_message_id),
                 ("metadata", &input.metadata),
-                ("event_id", &EventId::now()),
+                ("event_id", &EventId::new()),
                 ("inbox", &realtime.inbox),
             ],
         )
         .await?;
-    let answer = MessageEnvelope { message: FullMessage::try_from(&row)? };
+    let response = MessageEnvelope { message: FullMessage::try_from(&row)? };
     // A stored message with the same client_message_id was broadcast when it was sent.
     if row.try_get("untold")? {
-        realtime.message(&row, &answer)?;
+        realtime.message(&row, &response)?;
     }
     webhook::deliver(&route.db, row.try_get("deliveries")?);
-    Ok(answer)
+    Ok(response)
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::auth::Credential;
 use shared::db::{Argument, Route};
-use shared::fields::Name;
+use shared::fields::ShortText;
 use shared::http::{Request, serve};
 use shared::realtime::Realtime;
 use shared::{Result, telemetry};
@@ -17,8 +17,8 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    sender_id: Option<Name>,
-    sender_name: Option<Name>,
+    sender_id: Option<ShortText>,
+    sender_name: Option<ShortText>,
 }
 
 impl Input {
@@ -34,7 +34,7 @@ impl Input {
 async fn send_typing(route: &Route, realtime: &Realtime, request: Request) -> Result<Value> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
-    let conversation = request.conversation();
+    let conversation = request.conversation_id();
     let arguments: [Argument; 2] = [("conversation_id", &conversation), ("sender_id", &input.sender_id)];
     let row = route.row(&credential, &arguments).await?;
     realtime.typing(&row, conversation, input.sender_name.as_deref())?;

@@ -59,19 +59,19 @@ async fn update_conversation(
         .row(
             &credential,
             &[
-                ("conversation_id", &request.conversation()),
+                ("conversation_id", &request.conversation_id()),
                 ("add_participants", &input.add_participants.map(|users| users.0)),
                 ("remove_participants", &input.remove_participants.map(|users| users.0)),
                 ("status", &input.status.map(Status::as_str)),
-                ("event_id", &EventId::now()),
+                ("event_id", &EventId::new()),
                 ("inbox", &realtime.inbox),
             ],
         )
         .await?;
-    let answer = ConversationEnvelope { conversation: Conversation::try_from(&row)? };
+    let response = ConversationEnvelope { conversation: Conversation::try_from(&row)? };
     if row.try_get("changed")? {
-        realtime.conversation(&row, &answer)?;
+        realtime.conversation(&row, &response)?;
     }
     webhook::deliver(&route.db, row.try_get("deliveries")?);
-    Ok(answer)
+    Ok(response)
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::Value;
-use shared::fields::{Field, Name};
+use shared::fields::{Field, ShortText};
 use shared::http::Request;
 use shared::image::{self, ImageType, MAX_BYTES};
 use shared::{Error, Result};
@@ -29,7 +29,7 @@ impl Input {
             }
             "application/json" => {
                 let mut body = request.json()?;
-                let declared: Name = body.required("content_type")?;
+                let declared: ShortText = body.required("content_type")?;
                 let size = body.required("size")?;
                 Ok(Self { image: ImageType::declared(&declared)?, content: Content::Direct(size) })
             }

@@ -21,17 +21,17 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     url: String,
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     upload: Option<SignedPut>,
 }
 
-async fn upload_image(route: &Route, storage: &Storage, request: Request) -> Result<Answer> {
+async fn upload_image(route: &Route, storage: &Storage, request: Request) -> Result<Response> {
     let credential = request.credential()?;
     let Input { image, content } = route.admit(&credential, Input::parse(&request).await).await?;
-    let conversation = request.conversation();
+    let conversation = request.conversation_id();
     let row = route.row(&credential, &[("conversation_id", &conversation)]).await?;
     let tenant: TenantId = row.try_get("tenant_id")?;
     let path = format!("{tenant}/{conversation}/{}.{}", Uuid::new_v4(), image.extension());
@@ -42,5 +42,5 @@ async fn upload_image(route: &Route, storage: &Storage, request: Request) -> Res
         }
         Content::Direct(Size(bytes)) => Some(storage.sign(&path, image, bytes).await?),
     };
-    Ok(Answer { url: storage.public_url(&path), path, upload })
+    Ok(Response { url: storage.public_url(&path), path, upload })
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shared::auth::Credential;
 use shared::db::Route;
-use shared::fields::{Name, Object, Role, TextList};
+use shared::fields::{Object, Role, ShortText, TextList};
 use shared::http::{Request, serve};
 use shared::model::{User, UserId};
 use shared::{Result, telemetry};
@@ -16,9 +16,9 @@ async fn main() -> Result<(), lambda_http::Error> {
 }
 
 struct Input {
-    user_id: Option<Name>,
-    name: Option<Name>,
-    email: Option<Name>,
+    user_id: Option<ShortText>,
+    name: Option<ShortText>,
+    email: Option<ShortText>,
     role: Option<Role>,
     fcm_tokens: Option<TextList<20, 4_096>>,
     notification_prefs: Option<Object<16_384>>,
@@ -39,18 +39,18 @@ impl Input {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Response {
     user: User,
 }
 
-async fn upsert_user(route: &Route, request: Request) -> Result<Answer> {
+async fn upsert_user(route: &Route, request: Request) -> Result<Response> {
     let credential = request.credential()?;
     let input = route.admit(&credential, Input::parse(&request, &credential)).await?;
     let row = route
         .row(
             &credential,
             &[
-                ("id", &UserId::random()),
+                ("id", &UserId::new()),
                 ("user_id", &input.user_id),
                 ("name", &input.name),
                 ("email", &input.email),
@@ -60,5 +60,5 @@ async fn upsert_user(route: &Route, request: Request) -> Result<Answer> {
             ],
         )
         .await?;
-    Ok(Answer { user: User::try_from(&row)? })
+    Ok(Response { user: User::try_from(&row)? })
 }

@@ -217,9 +217,9 @@ mod tests {
             let read = shared::http::Request::from_event(event.as_bytes()).unwrap();
             prop_assert_eq!(&read.body()[..], &body[..]);
             prop_assert_eq!(read.content_type(), content_type);
-            prop_assert_eq!(read.conversation().to_string(), id.clone());
-            prop_assert_eq!(read.message().to_string(), id);
-            prop_assert_eq!(&*read.query().required::<shared::fields::Name>("word").unwrap(), word);
+            prop_assert_eq!(read.conversation_id().to_string(), id.clone());
+            prop_assert_eq!(read.message_id().to_string(), id);
+            prop_assert_eq!(&*read.query().required::<shared::fields::ShortText>("word").unwrap(), word);
             prop_assert!(read.credential().is_ok());
         }
     }

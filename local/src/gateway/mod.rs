@@ -142,8 +142,8 @@ impl Gateway {
             Start::Warm => "warm",
         };
         let response = match invoked.outcome {
-            Ok(Ok(answer)) if !(self.limits && answer.len() > MAX_RESPONSE) => {
-                response::from_function(&answer)
+            Ok(Ok(response)) if !(self.limits && response.len() > MAX_RESPONSE) => {
+                response::from_function(&response)
             }
             Ok(_) | Err(Failure::Died) => None,
             Err(Failure::TimedOut) => Some(response::from_gateway(StatusCode::SERVICE_UNAVAILABLE)),

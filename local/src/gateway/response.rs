@@ -59,8 +59,8 @@ pub(crate) fn from_gateway(status: StatusCode) -> Response<Body> {
 mod tests {
     use super::*;
 
-    async fn read(answer: impl ToString) -> Option<(StatusCode, String, Vec<u8>)> {
-        let (parts, body) = from_function(answer.to_string().as_bytes())?.into_parts();
+    async fn read(response: impl ToString) -> Option<(StatusCode, String, Vec<u8>)> {
+        let (parts, body) = from_function(response.to_string().as_bytes())?.into_parts();
         let content_type =
             parts.headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
@@ -69,11 +69,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_result_becomes_status_headers_and_body() {
-        let answer = json!({
+        let response = json!({
             "statusCode": 201, "headers": {"content-type": "image/png", "content-length": 99},
             "multiValueHeaders": {}, "body": "/w==", "isBase64Encoded": true, "cookies": []
         });
-        assert_eq!(read(answer).await.unwrap(), (StatusCode::CREATED, "image/png".to_owned(), vec![0xff]));
+        assert_eq!(read(response).await.unwrap(), (StatusCode::CREATED, "image/png".to_owned(), vec![0xff]));
     }
 
     #[tokio::test]

@@ -100,10 +100,10 @@ impl Environment {
             () = tokio::time::sleep(INIT_TIMEOUT) => return Err(Failure::TimedOut),
         }
         self.deadline = Instant::now() + program.timeout;
-        let answered = self.api.deliver(&invocation());
+        let responded = self.api.deliver(&invocation());
         tokio::select! {
             biased;
-            Ok(outcome) = answered => Ok(outcome),
+            Ok(outcome) = responded => Ok(outcome),
             _ = self.process.wait() => Err(Failure::Died),
             () = tokio::time::sleep_until(self.deadline) => Err(Failure::TimedOut),
         }

@@ -63,9 +63,9 @@ impl Functions {
         let Some(function) = self.0.get(name).cloned() else {
             return failed;
         };
-        let (answer, answered) = oneshot::channel();
-        tokio::spawn(function.run(request_id.to_owned(), event, answer));
-        answered.await.unwrap_or(failed)
+        let (sender, receiver) = oneshot::channel();
+        tokio::spawn(function.run(request_id.to_owned(), event, sender));
+        receiver.await.unwrap_or(failed)
     }
 
     /// Kills every idle process.
@@ -77,7 +77,7 @@ impl Functions {
 }
 
 impl Function {
-    async fn run(self: Arc<Self>, request_id: String, event: Bytes, answer: oneshot::Sender<Invoked>) {
+    async fn run(self: Arc<Self>, request_id: String, event: Bytes, response: oneshot::Sender<Invoked>) {
         let program = &self.program;
         let Ok(_slot) = self.slots.acquire().await else {
             return;
@@ -97,8 +97,8 @@ impl Function {
         };
         let outcome = environment.invoke(program, invocation).await;
         let failure = outcome.as_ref().err().copied();
-        let _caller_left = answer.send(Invoked { outcome, start });
-        if self.faults.kill_after_answer() {
+        let _caller_left = response.send(Invoked { outcome, start });
+        if self.faults.kill_after_response() {
             return;
         }
         let settled = match failure {
@@ -175,8 +175,8 @@ mod tests {
 
     /// Returns the id of the process that responds.
     async fn pid(functions: &Functions) -> Value {
-        let answer = functions.invoke("f", "1", "go".into()).await.outcome.unwrap().unwrap();
-        serde_json::from_slice(&answer).unwrap()
+        let response = functions.invoke("f", "1", "go".into()).await.outcome.unwrap().unwrap();
+        serde_json::from_slice(&response).unwrap()
     }
 
     /// Waits until a process is stopped, which is state `T`.

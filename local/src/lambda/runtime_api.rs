@@ -70,9 +70,9 @@ impl RuntimeApi {
 
     /// Gives an invocation to an idle environment.
     pub(crate) fn deliver(&self, invocation: &Invocation) -> oneshot::Receiver<Outcome> {
-        let (answer, answered) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
-        state.invocation = Some((invocation.request_id.clone(), answer));
+        state.invocation = Some((invocation.request_id.clone(), sender));
         if let Some(runtime) = state.runtime.take() {
             let _gone = runtime.send(runtime_event(invocation));
         }
@@ -82,7 +82,7 @@ impl RuntimeApi {
             }
         }
         self.idle.send_replace(false);
-        answered
+        receiver
     }
 
     /// Registers a poller and waits for its event.
@@ -102,8 +102,8 @@ impl RuntimeApi {
     fn finish(&self, request_id: &str, outcome: Outcome) -> Response<Body> {
         let invocation = self.state.lock().invocation.take_if(|(id, _)| id == request_id);
         match invocation {
-            Some((_, answer)) => {
-                let _timed_out = answer.send(outcome);
+            Some((_, sender)) => {
+                let _timed_out = sender.send(outcome);
                 accepted()
             }
             None => error(StatusCode::BAD_REQUEST, "InvalidRequestID"),

@@ -15,7 +15,7 @@ use crate::{Result, after_response, config, telemetry, tls};
 use address::PublicOnly;
 pub use address::Refused;
 use reqwest::header::{CONTENT_TYPE, InvalidHeaderValue};
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, Url, redirect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::borrow::Cow;
@@ -35,7 +35,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const PROMPT: Duration = Duration::from_millis(800);
 
 /// The maximum number of bytes that are read of a response.
-const ANSWER_LIMIT: usize = 4096;
+const RESPONSE_LIMIT: usize = 4096;
 
 const RECORD: &str = include_str!("record.sql");
 
@@ -67,7 +67,7 @@ pub struct Attempt {
     leased_until: String,
     made: bool,
     #[serde(flatten)]
-    answer: Answer,
+    response: Response,
 }
 
 /// The effects of recorded attempts.
@@ -81,7 +81,7 @@ pub struct Recorded {
 
 /// An endpoint's response.
 #[derive(Serialize, Default, Debug)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status, or `None` if no response came.
     pub status: Option<u16>,
     /// Milliseconds until the response came or the attempt failed.
@@ -114,7 +114,7 @@ impl Delivery {
             event_id: self.event_id,
             leased_until: self.leased_until,
             made: false,
-            answer: Answer::default(),
+            response: Response::default(),
         }
     }
 }
@@ -127,7 +127,7 @@ impl Attempt {
 
     /// Whether the endpoint accepted the event.
     pub fn succeeded(&self) -> bool {
-        self.answer.succeeded()
+        self.response.succeeded()
     }
 
     /// The endpoint's id.
@@ -136,7 +136,7 @@ impl Attempt {
     }
 }
 
-impl Answer {
+impl Response {
     /// Whether the status is 2xx.
     pub fn succeeded(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
@@ -170,23 +170,26 @@ impl Sender {
     pub async fn attempt(&self, db: &Db, delivery: Delivery) -> Attempt {
         let secrets = [Some(&delivery.secret), delivery.previous_secret.as_ref()];
         let secrets: Result<Vec<_>, _> = secrets.into_iter().flatten().map(|text| text.parse()).collect();
-        let answer = match (secrets, delivery.full_payload(db).await) {
+        let response = match (secrets, delivery.full_payload(db).await) {
             (Ok(secrets), Ok(payload)) => {
                 let id = delivery.event_id.to_string();
                 self.send(&delivery.url, &id, &secrets, &payload).await
             }
-            (Err(invalid), _) => Answer { text: invalid.to_string(), ..Answer::default() },
+            (Err(invalid), _) => Response { text: invalid.to_string(), ..Response::default() },
             (_, Err(error)) => {
                 tracing::error!(tenant = %delivery.tenant_id, error = %Chain(&error), "recipients were not read");
-                Answer { text: "not sent: its recipients could not be read".to_owned(), ..Answer::default() }
+                Response {
+                    text: "not sent: its recipients could not be read".to_owned(),
+                    ..Response::default()
+                }
             }
         };
-        let cut_short = self.timeout < TIMEOUT && answer.late && answer.status.is_none();
-        Attempt { made: !cut_short, answer, ..delivery.unmade() }
+        let cut_short = self.timeout < TIMEOUT && response.late && response.status.is_none();
+        Attempt { made: !cut_short, response, ..delivery.unmade() }
     }
 
     /// Sends an event, signed with each of the secrets.
-    pub async fn send(&self, url: &str, id: &str, secrets: &[Secret], payload: &str) -> Answer {
+    pub async fn send(&self, url: &str, id: &str, secrets: &[Secret], payload: &str) -> Response {
         let began = Instant::now();
         let deadline = began + self.timeout;
         let sent = timeout_at(deadline, self.post(url, id, secrets, payload)).await;
@@ -196,7 +199,7 @@ impl Sender {
             Ok(Err(failure)) => (None, failure.to_string()),
             Err(_) => (None, format!("no answer in {} s", self.timeout.as_secs())),
         };
-        Answer { status, latency_ms, late: began.elapsed() >= PROMPT, text }
+        Response { status, latency_ms, late: began.elapsed() >= PROMPT, text }
     }
 
     async fn post(
@@ -205,7 +208,7 @@ impl Sender {
         id: &str,
         secrets: &[Secret],
         payload: &str,
-    ) -> Result<Response, Failure> {
+    ) -> Result<reqwest::Response, Failure> {
         let url = self.accepts(url)?;
         let timestamp = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
         let request = self
@@ -275,14 +278,14 @@ impl From<reqwest::Error> for Failure {
 }
 
 /// Reads the beginning of a response, until the deadline.
-async fn beginning(mut response: Response, deadline: Instant) -> String {
+async fn beginning(mut response: reqwest::Response, deadline: Instant) -> String {
     let mut bytes = Vec::new();
-    while bytes.len() < ANSWER_LIMIT
+    while bytes.len() < RESPONSE_LIMIT
         && let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await
     {
         bytes.extend_from_slice(&chunk);
     }
-    bytes.truncate(ANSWER_LIMIT);
+    bytes.truncate(RESPONSE_LIMIT);
     String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}") // Postgres can't store NUL
 }
 
@@ -329,7 +332,7 @@ impl Recorded {
         }
         let metrics = [("webhook_dead_letters", "Count"), ("webhook_endpoints_disabled", "Count")];
         let line = json!({
-            "_aws": telemetry::embedded(&["stack"], &metrics),
+            "_aws": telemetry::embedded_metrics(&["stack"], &metrics),
             "stack": config::optional("STACK").unwrap_or_default(),
             "webhook_dead_letters": self.dead,
             "webhook_endpoints_disabled": self.disabled,

@@ -1,7 +1,7 @@
 //! A tenant of the test's own, with one conversation in it.
 
 use super::request::{Key, Request};
-use super::{Answer, Document, setting};
+use super::{Document, Response, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -52,14 +52,14 @@ impl Chat {
     /// Creates another conversation, and gives its id.
     pub async fn converse(&self, participants: &[&str]) -> String {
         let body = json!({ "kind": "direct", "participants": participants });
-        let answer = self.call(Request::post("/v1/conversations", &body)).await.ok();
-        answer["conversation"]["id"].as_str().unwrap().to_owned()
+        let response = self.call(Request::post("/v1/conversations", &body)).await.ok();
+        response["conversation"]["id"].as_str().unwrap().to_owned()
     }
 
     /// Registers a user, and gives the UUID that the API answers.
     pub async fn register(&self, user: &str) -> String {
-        let answer = self.call(Request::post("/v1/users", &json!({ "user_id": user }))).await.ok();
-        answer["user"]["id"].as_str().unwrap().to_owned()
+        let response = self.call(Request::post("/v1/users", &json!({ "user_id": user }))).await.ok();
+        response["user"]["id"].as_str().unwrap().to_owned()
     }
 
     /// A path below this conversation.
@@ -84,21 +84,21 @@ impl Chat {
 
     /// The conversation's history, with a query string.
     pub async fn history(&self, query: &str) -> Vec<Value> {
-        let mut answer = self.call(Request::get(self.path(&format!("messages{query}")))).await.ok();
-        super::assert_keys(&answer, &["messages"]);
-        serde_json::from_value(answer["messages"].take()).unwrap()
+        let mut response = self.call(Request::get(self.path(&format!("messages{query}")))).await.ok();
+        super::assert_keys(&response, &["messages"]);
+        serde_json::from_value(response["messages"].take()).unwrap()
     }
 
     /// The conversations of a user.
     pub async fn conversations_of(&self, user: &str) -> Vec<Value> {
-        let mut answer = self.call(Request::get(format!("/v1/conversations?user_id={user}"))).await.ok();
-        super::assert_keys(&answer, &["conversations", "next"]);
-        serde_json::from_value(answer["conversations"].take()).unwrap()
+        let mut response = self.call(Request::get(format!("/v1/conversations?user_id={user}"))).await.ok();
+        super::assert_keys(&response, &["conversations", "next"]);
+        serde_json::from_value(response["conversations"].take()).unwrap()
     }
 
     /// Sends a request as a browser would from another origin, and asserts that the browser may read the answer and
     /// that docs/openapi.yaml describes it.
-    pub async fn call(&self, request: Request) -> Answer {
+    pub async fn call(&self, request: Request) -> Response {
         let url = format!("{}{}", setting("API_URL"), request.path);
         let mut builder =
             self.http.request(request.method.clone(), url).header("origin", "https://app.example");
@@ -114,18 +114,18 @@ impl Chat {
         if !request.content_type.is_empty() {
             builder = builder.header("content-type", &request.content_type);
         }
-        let answer = self.fetch(builder.body(request.body)).await;
-        assert_eq!(answer.header("access-control-allow-origin"), "*", "{}", answer.request);
-        Document::get().check(&request.method, &request.path, &answer);
-        answer
+        let response = self.fetch(builder.body(request.body)).await;
+        assert_eq!(response.header("access-control-allow-origin"), "*", "{}", response.request);
+        Document::get().check(&request.method, &request.path, &response);
+        response
     }
 
     /// Sends a request anywhere, and reads the answer to the end.
-    pub async fn fetch(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub async fn fetch(&self, request: reqwest::RequestBuilder) -> Response {
         let request = request.build().unwrap();
         let line = format!("{} {}", request.method(), request.url());
         let response = self.http.execute(request).await.unwrap_or_else(|error| panic!("{line}: {error:?}"));
-        Answer {
+        Response {
             request: line,
             status: response.status().as_u16(),
             headers: response.headers().clone(),

@@ -86,12 +86,12 @@ pub async fn a_preflight_needs_no_key(example: Example) {
         .header("origin", "https://app.example")
         .header("access-control-request-method", request.method.as_str())
         .header("access-control-request-headers", "content-type,x-tinychat-api-key");
-    let answer = chat.fetch(preflight).await;
-    assert!((200..300).contains(&answer.status), "{}", answer.status);
-    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    let response = chat.fetch(preflight).await;
+    assert!((200..300).contains(&response.status), "{}", response.status);
+    assert_eq!(response.header("access-control-allow-origin"), "*");
     let list = |name| {
         let mut list: Vec<_> =
-            answer.header(name).split(',').map(|item| item.trim().to_lowercase()).collect();
+            response.header(name).split(',').map(|item| item.trim().to_lowercase()).collect();
         list.sort_unstable();
         list
     };

@@ -1,6 +1,6 @@
 //! docs/openapi.yaml: what the API may answer.
 
-use super::Answer;
+use super::Response;
 use jsonschema::Validator;
 use matchit::Router;
 use reqwest::Method;
@@ -79,21 +79,21 @@ impl Document {
 
     /// Asserts that an answer is one that the document describes.
     #[track_caller]
-    pub fn check(&self, method: &Method, path: &str, answer: &Answer) {
+    pub fn check(&self, method: &Method, path: &str, response: &Response) {
         let path = path.split('?').next().unwrap_or_default();
         let path = path.strip_prefix("/api").unwrap_or(path);
         let Some(operation) = self.operations.get(method.as_str()).and_then(|routes| routes.at(path).ok())
         else {
-            return answer.error(404, "not found");
+            return response.error(404, "not found");
         };
-        let Some(validator) = operation.value.get(&answer.status) else {
-            panic!("docs/openapi.yaml knows no {} of {}", answer.status, answer.request);
+        let Some(validator) = operation.value.get(&response.status) else {
+            panic!("docs/openapi.yaml knows no {} of {}", response.status, response.request);
         };
-        if let Err(error) = validator.validate(&answer.json()) {
+        if let Err(error) = validator.validate(&response.json()) {
             panic!(
                 "{} {}, docs/openapi.yaml: {error} at {}",
-                answer.request,
-                answer.status,
+                response.request,
+                response.status,
                 error.instance_path()
             );
         }

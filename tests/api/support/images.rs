@@ -19,8 +19,8 @@ pub async fn upload(chat: &Chat) -> String {
         content-type: image/png\r\n\r\n";
     let body = [head.as_bytes(), PNG, b"\r\n--edge--\r\n"].concat();
     let request = Request { method: Method::POST, ..Request::get(chat.path("upload")) };
-    let answer = chat.call(request.body("multipart/form-data; boundary=edge", body)).await.ok();
-    answer["url"].as_str().unwrap().to_owned()
+    let response = chat.call(request.body("multipart/form-data; boundary=edge", body)).await.ok();
+    response["url"].as_str().unwrap().to_owned()
 }
 
 /// Sends a message that names an image.

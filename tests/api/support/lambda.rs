@@ -87,10 +87,10 @@ impl Function {
 
     /// Hands over an HTTP event, and gives the answer's status and JSON body.
     pub async fn call(&mut self, event: Value) -> (u64, Value) {
-        let answer = self.invoke(event).await.unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        match answer["statusCode"].as_u64() {
-            Some(status) => (status, serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()),
-            None => (200, answer), // as API Gateway sees it
+        let response = self.invoke(event).await.unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        match response["statusCode"].as_u64() {
+            Some(status) => (status, serde_json::from_str(response["body"].as_str().unwrap()).unwrap()),
+            None => (200, response), // as API Gateway sees it
         }
     }
 }

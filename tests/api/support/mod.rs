@@ -1,8 +1,8 @@
 //! What every test stands on: a tenant of its own, requests and answers, and the checks that all routes share.
 
-pub mod answer;
 pub mod channel;
 pub mod chat;
+pub mod response;
 #[macro_use]
 pub mod checks;
 pub mod command_line;
@@ -15,7 +15,6 @@ pub mod relay;
 pub mod request;
 pub mod token_key;
 
-pub use answer::{Answer, assert_keys, assert_time};
 pub use channel::Channel;
 pub use chat::Chat;
 pub use database::Database;
@@ -23,6 +22,7 @@ pub use document::Document;
 pub use lambda::Function;
 pub use receiver::{Receiver, Reply};
 pub use request::Request;
+pub use response::{Response, assert_keys, assert_time};
 
 use std::io::Write;
 

@@ -2,7 +2,7 @@
 
 use super::{HEIC, JPEG, MAX, PNG, image_of, serves};
 use crate::support::checks::required_string;
-use crate::support::{Answer, Chat, Request, assert_keys, assert_time};
+use crate::support::{Chat, Request, Response, assert_keys, assert_time};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -25,8 +25,8 @@ async fn sign(chat: &Chat, mime: &str, size: usize) -> Value {
 }
 
 /// Uploads as the answer says, with some headers set to other values.
-async fn put(chat: &Chat, answer: &Value, changes: &[(&str, &str)], bytes: Vec<u8>) -> Answer {
-    let upload = &answer["upload"];
+async fn put(chat: &Chat, response: &Value, changes: &[(&str, &str)], bytes: Vec<u8>) -> Response {
+    let upload = &response["upload"];
     let mut request = chat.request(Method::PUT, upload["url"].as_str().unwrap());
     for (name, value) in upload["headers"].as_object().unwrap() {
         let name = name.to_lowercase();
@@ -39,24 +39,25 @@ async fn put(chat: &Chat, answer: &Value, changes: &[(&str, &str)], bytes: Vec<u
     chat.fetch(request.body(bytes)).await
 }
 
-async fn is_absent(chat: &Chat, answer: &Value) -> bool {
-    !(200..300).contains(&chat.fetch(chat.request(Method::GET, answer["url"].as_str().unwrap())).await.status)
+async fn is_absent(chat: &Chat, response: &Value) -> bool {
+    !(200..300)
+        .contains(&chat.fetch(chat.request(Method::GET, response["url"].as_str().unwrap())).await.status)
 }
 
 #[tokio::test]
 async fn a_direct_upload_takes_the_full_ten_megabytes() {
     let chat = Chat::new().await;
-    let answer = sign(&chat, "image/png", MAX).await;
-    assert_keys(&answer, &["url", "path", "upload"]);
-    assert_keys(&answer["upload"], &["method", "url", "headers", "expires_at"]);
-    assert_eq!(answer["upload"]["method"], "PUT");
-    assert_time(&answer["upload"]["expires_at"]);
+    let response = sign(&chat, "image/png", MAX).await;
+    assert_keys(&response, &["url", "path", "upload"]);
+    assert_keys(&response["upload"], &["method", "url", "headers", "expires_at"]);
+    assert_eq!(response["upload"]["method"], "PUT");
+    assert_time(&response["upload"]["expires_at"]);
     let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
-    assert!(answer["upload"]["expires_at"].as_str() > Some(&now));
-    assert!(is_absent(&chat, &answer).await, "nothing is stored by signing");
+    assert!(response["upload"]["expires_at"].as_str() > Some(&now));
+    assert!(is_absent(&chat, &response).await, "nothing is stored by signing");
     let bytes = image_of(MAX);
-    assert_eq!(put(&chat, &answer, &[], bytes.clone()).await.status, 200);
-    serves(&chat, &answer, &bytes, "image/png", "png").await;
+    assert_eq!(put(&chat, &response, &[], bytes.clone()).await.status, 200);
+    serves(&chat, &response, &bytes, "image/png", "png").await;
 }
 
 #[tokio::test]
@@ -67,16 +68,16 @@ async fn a_direct_upload_is_of_the_type_that_was_asked_for() {
         (JPEG, "image/jpg", "image/jpeg", "jpg"),
         (HEIC, "image/heif", "image/heic", "heic"),
     ] {
-        let answer = sign(&chat, asked, bytes.len()).await;
-        assert_eq!(put(&chat, &answer, &[], bytes.to_vec()).await.status, 200);
-        serves(&chat, &answer, bytes, mime, extension).await;
+        let response = sign(&chat, asked, bytes.len()).await;
+        assert_eq!(put(&chat, &response, &[], bytes.to_vec()).await.status, 200);
+        serves(&chat, &response, bytes, mime, extension).await;
     }
 }
 
 #[tokio::test]
 async fn a_direct_upload_of_another_type_or_length_is_refused() {
     let chat = Chat::new().await;
-    let answer = sign(&chat, "image/png", PNG.len()).await;
+    let response = sign(&chat, "image/png", PNG.len()).await;
     for (changes, bytes) in [
         (&[("content-type", "text/html")][..], PNG.to_vec()),
         (&[("content-type", "image/jpeg")], PNG.to_vec()),
@@ -85,28 +86,28 @@ async fn a_direct_upload_of_another_type_or_length_is_refused() {
         (&[], PNG[1..].to_vec()),
         (&[], Vec::new()),
     ] {
-        let refused = put(&chat, &answer, changes, bytes).await;
+        let refused = put(&chat, &response, changes, bytes).await;
         assert!((400..500).contains(&refused.status), "{changes:?}: {}", refused.status);
-        assert!(is_absent(&chat, &answer).await);
+        assert!(is_absent(&chat, &response).await);
     }
-    assert_eq!(put(&chat, &answer, &[], PNG.to_vec()).await.status, 200);
+    assert_eq!(put(&chat, &response, &[], PNG.to_vec()).await.status, 200);
 }
 
 #[tokio::test]
 async fn a_direct_uploads_url_is_good_for_one_path_only() {
     let chat = Chat::new().await;
-    let (answer, other) =
+    let (response, other) =
         (sign(&chat, "image/png", PNG.len()).await, sign(&chat, "image/png", PNG.len()).await);
-    let url = answer["upload"]["url"].as_str().unwrap();
-    let paths = [answer["path"].as_str().unwrap(), other["path"].as_str().unwrap()];
+    let url = response["upload"]["url"].as_str().unwrap();
+    let paths = [response["path"].as_str().unwrap(), other["path"].as_str().unwrap()];
     assert!(url.contains(paths[0]), "{url}");
-    let mut moved = answer.clone();
+    let mut moved = response.clone();
     moved["upload"]["url"] = json!(url.replace(paths[0], paths[1]));
     assert_eq!(put(&chat, &moved, &[], PNG.to_vec()).await.status, 403);
-    let mut unsigned = answer.clone();
+    let mut unsigned = response.clone();
     unsigned["upload"]["url"] = json!(url.split('?').next());
     assert!((400..500).contains(&put(&chat, &unsigned, &[], PNG.to_vec()).await.status));
-    assert!(is_absent(&chat, &answer).await && is_absent(&chat, &other).await);
+    assert!(is_absent(&chat, &response).await && is_absent(&chat, &other).await);
 }
 
 #[tokio::test]

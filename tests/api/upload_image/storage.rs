@@ -2,7 +2,7 @@
 
 use super::{PNG, file, request};
 use crate::support::lambda::event_of;
-use crate::support::{Answer, Chat, Function, Request, setting};
+use crate::support::{Chat, Function, Request, Response, setting};
 use axum::Router;
 use axum::http::{Method as HttpMethod, StatusCode, Uri};
 use axum::response::IntoResponse;
@@ -45,8 +45,8 @@ async fn what_is_no_success_is_a_500_and_no_redirect_is_followed() {
     for status in [301, 302, 303, 304, 307, 308, 403, 500] {
         let (url, requests) = storage(status, "").await;
         let mut function = Function::start("upload-image", &[("SUPABASE_URL", &url)]).await;
-        let answer = function.call(event(&chat)).await;
-        assert_eq!(answer, (500, json!({ "error": "storage unavailable" })), "{status}");
+        let response = function.call(event(&chat)).await;
+        assert_eq!(response, (500, json!({ "error": "storage unavailable" })), "{status}");
         assert_eq!(requests.load(Ordering::Relaxed), 1, "{status}");
     }
 }
@@ -73,9 +73,9 @@ async fn an_address_in_capitals_works() {
     let port = reqwest::Url::parse(&setting("SUPABASE_URL")).unwrap().port().unwrap();
     let url = format!("HTTP://LocalHost:{port}/");
     let mut function = Function::start("upload-image", &[("SUPABASE_URL", &url)]).await;
-    let (status, answer) = function.call(event(&chat)).await;
-    assert_eq!(status, 200, "{answer}");
-    let stored = chat.fetch(chat.request(Method::GET, answer["url"].as_str().unwrap())).await;
+    let (status, response) = function.call(event(&chat)).await;
+    assert_eq!(status, 200, "{response}");
+    let stored = chat.fetch(chat.request(Method::GET, response["url"].as_str().unwrap())).await;
     assert_eq!((stored.status, &*stored.body), (200, PNG));
 }
 
@@ -86,7 +86,7 @@ async fn sign(chat: &Chat) -> Value {
 }
 
 /// PUTs [`PNG`] to an address, with the headers that belong to an upload.
-async fn put(chat: &Chat, upload: &Value, url: &str) -> Answer {
+async fn put(chat: &Chat, upload: &Value, url: &str) -> Response {
     let mut request = chat.request(Method::PUT, url);
     for (name, value) in upload["headers"].as_object().unwrap() {
         request = request.header(name, value.as_str().unwrap());
@@ -122,9 +122,9 @@ async fn a_url_that_has_expired_is_a_400_with_the_code_expired_token() {
     let url = upload["url"].as_str().unwrap();
     let late = url.replace(&parameter(&upload, "X-Amz-Date"), "20200101T000000Z");
     assert_ne!(late, url);
-    let answer = put(&chat, &upload, &late).await;
-    assert_eq!(answer.status, 400);
-    assert!(String::from_utf8(answer.body).unwrap().contains("<Code>ExpiredToken</Code>"));
+    let response = put(&chat, &upload, &late).await;
+    assert_eq!(response.status, 400);
+    assert!(String::from_utf8(response.body).unwrap().contains("<Code>ExpiredToken</Code>"));
     assert_eq!(put(&chat, &upload, url).await.status, 200);
     assert_eq!(put(&chat, &upload, url).await.status, 200, "it is good until it expires");
 }
@@ -141,8 +141,8 @@ async fn storage_takes_its_own_region_and_two_others() {
 #[tokio::test]
 async fn a_stored_image_is_served_in_parts_and_not_again_to_whoever_has_it() {
     let chat = Chat::new().await;
-    let answer = chat.call(request(&chat)).await.ok();
-    let url = answer["url"].as_str().unwrap();
+    let response = chat.call(request(&chat)).await.ok();
+    let url = response["url"].as_str().unwrap();
     let get =
         async |name: &str, value: &str| chat.fetch(chat.request(Method::GET, url).header(name, value)).await;
     let whole = get("accept", "*/*").await;
@@ -162,7 +162,7 @@ async fn a_stored_image_is_served_in_parts_and_not_again_to_whoever_has_it() {
         ("?download", "attachment;"),
         ("?download=photo.png", "attachment; filename=photo.png; filename*=UTF-8''photo.png"),
     ] {
-        let answer = chat.fetch(chat.request(Method::GET, &format!("{url}{query}"))).await;
-        assert_eq!((answer.status, answer.header("content-disposition")), (200, disposition));
+        let response = chat.fetch(chat.request(Method::GET, &format!("{url}{query}"))).await;
+        assert_eq!((response.status, response.header("content-disposition")), (200, disposition));
     }
 }

@@ -5,7 +5,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 /// An answer, read to the end.
-pub struct Answer {
+pub struct Response {
     /// The request's method and path, for the message of a failed test.
     pub request: String,
     pub status: u16,
@@ -13,7 +13,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// Asserts success, and gives the JSON object that every route answers with.
     #[track_caller]
     pub fn ok(&self) -> Value {
