@@ -132,8 +132,27 @@ fn added_by_lambda(function: &Function) -> Variables {
     ])
 }
 
-/// Writes lines of `NAME=value`, which shells and `.env` readers understand.
+/// Writes lines of `NAME='value'`, which shells and `.env` readers understand.
 pub(crate) fn write_env(path: &Path, variables: &Variables) -> std::io::Result<()> {
     let mut file = File::create(path)?;
-    variables.iter().try_for_each(|(name, value)| writeln!(file, "{name}={value}"))
+    variables.iter().try_for_each(|(name, value)| writeln!(file, "{name}='{}'", value.replace('\'', r"'\''")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_shell_reads_every_value_as_it_was_written() {
+        let values =
+            [("A", r#"{"kid":"x y"}"#), ("B", "/home/my folder/.local"), ("C", "it's $HOME & `more`")];
+        let path = std::env::temp_dir().join(format!("{}.env", uuid::Uuid::new_v4()));
+        write_env(&path, &variables(values)).unwrap();
+        let script = "set -a; . \"$0\"; printf '%s\\n' \"$A\" \"$B\" \"$C\"";
+        let output = Command::new("sh").args(["-c", script]).arg(&path).output().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let read = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(read.lines().collect::<Vec<_>>(), values.map(|(_, value)| value));
+    }
 }

@@ -70,6 +70,15 @@ async fn all_is_well_in_the_local_cloud_and_not_with_a_role_that_lacks_settings(
     is_blamed(&outcome, "functions' role", "DATABASE_URL", &name, &[]);
 }
 
+/// As README says, in a second terminal.
+#[tokio::test]
+async fn all_is_well_with_the_settings_that_a_shell_reads_from_the_local_clouds_file() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"set -a; . "$1/env"; "$0" doctor"#]).arg(binary("tinychat")).arg(setting("DATA_DIR"));
+    let output = shell.env_clear().output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 #[tokio::test]
 async fn a_setting_that_cant_be_meant_so_is_blamed_before_anything_is_tried() {
     let url = |path| format!("{}{path}", setting("SUPABASE_URL"));
