@@ -1,10 +1,14 @@
 -- Two demo tenants for a laptop, with the keys and ids that events/*.json and the README use. Never for production:
--- these keys are public. Safe to run again, which brings a tenant that was suspended and a key that was revoked back.
+-- these keys are public. Safe to run again: that restores the tenants' settings, revoked keys and revoked user tokens.
 
 insert into tinychat.tenants (id, name) values
     ('11111111-2222-4333-8444-555555555555', 'Acme Logistics'),
     ('66666666-7777-4888-9999-000000000000', 'Other Tenant')
-on conflict (id) do update set status = 'active', message_limit = null;
+on conflict (id) do update
+    set status = 'active', message_limit = null, tokens_required = false, guard = false, retention_days = null;
+
+delete from tinychat.token_revocations
+where tenant_id in ('11111111-2222-4333-8444-555555555555', '66666666-7777-4888-9999-000000000000');
 
 insert into tinychat.api_keys (hash, tenant_id, prefix)
 select sha256(key::bytea), tenant_id::uuid, left(key, 12)
