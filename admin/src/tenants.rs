@@ -89,11 +89,12 @@ struct Tenant {
     message_limit: Option<i64>,
     #[tabled(rename = "tokens", display("tabled::derive::display::bool", "required", "optional"))]
     tokens_required: bool,
-    #[tabled(display("tabled::derive::display::bool", "on", "off"))]
-    guard: bool,
     keys: i64,
     created_at: Timestamp,
-    #[tabled(skip)] // too many columns for a list; `Shown` has it
+    // Too many columns for a list; `Shown` has them.
+    #[tabled(skip)]
+    guard: bool,
+    #[tabled(skip)]
     retention_days: Option<i32>,
 }
 
@@ -115,6 +116,9 @@ struct Shown<'a> {
     #[serde(flatten)]
     #[tabled(inline)]
     tenant: &'a Tenant,
+    #[serde(skip)]
+    #[tabled(rename = "guard", display("tabled::derive::display::bool", "on", "off"))]
+    guarded: bool,
     #[serde(skip)]
     retention: String,
 }
@@ -228,7 +232,7 @@ async fn one(database: &Database, sql: &str, params: &[Param<'_>], output: &Outp
         [] => Err(Failure::NoSuch("tenant").into()),
         [tenant, ..] => {
             let retention = tenant.retention_days.map_or("-".to_owned(), |days| format!("{days} days"));
-            output.item(&Shown { tenant, retention })
+            output.item(&Shown { tenant, guarded: tenant.guard, retention })
         }
     }
 }

@@ -150,6 +150,8 @@ async fn people_see_tables() {
     let (code, table, _) = run(&format!("keys list {}", chat.tenant)).await;
     assert_eq!(code, 0);
     assert!(table.starts_with(" prefix ") && table.contains("| active |"), "{table}");
+    let (_, table, _) = run("tenants list").await;
+    assert!(table.starts_with(" id ") && table.contains("-+-"), "a row for each, not a block: {table}");
 }
 
 #[tokio::test]
