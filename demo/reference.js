@@ -8,7 +8,7 @@ const KEY = "pk_test_DemoTenantOnlyForLocalUse01";
 const QUICKSTARTS = ["curl", "javascript", "python", "dart", "tokens", "push", "queue"];
 
 /** The languages that samples are not shown in. */
-const HIDDEN = ["c", "clojure", "csharp", "fsharp", "go", "http", "java", "kotlin", "objc", "ocaml", "php", "powershell", "r", "ruby", "rust", "swift"];
+const HIDDEN = ["c", "clojure", "csharp", "fsharp", "go", "http", "java", "julia", "kotlin", "objc", "ocaml", "php", "powershell", "r", "ruby", "rust", "swift"];
 
 const text = async (path) => (await fetch(path)).text();
 const [document_, ...quickstarts] = await Promise.all([text("/docs/openapi.json"), ...QUICKSTARTS.map((name) => text(`/docs/quickstart/${name}.md`))]);

@@ -65,6 +65,11 @@ for (const [name, options] of [["a desktop", DESKTOP], ["a desktop in the dark",
     await page.locator(".entries summary").first().click();
     assert.deepEqual(await findings(page), []);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    // The end of an event's type tells it from the others.
+    assert.ok(await page.locator("summary b").first().evaluate((type) => {
+      type.textContent = "conversation.updated";
+      return type.scrollWidth <= type.clientWidth;
+    }));
     await context.close();
   });
 }
