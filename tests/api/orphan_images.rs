@@ -1,7 +1,9 @@
 //! Images that no message names: remove-expired removes them when they are a day old.
 
-use crate::support::Chat;
 use crate::support::images::{age, file, is_there, remove_expired_until, send_image, upload};
+use crate::support::lambda::event;
+use crate::support::{Chat, Database, Function};
+use serde_json::Value;
 use uuid::Uuid;
 
 #[tokio::test]
@@ -52,4 +54,41 @@ async fn what_is_no_upload_of_a_known_conversation_stays() {
     for copy in copies {
         assert!(copy.exists(), "{}", copy.display());
     }
+}
+
+/// In a database of its own: the local cloud's function checks the same bucket, and leaves conversations alone that it doesn't know.
+#[tokio::test]
+async fn a_run_continues_after_the_last_file_that_was_checked_and_the_next_pass_waits() {
+    let chat = Chat::new().await;
+    let database = Database::with(&chat, "").await;
+    let (tenant, conversation) = (Uuid::new_v4(), Uuid::new_v4());
+    let rows = format!(
+        "insert into tinychat.tenants (id, name) values ('{tenant}', 'Test');
+        insert into tinychat.conversations (id, tenant_id, kind, participants)
+        values ('{conversation}', '{tenant}', 'direct', '{{ada}}')"
+    );
+    database.client.batch_execute(&rows).await.unwrap();
+    let image = file(&upload(&chat).await);
+    let path = |n| format!("{tenant}/{conversation}/{n:04}.png");
+    // More than are checked at once.
+    let files: Vec<_> = (0..600).map(|n| file(&format!("/public/chat/{}", path(n)))).collect();
+    std::fs::create_dir_all(files[0].parent().unwrap()).unwrap();
+    for file in &files {
+        std::fs::copy(&image, file).unwrap();
+        age(file, 25);
+    }
+    let left = || files.iter().filter(|file| file.exists()).count();
+    let progress = "insert into tinychat.progress (task, position) values ('images', $1)";
+    database.client.execute(progress, &[&path(59)]).await.unwrap();
+    let mut function = Function::start("remove-expired", &[("DATABASE_URL", &database.url)]).await;
+    for _ in 0..2 {
+        assert_eq!(function.invoke(event("remove-expired")).await, Ok(Value::Null));
+        assert_eq!((left(), files[59].exists(), files[60].exists()), (60, true, false));
+    }
+    let hour = "update tinychat.progress set began_at = began_at - interval '61 minutes'";
+    database.client.execute(hour, &[]).await.unwrap();
+    assert_eq!(function.invoke(event("remove-expired")).await, Ok(Value::Null));
+    assert_eq!(left(), 0);
+    drop(function);
+    database.drop(&chat).await;
 }

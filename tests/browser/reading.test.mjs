@@ -84,3 +84,15 @@ test("earlier messages leave the reader where they were, within one day, too", a
   const moved = await top(ada, "no. 11;") - before;
   assert.ok(Math.abs(moved) < 3, `moved by ${moved} px`);
 });
+
+test("a message was sent until the other person has it on screen, and is seen from then on", async (t) => {
+  const { ada, sam, conversation } = await meet(t);
+  await sam.toInbox();
+  await ada.say("Look up");
+  const row = sam.conversation(conversation.external_ref);
+  await row.getByText("Look up").waitFor();
+  const state = ada.message("Look up").locator(".state");
+  assert.equal(await state.textContent(), "Sent");
+  await row.click();
+  await state.getByText("Seen by Sam Ortiz").waitFor({ state: "attached" });
+});
