@@ -1,13 +1,15 @@
-// The REST API: one method a route, retries, and the one header.
+// The REST API: a method for each route, with retries and the credential.
 
 import type { Credential } from "./credential.js";
 import { TinyChatError, asError } from "./error.js";
 import { type Fetch, platform, sleep } from "./platform.js";
-import type { Config, ConversationData, ConversationInput, ImageFile, Message, MessageInput, Read, User, UserInput } from "./types.js";
+import type {
+  Config, ConversationData, ConversationInput, ConversationUpdate, ImageFile, Message, MessageInput, Read, User, UserInput,
+} from "./types.js";
 
 const TIMEOUT = 30_000;
 const UPLOAD_TIMEOUT = 300_000;
-/** API Gateway and Lambda take about 4.4 MB of file in a request. */
+/** API Gateway and Lambda accept a file of about 4.4 MB in a request. */
 const LARGEST_FORM = 4 * 1024 * 1024;
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
@@ -16,7 +18,7 @@ const LONGEST_WAIT = 60_000;
 interface Call {
   method: string;
   body?: unknown;
-  /** `false` for what mustn't be done twice. */
+  /** `false` if the request must not be made twice. */
   retry?: boolean;
   onProgress?: ((share: number) => void) | undefined;
 }
@@ -42,10 +44,13 @@ export class Api {
     this.#call<{ conversations: ConversationData[]; next?: string | null }>(`/conversations?${encode(query)}`, { method: "GET" });
 
   createConversation = (body: ConversationInput) =>
-    // Only a reference makes it safe to ask twice.
+    // A retry is safe only with a reference: without one, each request creates a conversation.
     this.#call<{ conversation: ConversationData }>("/conversations", { method: "POST", body, retry: !!body.external_ref });
 
   conversation = (id: string) => this.#call<{ conversation: ConversationData }>(`/conversations/${id}`, { method: "GET" });
+
+  updateConversation = (id: string, body: ConversationUpdate) =>
+    this.#call<{ conversation: ConversationData }>(`/conversations/${id}`, { method: "PATCH", body });
 
   messages = (id: string, query: Record<string, string>) =>
     this.#call<{ messages: Message[]; more?: boolean }>(`/conversations/${id}/messages?${encode(query)}`, { method: "GET" });
@@ -65,7 +70,7 @@ export class Api {
   typing = (id: string, body: { sender_id: string; sender_name?: string }) =>
     this.#call<{ ok: true }>(`/conversations/${id}/typing`, { method: "POST", body, retry: false });
 
-  /** Uploads an image and returns its URL: a small one in a form, a large one straight to storage. */
+  /** Uploads an image and returns its URL. A small image is sent in a form, a large one directly to storage. */
   async upload(id: string, file: ImageFile, onProgress?: (share: number) => void): Promise<string> {
     const path = `/conversations/${id}/upload`;
     if (file.size <= LARGEST_FORM) {
@@ -113,13 +118,13 @@ export class Api {
       } catch (thrown) {
         const error = asError(thrown);
         if (left <= 0 || !error.isTemporary) throw error;
-        // Jitter keeps many clients from coming back at the same moment.
+        // Jitter prevents many clients from retrying at the same moment.
         await sleep(error instanceof Busy ? error.retryAfter : pause * (0.5 + Math.random() / 2));
       }
     }
   }
 
-  /** Makes one attempt and returns the text of a response that is a success. */
+  /** Makes one attempt. Returns the text of a successful response. */
   async #exchange(url: string, request: Parameters<Fetch>[1], timeout: number): Promise<string> {
     const controller = new platform.AbortController();
     const timer = platform.setTimeout(() => controller.abort(), timeout);
@@ -128,7 +133,7 @@ export class Api {
       response = await this.#fetch(url, { ...request, signal: controller.signal });
       text = await response.text();
     } catch (error) {
-      throw new TinyChatError(0, controller.signal.aborted ? "The server didn't answer" : "The network failed", { cause: error });
+      throw new TinyChatError(0, controller.signal.aborted ? "The server didn't respond" : "The network failed", { cause: error });
     } finally {
       platform.clearTimeout(timer);
     }
@@ -140,7 +145,7 @@ export class Api {
   }
 }
 
-/** A 429 that says when to come back. */
+/** A 429 with a `retry-after` header. */
 class Busy extends TinyChatError {
   constructor(
     message: string,
@@ -159,6 +164,6 @@ function errorText(text: string): string | undefined {
   }
 }
 
-// React Native's URLSearchParams lacks a part of the standard.
+// React Native's URLSearchParams is incomplete.
 const encode = (query: Record<string, string>) =>
   Object.entries(query).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");

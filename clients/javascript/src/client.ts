@@ -7,26 +7,26 @@ import { type TinyChatError, asError } from "./error.js";
 import { Emitter } from "./events.js";
 import { Live, type LiveEvent } from "./live.js";
 import { type Fetch, platform, transport } from "./platform.js";
-import type { Config, Connection, ConversationData, ConversationInput, Message, User, UserInput } from "./types.js";
+import type { Config, Connection, ConversationData, ConversationInput, ConversationUpdate, Message, User, UserInput } from "./types.js";
 
 export interface Options {
   /** The API's address, such as `https://api.tinychat.dev`. */
   url: string;
-  /** The tenant's publishable key. */
+  /** The tenant's publishable key; on a backend, its secret key. */
   key?: string;
-  /** Instead of a key: asks your backend for a token of this user. Called before the first request, and when one expires. */
+  /** Returns a token of this user from your backend. It replaces the key, and is called before the first request and when a token expires. */
   token?: () => Promise<string>;
-  /** Whom this client acts for. The server learns it at every `connect`. */
+  /** The user whom this client acts for. Every `connect` sends it to the server. */
   user: UserInput;
   /** Options for supabase-js's `realtime`: before Node.js 22, `{ transport: WebSocket }` from the package ws. */
   realtime?: object;
   /** Replaces the platform's `fetch`. */
   fetch?: Fetch;
-  /** How often a request is made again after a failure that may pass; 4 by default, which takes about 8 seconds. */
+  /** The number of retries after a temporary failure; 4 by default, which take about 8 seconds. */
   retries?: number;
-  /** How many messages of a conversation are kept; 1,000 by default. */
+  /** The number of messages of a conversation that are kept; 1,000 by default. */
   maxMessages?: number;
-  /** Milliseconds between looks for what Realtime lost: by default 60,000 while it is connected, and 10,000 while it isn't. */
+  /** Milliseconds between polls for lost broadcasts: by default 60,000 while Realtime is connected, and 10,000 while it isn't. */
   poll?: { live?: number; otherwise?: number };
 }
 
@@ -35,14 +35,14 @@ export type ClientEvent =
   /** The list of conversations, or something in it, has changed. */
   | { type: "conversations" }
   | { type: "connection"; connection: Connection }
-  /** Something in the background failed. It is tried again. */
+  /** Something in the background failed. It is retried. */
   | { type: "error"; error: TinyChatError };
 
-/** A connection has 100 channels; some are left for what is watched beyond the list. */
+/** Realtime allows 100 channels per connection. Some are reserved for watched conversations that aren't in the list. */
 const MOST_CHANNELS = 90;
-/** How many conversations that aren't watched any more keep their messages. */
+/** The number of conversations that keep their messages although they aren't watched any more. */
 const MOST_UNWATCHED = 20;
-/** Conversations with more participants aren't told of on users' own channels. */
+/** Conversations with more participants aren't broadcast on inbox channels. */
 const INBOX_PARTICIPANTS = 20;
 const LIST_PAUSE = 300;
 
@@ -79,7 +79,7 @@ export class TinyChat extends Emitter<ClientEvent> {
     });
   }
 
-  /** The user as the server has it, once connected. */
+  /** The user as stored on the server, after `connect`. */
   get user(): User | undefined {
     return this.#user;
   }
@@ -92,24 +92,24 @@ export class TinyChat extends Emitter<ClientEvent> {
     return this.#connection;
   }
 
-  /** The user's conversations, newest activity first: up to 100, and more after `loadMore`. A new array whenever it changes. */
+  /** The user's conversations, newest activity first: up to 100, and more after `loadMore`. Every change makes a new array. */
   get conversations(): readonly Conversation[] {
     return (this.#listed ??= this.#order.map((id) => this.conversation(id)));
   }
 
-  /** Whether there are conversations beyond the last of `conversations`. */
+  /** Whether `loadMore` would load more conversations. */
   get hasMore(): boolean {
     return this.#next !== null;
   }
 
-  /** How many messages are unread in `conversations`. */
+  /** The number of unread messages in `conversations`. */
   get unread_count(): number {
     return this.conversations.reduce((sum, { unread_count }) => sum + unread_count, 0);
   }
 
   /**
-   * Registers the user, loads the conversations and listens. Rejects if the server can't be reached or refuses, and can then be
-   * called again. Connecting anew after `disconnect` catches up with what was missed.
+   * Registers the user, loads the conversations and subscribes to their changes. Rejects if the server can't be reached or
+   * refuses, and can then be called again. After `disconnect`, it catches up with missed changes.
    */
   async connect(): Promise<void> {
     if (this.#connection !== "offline") return;
@@ -125,7 +125,7 @@ export class TinyChat extends Emitter<ClientEvent> {
       this.#listen();
       this.#live.start(config);
       this.#connectionChanged();
-      for (const conversation of this.#watched()) conversation.sync().catch((error) => this.#failed(error));
+      for (const conversation of this.#watched()) this.#sync(conversation);
       this.#pollLater();
     } catch (error) {
       if (session === this.#session) this.disconnect();
@@ -133,7 +133,7 @@ export class TinyChat extends Emitter<ClientEvent> {
     }
   }
 
-  /** Stops listening. What was loaded stays, and messages that are being sent are still sent. */
+  /** Unsubscribes. Loaded data is kept, and messages that are being sent are still sent. */
   disconnect(): void {
     this.#session++;
     platform.clearTimeout(this.#pollTimer);
@@ -143,12 +143,12 @@ export class TinyChat extends Emitter<ClientEvent> {
     this.#setConnection("offline");
   }
 
-  /** Catches up at once, as when an app comes back to the foreground. */
+  /** Catches up at once. Call it when an app returns to the foreground. */
   async sync(): Promise<void> {
     await Promise.all([this.#list(), ...this.#watched().map((conversation) => conversation.sync())]);
   }
 
-  /** The conversation with this id. It needn't be in the list, and isn't loaded before `watch`. */
+  /** Returns the conversation with this id. It may be missing from the list. `watch` loads it. */
   conversation(id: string): Conversation {
     let conversation = this.#known.get(id);
     if (!conversation) {
@@ -168,7 +168,7 @@ export class TinyChat extends Emitter<ClientEvent> {
     return conversation;
   }
 
-  /** Creates a conversation, or finds the one that has this kind and `external_ref`. */
+  /** Creates a conversation, or returns the existing one with this kind and `external_ref`. */
   async startConversation(input: ConversationInput): Promise<Conversation> {
     const { conversation: data } = await this.#api.createConversation(input);
     const conversation = this.conversation(data.id);
@@ -177,6 +177,20 @@ export class TinyChat extends Emitter<ClientEvent> {
       this.#setOrder([data.id, ...this.#order]);
       this.#listLater();
     }
+    return conversation;
+  }
+
+  /**
+   * Adds and removes participants, closes the conversation, or opens it again. Only a secret key and a user token with the
+   * role `admin` or `support` may do this. Leaving out a field changes nothing.
+   */
+  async updateConversation(id: string, change: ConversationUpdate): Promise<Conversation> {
+    const { conversation: data } = await this.#api.updateConversation(id, change);
+    const conversation = this.conversation(id);
+    conversation.updateIfNewer(data);
+    this.#listChanges++;
+    this.#listLater();
+    if (conversation.isWatched) this.#sync(conversation); // for the members' names
     return conversation;
   }
 
@@ -189,7 +203,7 @@ export class TinyChat extends Emitter<ClientEvent> {
 
   // The list
 
-  /** Reads the list. Calls that come while it is read share one more run. */
+  /** Reads the list. Calls during a run share the next run. */
   async #list(): Promise<void> {
     const running = this.#listing;
     if (running) await running.catch(() => {});
@@ -210,16 +224,14 @@ export class TinyChat extends Emitter<ClientEvent> {
       next = answer.next ?? null;
     }
     this.#next = next ?? null;
-    // Servers that don't count unread messages have no read cursors either, nor a route for one conversation.
+    // A server without unread counts also lacks read cursors and the route for a single conversation.
     const [any] = all.values();
     for (const route of any ? (["read", "conversation"] as const) : []) {
       if (any?.unread_count === undefined) this.#missing.add(route);
       else this.#missing.delete(route);
     }
     for (const data of all.values()) {
-      const conversation = this.conversation(data.id);
-      // A message may have come while the list was on its way.
-      if (!conversation.updated_at || (data.updated_at ?? "") >= conversation.updated_at) conversation.update(data);
+      this.conversation(data.id).updateIfNewer(data); // a message may have arrived during the request
     }
     this.#setOrder([...all.keys()]);
     for (const [id, conversation] of this.#known) if (!all.has(id) && !conversation.isNeeded) this.#known.delete(id);
@@ -280,7 +292,7 @@ export class TinyChat extends Emitter<ClientEvent> {
     const own = topic.startsWith(prefix) ? topic.slice(prefix.length) : undefined;
     const { message, read, conversation: data } = payload ?? {};
     const id = message?.conversation_id ?? read?.conversation_id ?? data?.id ?? own;
-    // On a public channel anyone can broadcast anything.
+    // Anyone can broadcast anything on a public channel.
     if (typeof id !== "string" || (own !== undefined && id !== own)) return;
     const conversation = this.conversation(id);
     if (event === "message" && isMessage(message)) conversation.take(message);
@@ -290,7 +302,7 @@ export class TinyChat extends Emitter<ClientEvent> {
       if (read.user_id === this.#options.user.user_id) this.#listLater();
     } else if (event === "conversation") {
       this.#listLater();
-      if (conversation.isWatched) conversation.sync().catch((error) => this.#failed(error));
+      if (conversation.isWatched) this.#sync(conversation);
     }
   }
 
@@ -298,7 +310,7 @@ export class TinyChat extends Emitter<ClientEvent> {
     const prefix = this.#config?.realtime.channel_prefix ?? "";
     this.#listLater();
     for (const conversation of this.#watched()) {
-      if (topic === `${prefix}${conversation.id}` || !topic.startsWith(prefix)) conversation.sync().catch((error) => this.#failed(error));
+      if (topic === `${prefix}${conversation.id}` || !topic.startsWith(prefix)) this.#sync(conversation);
     }
   }
 
@@ -312,7 +324,7 @@ export class TinyChat extends Emitter<ClientEvent> {
     this.emit({ type: "connection", connection });
   }
 
-  /** Broadcasts get lost without a word: what they would have said is read now and then. */
+  /** Polls, because broadcasts can be lost without an error. */
   #pollLater(): void {
     const { live = 60_000, otherwise = 10_000 } = this.#options.poll ?? {};
     const session = this.#session;
@@ -323,6 +335,10 @@ export class TinyChat extends Emitter<ClientEvent> {
           .then(() => session === this.#session && this.#pollLater()),
       this.#connection === "live" ? live : otherwise,
     );
+  }
+
+  #sync(conversation: Conversation): void {
+    conversation.sync().catch((error) => this.#failed(error));
   }
 
   #failed(error: unknown): void {

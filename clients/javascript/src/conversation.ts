@@ -1,4 +1,4 @@
-// One conversation: its messages, who types, who has read what, and what one can do in it.
+// A conversation: its messages, typing users and read cursors, and the actions of the user.
 
 import type { Api } from "./api.js";
 import { TinyChatError, asError } from "./error.js";
@@ -7,10 +7,10 @@ import { platform } from "./platform.js";
 import type { Change, ConversationData, Draft, Kind, Member, Message, PendingMessage, Read } from "./types.js";
 import { Window } from "./window.js";
 
-/** A page of history. Twice as many of the longest messages would be more than a response holds, and cut short. */
+/** The size of a page of history. With twice as many of the longest messages, the server would cut the page short. */
 const PAGE = 50;
 const CHANGES = 200;
-/** Whoever missed more pages than this gets the newest messages alone. */
+/** After more missed pages than this, only the newest messages are loaded. */
 const MOST_PAGES = 5;
 const EPOCH = "1970-01-01T00:00:00.000Z";
 const TYPING_EVERY = 2000;
@@ -18,40 +18,40 @@ const TYPING_LASTS = 3000;
 const PREVIEW = 200;
 
 export type ConversationEvent =
-  /** A message came, or was edited or deleted. Not for messages that are loaded from history. */
+  /** A message was created, edited or deleted. Messages that are loaded from history cause no event. */
   | { type: "message"; conversation: Conversation; change: Change; message: Message }
-  /** Someone began or stopped typing. */
+  /** A user began or stopped typing. */
   | { type: "typing"; conversation: Conversation }
-  /** Someone has read up to a time. */
+  /** A user has read the messages up to a time. */
   | { type: "read"; conversation: Conversation; read: Read }
-  /** Anything that can be shown has changed. */
+  /** Any of the conversation's properties has changed. */
   | { type: "change"; conversation: Conversation };
 
-/** What a conversation needs of its client. */
+/** The client, as a conversation uses it. */
 export interface Context {
   readonly api: Api;
   readonly user: { readonly user_id: string; readonly name?: string | null };
   readonly maxMessages: number;
-  /** Routes that the server was found not to have. */
+  /** Routes that the server lacks, as far as known. */
   readonly missing: Set<"read" | "conversation">;
   emit(event: ConversationEvent): void;
-  /** The server knows better what a conversation's preview, place or unread count is. */
+  /** Reads the list again, because a preview, an unread count or the order may have changed. */
   refreshList(): void;
-  /** The conversation has got the newest message of all. */
+  /** Moves the conversation to the top of the list. */
   rise(conversation: Conversation): void;
-  /** What the list says was changed here: a list that is on its way may be older. */
+  /** Notes a change of listed values. The response to a list request that is in progress may be older. */
   listChanged(): void;
-  /** It is or isn't watched any more. */
+  /** Notes that the conversation is or isn't watched any more. */
   watching(conversation: Conversation): void;
 }
 
 interface Outgoing {
   pending: PendingMessage;
   draft: Draft;
-  /** Where the image is, once it is uploaded. */
+  /** The image's URL, after the upload. */
   url?: string;
   isSending: boolean;
-  /** A message that is probably this one, from a server that doesn't tell. */
+  /** The id of a message that is probably this one, from a server without `client_message_id`. */
   echo?: string;
   isDone: boolean;
   resolve(message: Message): void;
@@ -70,7 +70,7 @@ export class Conversation extends Emitter<ConversationEvent> {
   #watchers = 0;
   #limit: number;
   #typed = -Infinity;
-  /** The newest message that was counted as unread here: older servers don't count, and their lists may be ahead of broadcasts. */
+  /** The time of the newest message that was counted as unread here. Older servers don't count, and their lists may be ahead of broadcasts. */
   #counted: string | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #sends: Promise<unknown> = Promise.resolve();
@@ -85,7 +85,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#limit = context.maxMessages;
   }
 
-  // What can be shown
+  // State
 
   get kind(): Kind | undefined {
     return this.#data.kind;
@@ -100,7 +100,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     return this.#data.participants ?? [];
   }
 
-  /** The participants with names and roles: known once the conversation is watched, and the server lists them. */
+  /** The participants with names and roles, once the conversation is watched. Older servers don't have them. */
   get members(): readonly Member[] {
     return this.#data.members ?? [];
   }
@@ -118,13 +118,12 @@ export class Conversation extends Emitter<ConversationEvent> {
     return this.#data.last_at ?? null;
   }
 
-  /** How many messages of others are unread; 100 means 100 or more. */
+  /** The number of unread messages of other users; 100 means 100 or more. */
   get unread_count(): number {
     return this.#data.unread_count ?? 0;
   }
 
-  /** The messages that are loaded, oldest first, and after them those that the server doesn't have yet. A new array whenever
-   * something has changed. */
+  /** The loaded messages, oldest first, followed by those that the server doesn't have yet. Every change makes a new array. */
   get messages(): readonly (Message | PendingMessage)[] {
     return (this.#shown ??= [...this.#window.messages, ...this.#outgoing.filter(({ echo }) => !echo).map(({ pending }) => pending)]);
   }
@@ -139,21 +138,21 @@ export class Conversation extends Emitter<ConversationEvent> {
     return this.#window.isLoaded && !this.#window.isComplete;
   }
 
-  /** Who is typing, without this user. */
+  /** The other users who are typing. */
   get typing(): readonly { user_id: string; name: string }[] {
     return [...this.#typing].map(([user_id, { name }]) => ({ user_id, name }));
   }
 
-  /** The others who have read a message. */
+  /** The other users who have read a message. */
   readers(message: { sender_id: string; created_at: string }): string[] {
     return [...this.#reads].flatMap(([user, at]) => (at >= message.created_at && user !== message.sender_id ? [user] : []));
   }
 
-  // What one can do
+  // Actions
 
   /**
-   * Loads the newest messages, and keeps them up to date until `unwatch` was called as often as `watch`. Resolves when they are
-   * loaded. Rejects if that fails; they are still loaded later, when the server can be reached.
+   * Loads the newest messages, and keeps them up to date until `unwatch` has been called as often as `watch`. Resolves when they
+   * are loaded. Rejects if that fails; the client then loads them later.
    */
   async watch(): Promise<this> {
     this.#watchers++;
@@ -173,7 +172,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#context.watching(this);
   }
 
-  /** Loads a page of messages before the first one. Beyond `maxMessages`, they are kept until the conversation isn't watched. */
+  /** Loads a page of messages before the first one. They may exceed `maxMessages` while the conversation is watched. */
   loadEarlier(): Promise<void> {
     return this.#exclusively(async () => {
       if (!this.hasEarlier) return;
@@ -187,9 +186,9 @@ export class Conversation extends Emitter<ConversationEvent> {
   }
 
   /**
-   * Sends a message. It is in `messages` at once, first as a pending one. Messages are sent in the order of the calls, and
-   * again after a failure that may pass; the server stores each once. A message that failed in the end stays in `messages`
-   * until `retry` or `discard`. Resolves with the server's message.
+   * Sends a message, and resolves with the server's message. A pending message is in `messages` at once. Messages are sent in the
+   * order of the calls, and again after a temporary failure; the server stores each once. After a final failure, the pending
+   * message stays in `messages` until `retry` or `discard`.
    */
   send(draft: string | Draft): Promise<Message> {
     const content: Draft = typeof draft === "string" ? { body: draft } : draft;
@@ -217,13 +216,13 @@ export class Conversation extends Emitter<ConversationEvent> {
       this.#outgoing.push(outgoing);
       this.#enqueue(outgoing);
     });
-    promise.catch(() => {}); // `messages` shows a failure to those who don't wait
+    promise.catch(() => {}); // `messages` shows the failure if the caller ignores the promise
     this.#typed = -Infinity;
     this.#changed();
     return promise;
   }
 
-  /** Sends a message again that has failed. */
+  /** Sends a failed message again. */
   retry(id: string): Promise<Message> {
     const outgoing = this.#outgoing.find(({ pending }) => pending.id === id);
     if (outgoing?.pending.state !== "failed") return Promise.reject(new TinyChatError(0, "no such failed message"));
@@ -237,7 +236,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     return promise;
   }
 
-  /** Gives up a message that has failed. */
+  /** Removes a failed message. */
   discard(id: string): void {
     this.#outgoing = this.#outgoing.filter(({ pending, isSending }) => pending.id !== id || isSending);
     this.#changed();
@@ -255,15 +254,15 @@ export class Conversation extends Emitter<ConversationEvent> {
     return message;
   }
 
-  /** Shows the others that this user is typing. Call it at every key: it makes a request every two seconds. */
+  /** Shows the other users that this user is typing. Call it on every key press: it makes at most one request in two seconds. */
   async type(): Promise<void> {
     if (Date.now() - this.#typed < TYPING_EVERY) return;
     this.#typed = Date.now();
     const { user_id, name } = this.#context.user;
-    await this.#context.api.typing(this.id, { sender_id: user_id, ...(name && { sender_name: name }) }).catch(() => {}); // of no importance
+    await this.#context.api.typing(this.id, { sender_id: user_id, ...(name && { sender_name: name }) }).catch(() => {}); // not important
   }
 
-  /** Marks as read what is loaded, or everything if nothing is. Makes a request only if something is new. */
+  /** Marks the loaded messages as read, or all if none are loaded. Makes a request only if there are new ones. */
   markRead(): Promise<void> {
     const result = this.#reading.then(() => this.#markRead());
     this.#reading = result.catch(() => {});
@@ -287,21 +286,16 @@ export class Conversation extends Emitter<ConversationEvent> {
     }
   }
 
-  // What comes from the server. The rest is for the client.
+  // For the client: data from the server
 
   /** @internal */
   get isWatched(): boolean {
     return this.#watchers > 0;
   }
 
-  /** @internal Whether it would be missed if the client forgot it. */
+  /** @internal Whether the client must keep the conversation. */
   get isNeeded(): boolean {
     return this.isWatched || this.#outgoing.length > 0;
-  }
-
-  /** @internal */
-  get updated_at(): string | undefined {
-    return this.#data.updated_at;
   }
 
   /** @internal */
@@ -313,13 +307,18 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#changed();
   }
 
-  /** @internal Frees the memory that its messages take. */
+  /** @internal Updates the conversation from the server's data, unless newer data is known. */
+  updateIfNewer(data: Partial<ConversationData>): void {
+    if ((data.updated_at ?? "") >= (this.#data.updated_at ?? "")) this.update(data);
+  }
+
+  /** @internal Removes the messages, to free memory. */
   forget(): void {
     this.#window.clear();
     this.#changed();
   }
 
-  /** @internal A broadcast that someone types. */
+  /** @internal Takes a broadcast of typing. */
   takeTyping({ senderId, senderName }: { senderId: string; senderName?: string | null }): void {
     if (senderId === this.#context.user.user_id) return;
     platform.clearTimeout(this.#typing.get(senderId)?.timer);
@@ -337,7 +336,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#changed();
   }
 
-  /** @internal A message from a broadcast or from the answer to a change. */
+  /** @internal Takes a message from a broadcast or from the response to a change. */
   take(message: Message): void {
     const change = this.#window.takeLive(message);
     this.#stoppedTyping(message.sender_id);
@@ -350,7 +349,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#changed();
   }
 
-  /** @internal Brings what is loaded up to date, and loads it at first. Calls that come meanwhile share one more run. */
+  /** @internal Loads the newest messages, or updates the loaded ones. Calls during a run share the next run. */
   sync(): Promise<void> {
     return (this.#syncing ??= this.#exclusively(() => {
       this.#syncing = undefined;
@@ -380,7 +379,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#changed();
   }
 
-  /** Reads history back to the oldest message that is loaded. */
+  /** Reads the history back to the oldest loaded message. */
   async #reread(): Promise<void> {
     const { from } = this.#window;
     let changes: [Message, Change][] = [];
@@ -412,11 +411,11 @@ export class Conversation extends Emitter<ConversationEvent> {
     try {
       const { conversation } = await api.conversation(this.id);
       const { unread_count: _, ...data } = conversation;
-      if (!this.updated_at || (data.updated_at ?? "") >= this.updated_at) this.update(data);
+      this.updateIfNewer(data);
       for (const member of data.members ?? []) this.takeRead(member);
     } catch (error) {
       if (!isMissing(error)) throw error;
-      missing.add("conversation").add("read"); // the two came together
+      missing.add("conversation").add("read"); // the server got both in the same release
     }
   }
 
@@ -431,7 +430,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#changed();
   }
 
-  /** Keeps the conversation's preview, place and unread count, as far as they can be told from one message. */
+  /** Updates the conversation's preview, place and unread count, as far as a single message shows them. */
   #preview(message: Message): void {
     const { last_at, updated_at, unread_count = 0 } = this.#data;
     const { created_at, sender_id, deleted_at } = message;
@@ -493,7 +492,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#changed();
   }
 
-  /** Takes away the pending message that this one is, if it is. */
+  /** Removes the pending message that this message was, if any. */
   #settle(message: Message): void {
     if (message.sender_id !== this.#context.user.user_id || this.#outgoing.length === 0) return;
     const { client_message_id: id } = message;
@@ -501,7 +500,7 @@ export class Conversation extends Emitter<ConversationEvent> {
       const own = this.#outgoing.find(({ pending }) => pending.id === id);
       if (own) this.#finish(own, message);
     } else if (!this.#outgoing.some(({ echo }) => echo === message.id)) {
-      // Nothing but its content tells it; the answer to the request will.
+      // Only the content identifies it. The response to the request will be certain.
       const own = this.#outgoing.find(({ pending, isSending, echo, url }) => isSending && !echo && pending.body === message.body && (url ?? pending.media_url) === message.media_url);
       if (own) own.echo = message.id;
     }
@@ -514,7 +513,7 @@ export class Conversation extends Emitter<ConversationEvent> {
     this.#changed();
   }
 
-  /** Runs `work` when what was begun before it is done: pages of history and of changes must not cross. */
+  /** Runs `work` after all earlier work: pages of history and of changes must not overlap. */
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(work);
     this.#queue = result.catch(() => {});
@@ -532,13 +531,13 @@ export class Conversation extends Emitter<ConversationEvent> {
   }
 }
 
-/** Whether the server doesn't have the route: older ones lack some. */
+/** Whether the server lacks the route, as older ones do. */
 function isMissing(error: unknown): boolean {
   const { status, message } = asError(error);
   return status === 404 && message === "not found";
 }
 
-/** An id that no other message of this user has. It needn't be hard to guess. */
+/** Returns an id that is unique among this user's messages. It doesn't have to be hard to guess. */
 function messageId(): string {
   const part = () => Math.random().toString(36).slice(2, 12);
   return `${Date.now().toString(36)}-${part()}${part()}`;

@@ -1,9 +1,9 @@
-// What identifies the caller: a publishable key, or a user token that is renewed before it expires.
+// The caller's credential: a key, or a user token that is renewed before it expires.
 
 import { TinyChatError, asError } from "./error.js";
 import { platform } from "./platform.js";
 
-/** A token is renewed when this share of its life, but not more than a minute, is left. */
+/** The share of a token's life that is left when it is renewed, and its maximum in milliseconds. */
 const MARGIN = 0.1;
 const LONGEST_MARGIN = 60_000;
 
@@ -19,14 +19,14 @@ export class Credential {
     this.#source = token;
   }
 
-  /** The key or token for a request that is made now. */
+  /** Returns the key or token for a request. */
   async get(): Promise<string> {
     return this.#current !== undefined && Date.now() < this.#freshUntil ? this.#current : this.#renew();
   }
 
   /**
-   * Returns a token for the request whose token, `refused`, has expired. A token that the application offers again counts as
-   * expired, so that a broken token server can't cause a loop.
+   * Returns a new token for a request whose token, `refused`, has expired. Rejects if the application returns the same token
+   * again, so that a broken token server can't cause a loop.
    */
   async replace(refused: string): Promise<string> {
     const next = this.#current === refused ? await this.#renew() : await this.get();
@@ -54,8 +54,8 @@ export class Credential {
 }
 
 /**
- * The local time until which a JWT that was just received is good. Only its own two times are compared with each other,
- * because this device's clock may be wrong.
+ * Returns the local time until which a new JWT is fresh. Only the JWT's own two times are compared, because this device's clock
+ * may be wrong.
  */
 export function freshUntil(jwt: string): number {
   try {
@@ -64,6 +64,6 @@ export function freshUntil(jwt: string): number {
     const life = (exp - iat) * 1000;
     return life > 0 ? Date.now() + life - Math.min(life * MARGIN, LONGEST_MARGIN) : Infinity;
   } catch {
-    return Infinity; // not a JWT: the server will say when it has expired
+    return Infinity; // not a JWT: the server reports its expiry
   }
 }

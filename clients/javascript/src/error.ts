@@ -1,4 +1,4 @@
-/** A request that failed. `message` is the server's text, which may be shown to people. */
+/** The error of a failed request. `message` is the server's text, which may be shown to users. */
 export class TinyChatError extends Error {
   override readonly name = "TinyChatError";
   /** The HTTP status, or 0 if there was no response. */
@@ -15,7 +15,7 @@ export class TinyChatError extends Error {
   }
 }
 
-/** Makes a `TinyChatError` of whatever was thrown. */
+/** Converts a thrown value to a `TinyChatError`. */
 export function asError(thrown: unknown): TinyChatError {
   if (thrown instanceof TinyChatError) return thrown;
   return new TinyChatError(0, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });

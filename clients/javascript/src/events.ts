@@ -1,26 +1,26 @@
 // Events, for callbacks and for `for await`.
 
-/** How many events a slow reader of `events()` may be behind. The oldest are dropped first: the state has what they said. */
-const BEHIND = 1000;
+/** The maximum number of events that wait for a reader of `events()`. The oldest are dropped: the state includes their changes. */
+const MOST_WAITING = 1000;
 
 export class Emitter<Event extends { type: string }> {
   #listeners = new Set<(event: Event) => void>();
 
-  /** Calls `listener` with each event of a type, until the function that this returns is called. */
+  /** Calls `listener` with each event of a type. Returns a function that ends this. */
   on<Type extends Event["type"]>(type: Type, listener: (event: Extract<Event, { type: Type }>) => void): () => void {
     const filtered = (event: Event) => event.type === type && listener(event as Extract<Event, { type: Type }>);
     this.#listeners.add(filtered);
     return () => void this.#listeners.delete(filtered);
   }
 
-  /** All events from now on. Leaving the loop stops it. */
+  /** Returns all events from now on, for a `for await` loop. Leaving the loop unsubscribes. */
   events(): AsyncIterableIterator<Event> {
     const waiting: Event[] = [];
     let wake: ((result: IteratorResult<Event>) => void) | undefined;
     let done = false;
     const listener = (event: Event) => {
       if (wake) wake({ value: event });
-      else if (waiting.push(event) > BEHIND) waiting.shift();
+      else if (waiting.push(event) > MOST_WAITING) waiting.shift();
       wake = undefined;
     };
     this.#listeners.add(listener);
@@ -43,13 +43,13 @@ export class Emitter<Event extends { type: string }> {
     };
   }
 
-  /** Tells all listeners. One that throws doesn't keep the event from the others. */
+  /** Calls all listeners, even if one of them throws. */
   protected emit(event: Event): void {
     for (const listener of [...this.#listeners]) {
       try {
         listener(event);
       } catch (error) {
-        Promise.reject(error); // reported as the platform reports what nobody catches
+        Promise.reject(error); // reported as an unhandled rejection
       }
     }
   }

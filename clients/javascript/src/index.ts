@@ -5,5 +5,6 @@ export { TinyChatError } from "./error.js";
 export { transport } from "./platform.js";
 export type { Fetch, Request, Response } from "./platform.js";
 export type {
-  Change, Config, Connection, ConversationInput, Draft, ImageFile, Kind, Member, Message, PendingMessage, Read, User, UserInput,
+  Change, Config, Connection, ConversationInput, ConversationUpdate, Draft, ImageFile, Kind, Member, Message, PendingMessage, Read, User,
+  UserInput,
 } from "./types.js";

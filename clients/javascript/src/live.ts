@@ -1,11 +1,11 @@
-// The Realtime connection: a channel for each topic that is wanted.
+// The Realtime connection, with a channel for each wanted topic.
 
 import { createClient } from "@supabase/supabase-js";
 import { freshUntil } from "./credential.js";
 import { platform } from "./platform.js";
 import type { Config } from "./types.js";
 
-/** How long to wait before a channel that the server closed is joined again, or a token renewed again. */
+/** Milliseconds before a channel that the server has closed is joined again, and before another attempt to renew a token. */
 const PAUSE = 5000;
 const EVENTS = ["message", "typing", "read", "conversation"] as const;
 
@@ -23,7 +23,7 @@ interface Listener {
   /** Returns the configuration with a new access token. */
   config(): Promise<Config>;
   event(topic: string, event: LiveEvent, payload: unknown): void;
-  /** A channel was joined, for the first time or again: what was said before may have been missed. */
+  /** Called when a channel is joined, for the first time or again. Earlier events may have been missed. */
   joined(topic: string): void;
   changed(): void;
 }
@@ -38,13 +38,13 @@ export class Live {
   readonly #listener: Listener;
   readonly #options: object | undefined;
 
-  /** `options` go to supabase-js's `realtime`. */
+  /** `options` are those of supabase-js's `realtime`. */
   constructor(options: object | undefined, listener: Listener) {
     this.#options = options;
     this.#listener = listener;
   }
 
-  /** Whether every channel that is wanted is joined. */
+  /** Whether every wanted channel is joined. */
   get isLive(): boolean {
     return this.#supabase !== undefined && [...this.#wanted].every((topic) => this.#channels.get(topic)?.isJoined);
   }
@@ -67,7 +67,7 @@ export class Live {
     platform.clearTimeout(this.#retry);
     const channels = [...this.#channels.values()];
     this.#channels.clear();
-    // Closing the connection leaves them all; this ends their attempts to join.
+    // Disconnecting leaves all channels, and `teardown` ends their attempts to join.
     for (const { channel } of channels) channel.teardown();
     void this.#supabase?.realtime.disconnect();
     this.#supabase = undefined;
@@ -96,7 +96,7 @@ export class Live {
       if (entry.isJoined) this.#listener.joined(topic);
       // supabase-js joins again after an error, but not after the server has closed the channel.
       else if (status === "CLOSED" && !entry.isLeaving) this.#lost(topic);
-      // It may have been refused for an old token.
+      // Realtime may have refused an old token.
       else if (status === "CHANNEL_ERROR" && this.#realtime?.access_token) this.#renewSoon(PAUSE);
       this.#listener.changed();
     });
@@ -106,7 +106,7 @@ export class Live {
     if (entry.isLeaving) return;
     entry.isLeaving = true;
     entry.isJoined = false;
-    // A topic has one channel at a time: whoever wants it back waits until it is left.
+    // A topic has one channel at a time. It can be joined again after it has been left.
     void this.#supabase?.removeChannel(entry.channel).finally(() => {
       if (this.#channels.get(topic) !== entry) return;
       this.#channels.delete(topic);

@@ -1,13 +1,13 @@
-// The few globals that Node.js, browsers and React Native share. The DOM's types are left out, so that nothing else is used.
+// The globals that Node.js, browsers and React Native share. Without the DOM's types, the compiler refuses any others.
 
-/** A response, as far as the client reads it. */
+/** The parts of a response that the client reads. */
 export interface Response {
   readonly status: number;
   readonly headers: { get(name: string): string | null };
   text(): Promise<string>;
 }
 
-/** A request. `onProgress` hears the share of the body that has been uploaded, from 0 to 1, where the platform knows it. */
+/** A request. `onProgress` is called with the uploaded share of the body, from 0 to 1, if the platform reports it. */
 export interface Request {
   readonly method: string;
   readonly headers: Record<string, string>;
@@ -17,7 +17,7 @@ export interface Request {
   readonly onProgress?: ((share: number) => void) | undefined;
 }
 
-/** The platform's `fetch`, or one of your own. */
+/** The platform's `fetch`, or a replacement. */
 export type Fetch = (url: string, request: Request) => Promise<Response>;
 
 interface Signal {
@@ -52,7 +52,7 @@ export const platform = globalThis as unknown as {
 export const sleep = (milliseconds: number) =>
   new Promise<void>((resolve) => platform.setTimeout(resolve, milliseconds));
 
-/** The `fetch` that the client uses by default: the platform's or, for an upload, one that reports its progress. */
+/** The default `fetch`: the platform's or, for an upload, one that reports its progress. */
 export const transport: Fetch = (url, request) =>
   request.onProgress && platform.XMLHttpRequest
     ? upload(new platform.XMLHttpRequest(), url, request)

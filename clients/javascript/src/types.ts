@@ -1,4 +1,4 @@
-// The API's types, from docs/openapi.yaml, and the few that it leaves open.
+// Types of the API, from docs/openapi.yaml, and types of the client.
 
 import type { TinyChatError } from "./error.js";
 import type { components } from "./openapi.js";
@@ -9,9 +9,10 @@ export type Kind = Schemas["Kind"];
 export type UserInput = Schemas["UserInput"];
 export type User = Schemas["User"];
 export type ConversationInput = Schemas["ConversationInput"];
+export type ConversationUpdate = Schemas["ConversationUpdate"];
 export type MessageInput = Schemas["MessageInput"];
 
-/** What `GET /v1/config` answers. */
+/** The response of `GET /v1/config`. */
 export interface Config {
   tenant: Schemas["ConfigAnswer"]["tenant"];
   realtime: {
@@ -19,15 +20,15 @@ export interface Config {
     supabase_anon_key: string;
     channel_prefix: string;
     private?: boolean;
-    /** With a user token: what Realtime knows the user by. */
+    /** With a user token: the JWT that identifies the user to Realtime. */
     access_token?: string;
     expires_at?: string;
-    /** If users have channels of their own: what their names begin with. */
+    /** If users have inbox channels: the prefix of the channels' names. */
     user_channel_prefix?: string;
   };
 }
 
-/** How far a user has read. */
+/** The time up to which a user has read a conversation. */
 export interface Read {
   conversation_id: string;
   user_id: string;
@@ -41,7 +42,7 @@ export interface Member {
   read_at?: string | null;
 }
 
-/** A conversation as the server describes it. Servers before the additions leave out what is optional. */
+/** A conversation on the server. Older servers leave out the optional fields. */
 export type ConversationData = Omit<Schemas["Conversation"], "updated_at" | "status"> & {
   status?: "open" | "closed";
   unread_count?: number;
@@ -49,7 +50,7 @@ export type ConversationData = Omit<Schemas["Conversation"], "updated_at" | "sta
   members?: Member[];
 };
 
-/** A message that the server has. Servers before the additions leave out what is optional. */
+/** A message on the server. Older servers leave out the optional fields. */
 export type Message = Omit<Schemas["Message"], "updated_at"> & {
   receiver_id?: string | null;
   updated_at?: string;
@@ -58,7 +59,7 @@ export type Message = Omit<Schemas["Message"], "updated_at"> & {
   state?: undefined;
 };
 
-/** A message that the server doesn't have yet. `id` is its `client_message_id`, `created_at` the local time. */
+/** A message that the server doesn't have yet. `id` is its `client_message_id`, and `created_at` is the local time. */
 export interface PendingMessage {
   readonly id: string;
   readonly client_message_id: string;
@@ -77,28 +78,28 @@ export interface PendingMessage {
   /** The share of the image that has been uploaded, from 0 to 1. */
   readonly progress: number;
   readonly state: "sending" | "failed";
-  /** Why it failed. */
+  /** The reason for the failure. */
   readonly error?: TinyChatError;
 }
 
-/** A `Blob` or `File`, or what React Native's pickers give: `{ uri, name, type, size }`. */
+/** A `Blob` or `File`, or the `{ uri, name, type, size }` of React Native's pickers. */
 export type ImageFile =
   | { readonly size: number; readonly type: string; readonly name?: string }
   | { readonly uri: string; readonly size: number; readonly type: string; readonly name: string };
 
-/** What can be sent: a text, an image, or both. */
+/** A message to send: a text, an image, or both. */
 export interface Draft {
   body?: string;
   /** An image to upload first. */
   file?: ImageFile;
-  /** An image that is on the web already. */
+  /** The URL of an image that is already on the web. */
   media_url?: string;
-  /** The id of the message that this one answers. */
+  /** The id of the message that this is a reply to. */
   reply_to?: string;
   receiver_id?: string;
   metadata?: Record<string, unknown>;
 }
 
 export type Change = "created" | "updated" | "deleted";
-/** `offline` until `connect` and after `disconnect`; `live` while every channel is joined. */
+/** `offline` before `connect` and after `disconnect`; `live` while every channel is joined. */
 export type Connection = "connecting" | "live" | "offline";

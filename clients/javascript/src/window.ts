@@ -1,42 +1,42 @@
-// The messages of one conversation that are known here: all that the server has from a time on, and nothing else.
+// The loaded messages of a conversation: all that the server has from a certain time on.
 
 import type { Change, Message } from "./types.js";
 
-/** How many versions are kept of what may come again: deleted messages, and messages of a conversation that isn't loaded. */
+/** The maximum number of known versions of messages that aren't shown: deleted ones, and those of a conversation that isn't loaded. */
 const REMEMBERED = 500;
 
 /**
- * Versions of a message compare as strings. Servers before `updated_at` say only when a message was edited and that it was
- * deleted, which nothing follows.
+ * A message's version, which compares as a string. Older servers have no `updated_at`, but the time of an edit, and deletion, which
+ * is final.
  */
 const version = ({ updated_at, deleted_at, edited_at }: Message) => updated_at ?? (deleted_at ? "~" : (edited_at ?? ""));
 
 export class Window {
   #messages = new Map<string, Message>();
   #sorted: readonly Message[] | undefined;
-  /** Messages that aren't shown, by id, with the version that is known. */
+  /** The known versions of messages that aren't shown, by id. */
   #hidden = new Map<string, string>();
-  /** The time from which on all messages are here: "" for all, undefined before the first page. */
+  /** The time from which on all messages are loaded: "" for all, undefined before the first page. */
   #from: string | undefined;
   #cursor: string | undefined;
-  /** What came live while a page of history was on its way: the page may be older. */
+  /** The broadcasts during a request for history, whose response may be older. */
   #meanwhile: Message[] | undefined;
 
   get isLoaded(): boolean {
     return this.#from !== undefined;
   }
 
-  /** Whether there is nothing before the oldest message. */
+  /** Whether all messages are loaded. */
   get isComplete(): boolean {
     return this.#from === "";
   }
 
-  /** Whether the server's messages have no `updated_at`, so that there is no asking for changes. */
+  /** Whether the server's messages have no `updated_at`, so that changes can't be requested. */
   get isPlain(): boolean {
     return this.messages.some(({ updated_at }) => updated_at === undefined);
   }
 
-  /** The `updated_at` up to which all changes are here. Answers to GET alone move it: broadcasts get lost. */
+  /** The `updated_at` up to which all changes are loaded. Only responses to GET move it, because broadcasts can be lost. */
   get cursor(): string | undefined {
     return this.#cursor;
   }
@@ -45,7 +45,7 @@ export class Window {
     return this.#from ?? "";
   }
 
-  /** Oldest first. A new array whenever something has changed. */
+  /** The messages, oldest first. Every change makes a new array. */
   get messages(): readonly Message[] {
     return (this.#sorted ??= [...this.#messages.values()].sort((a, b) => (a.created_at < b.created_at ? -1 : 1)));
   }
@@ -54,15 +54,15 @@ export class Window {
     return this.#messages.get(id);
   }
 
-  /** Takes a message from a broadcast or from the answer to a change, and says what it changed. */
+  /** Takes a message from a broadcast or from the response to a change. Returns the change, if any. */
   takeLive(message: Message): Change | undefined {
     this.#meanwhile?.push(message);
-    // The state at the cursor is known, and what is older can't be news.
+    // All changes up to the cursor are known.
     if (message.updated_at && this.#cursor !== undefined && message.updated_at <= this.#cursor) return undefined;
     return this.#take(message);
   }
 
-  /** Takes a page of `since`, and says what it changed. */
+  /** Takes a page of `since`. Returns the changes. */
   takeChanges(messages: readonly Message[]): [Message, Change][] {
     const changes = messages.flatMap((message): [Message, Change][] => {
       const change = this.#take(message);
@@ -76,7 +76,7 @@ export class Window {
     return changes;
   }
 
-  /** Fetches a page of history. What comes live while it is on its way is taken again once `take` has taken the page. */
+  /** Fetches a page of history. Broadcasts during the request are taken again after `take` has taken the page. */
   async fetch<Page>(get: () => Promise<Page>, take: (page: Page, meanwhile: ReadonlySet<string>) => void): Promise<void> {
     this.#meanwhile = [];
     try {
@@ -90,7 +90,7 @@ export class Window {
     }
   }
 
-  /** Begins anew with the newest page. */
+  /** Replaces everything with the newest page. */
   reset(messages: readonly Message[], isLast: boolean): void {
     this.clear();
     this.#from = isLast ? "" : (messages[0]?.created_at ?? "");
@@ -105,8 +105,8 @@ export class Window {
   }
 
   /**
-   * Takes all of history from `from` on, read anew because the server can't list changes. What was known, isn't there and
-   * didn't come `meanwhile` was deleted; what is older is forgotten.
+   * Replaces everything with the history since `from`, because the server can't list changes. A known message that is missing, and
+   * wasn't broadcast `meanwhile`, has been deleted. Older messages are removed.
    */
   replace(messages: readonly Message[], from: string, meanwhile: ReadonlySet<string>): [Message, Change][] {
     const there = new Set(messages.map(({ id }) => id));
@@ -120,7 +120,7 @@ export class Window {
     return [...gone.map((message): [Message, Change] => [{ ...message, ...deleted }, "deleted"]), ...this.takeChanges(messages)];
   }
 
-  /** Forgets the oldest messages, so that at most `most` are left; not while a page is on its way that may border on them. */
+  /** Removes the oldest messages, so that at most `most` are left; not during a request for a page that may adjoin them. */
   trim(most: number): void {
     if (this.#meanwhile || this.#messages.size <= most) return;
     const { messages } = this;
@@ -143,7 +143,7 @@ export class Window {
     const knownVersion = known ? version(known) : this.#hidden.get(id);
     if (knownVersion !== undefined && knownVersion >= version(message)) return undefined;
     if (this.#from === undefined) {
-      this.#hide(id, version(message)); // not to say the same twice
+      this.#hide(id, version(message)); // reports each change once
       return message.deleted_at ? "deleted" : message.edited_at ? "updated" : "created";
     }
     if (message.deleted_at) {

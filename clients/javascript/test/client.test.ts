@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type ClientEvent, TinyChat, TinyChatError } from "../src/index.ts";
+import { type ClientEvent, type Conversation, TinyChat, TinyChatError } from "../src/index.ts";
 import { supabase } from "./fake/supabase.ts";
 import { chat, client, fakeServer, jwt, outcome, pass } from "./support.ts";
 
@@ -11,7 +11,7 @@ afterEach(() => void vi.useRealTimers());
 const bodies = (conversation: { messages: readonly { body: string | null }[] }) => conversation.messages.map(({ body }) => body);
 
 describe("sending", () => {
-  test("a message is shown at once, and has the server's facts when it is stored", async () => {
+  test("a message is shown at once, and becomes the server's message", async () => {
     const server = fakeServer();
     const { conversation } = await chat(server);
     const sent = conversation.send("Hi");
@@ -21,7 +21,7 @@ describe("sending", () => {
     expect(conversation.messages[0]?.state).toBeUndefined();
   });
 
-  test("an answer that was lost doesn't send twice", async () => {
+  test("a lost response doesn't store a message twice", async () => {
     for (const modern of [true, false]) {
       const server = fakeServer(modern);
       const { id, conversation } = await chat(server);
@@ -44,7 +44,7 @@ describe("sending", () => {
     expect(bodies(conversation)).toEqual(["one", "two", "three"]);
   });
 
-  test("a message that failed stays at the end, and can be sent again or discarded", async () => {
+  test("a failed message stays at the end, and can be sent again or discarded", async () => {
     const server = fakeServer();
     const { id, conversation } = await chat(server);
     server.isUp = false;
@@ -62,7 +62,7 @@ describe("sending", () => {
     expect(server.visible(id).map(({ body }) => body)).toEqual(["hello?", "again"]);
   });
 
-  test("what the server refuses is not sent again", async () => {
+  test("a refused message is not sent again", async () => {
     const server = fakeServer();
     const { me, conversation } = await chat(server);
     const before = server.requests.length;
@@ -73,7 +73,7 @@ describe("sending", () => {
     expect(conversation.messages).toEqual([]);
   });
 
-  test("a 429 is waited for as long as it says", async () => {
+  test("a 429 delays the retry as long as its header says", async () => {
     const server = fakeServer();
     const { conversation } = await chat(server);
     server.http = ["busy"];
@@ -84,7 +84,7 @@ describe("sending", () => {
     expect(conversation.messages[0]?.state).toBeUndefined();
   });
 
-  test("a server that never answers is given up", async () => {
+  test("a request without a response times out", async () => {
     const server = fakeServer();
     const hanging = client(server, {
       retries: 0,
@@ -92,7 +92,7 @@ describe("sending", () => {
     });
     const result = outcome(hanging.connect());
     await pass(31_000);
-    expect(await result).toMatchObject({ error: { status: 0, message: "The server didn't answer" } });
+    expect(await result).toMatchObject({ error: { status: 0, message: "The server didn't respond" } });
     expect(hanging.connection).toBe("offline");
   });
 });
@@ -126,7 +126,7 @@ describe("live", () => {
     expect(seen).toHaveLength(3);
   });
 
-  test("conversations that nobody watches tell of their messages, once each", async () => {
+  test("a conversation that isn't watched has an event for each message", async () => {
     const server = fakeServer();
     const { me } = await chat(server);
     const id = server.create(["me", "third"]);
@@ -141,7 +141,7 @@ describe("live", () => {
     expect(me.conversation(id).isLoaded).toBe(false);
   });
 
-  test("a reader who is far behind loses the oldest events, not memory", async () => {
+  test("a reader that is far behind loses the oldest events", async () => {
     const server = fakeServer();
     const { id, me } = await chat(server);
     const events = me.events();
@@ -156,7 +156,7 @@ describe("live", () => {
     expect(count).toBe(1000);
   });
 
-  test("a listener that throws doesn't keep the event from the others", async () => {
+  test("a listener that throws doesn't keep an event from other listeners", async () => {
     const server = fakeServer();
     const { id, conversation } = await chat(server);
     const reported: unknown[] = [];
@@ -189,7 +189,7 @@ describe("live", () => {
     expect(conversation.typing).toEqual([]);
   });
 
-  test("what is missed while the connection is broken is read when it is back", async () => {
+  test("missed messages are read after the connection is back", async () => {
     const server = fakeServer();
     const { id, me, conversation } = await chat(server);
     supabase.breakAll();
@@ -204,7 +204,7 @@ describe("live", () => {
     expect(since).toBeLessThan(6);
   });
 
-  test("broadcasts may come twice, late and in any order", async () => {
+  test("broadcasts may arrive twice, late and in any order", async () => {
     for (const modern of [true, false]) {
       const server = fakeServer(modern);
       const { id, conversation } = await chat(server);
@@ -232,7 +232,7 @@ describe("live", () => {
     expect(bodies(conversation)).toEqual(["missed"]);
   });
 
-  test("a Realtime that says nothing is noticed by the next look", async () => {
+  test("messages that Realtime has lost arrive with the next poll", async () => {
     const server = fakeServer();
     const { id, conversation } = await chat(server);
     server.isSilent = true;
@@ -254,7 +254,7 @@ describe("live", () => {
     expect(me.connection).toBe("live");
   });
 
-  test("users' own channels replace those of conversations", async () => {
+  test("an inbox channel replaces those of conversations", async () => {
     const server = fakeServer();
     server.inbox = true;
     const watched = server.create(["me", "other"]);
@@ -269,8 +269,8 @@ describe("live", () => {
   });
 });
 
-describe("a user's own channel", () => {
-  test("a conversation that somebody else starts appears in the list, and one that isn't watched counts its messages", async () => {
+describe("an inbox channel", () => {
+  test("a conversation that another user starts appears in the list and counts its messages", async () => {
     const server = fakeServer();
     server.inbox = true;
     server.create(["me", "other"]);
@@ -301,6 +301,84 @@ describe("a user's own channel", () => {
   });
 });
 
+describe("a conversation's life", () => {
+  const facts = ({ status, participants, members }: Conversation) => ({ status, participants, members: members.map(({ user_id }) => user_id) });
+
+  test("a backend changes participants and status, with retries", async () => {
+    const server = fakeServer();
+    const { id, me, conversation } = await chat(server, { key: "sk_test" });
+    server.http = ["refused", "lost"];
+    const result = me.updateConversation(id, { add_participants: ["agent"], remove_participants: ["other"], status: "closed" });
+    await pass(5000);
+    expect(await result).toBe(conversation);
+    expect(facts(conversation)).toEqual({ status: "closed", participants: ["me", "agent"], members: ["me", "agent"] });
+    expect(me.conversations[0]).toMatchObject({ id, status: "closed" });
+    server.isSilent = true; // the response is enough
+    await Promise.all([me.updateConversation(id, { status: "open", add_participants: ["other"] }), pass(500)]);
+    expect(facts(conversation)).toEqual({ status: "open", participants: ["me", "agent", "other"], members: ["me", "agent", "other"] });
+    const none = outcome(me.updateConversation(id, { remove_participants: ["me", "agent", "other"] }));
+    await pass(500);
+    expect(await none).toMatchObject({ error: { status: 400, message: "participants is required" } });
+    expect(conversation.participants).toEqual(["me", "agent", "other"]);
+    await Promise.all([me.updateConversation(id, { remove_participants: ["me"] }), pass(500)]);
+    expect(me.conversations).toEqual([]);
+  });
+
+  test("a publishable key is refused", async () => {
+    const server = fakeServer();
+    const { id, me, conversation } = await chat(server);
+    const result = outcome(me.updateConversation(id, { status: "closed" }));
+    await pass(500);
+    expect(await result).toMatchObject({ error: { status: 403, message: "secret key required" } });
+    expect(conversation.status).toBe("open");
+  });
+
+  test("a late response doesn't undo the preview of a newer message", async () => {
+    const server = fakeServer();
+    const { id, me, conversation } = await chat(server, { key: "sk_test" });
+    server.http = ["late"];
+    const preview = me.updateConversation(id, { status: "closed" }).then(({ last_message }) => last_message);
+    await pass(100);
+    server.send(id, { sender_id: "other", body: "Wait" });
+    await pass(1000);
+    expect(await preview).toBe("Wait");
+    expect(conversation.status).toBe("closed");
+  });
+
+  test("changes by a backend reach watched conversations and lists, with and without inbox channels", async () => {
+    for (const inbox of [true, false]) {
+      const server = fakeServer();
+      server.inbox = inbox;
+      const { id, me, conversation } = await chat(server);
+      const listed = server.create(["me", "other"]);
+      await Promise.all([me.sync(), pass(500)]);
+      const listens = me.conversations.find((each) => each.id === listed)!;
+      for (const each of [id, listed]) server.update(each, { add_participants: ["agent"], remove_participants: ["other"], status: "closed" });
+      server.send(id, { sender_id: "agent", message_type: "system", body: "agent joined" });
+      await pass(500);
+      expect(facts(conversation)).toEqual({ status: "closed", participants: ["me", "agent"], members: ["me", "agent"] });
+      expect(conversation.messages).toMatchObject([{ message_type: "system", body: "agent joined" }]);
+      expect(conversation).toMatchObject({ last_message: "agent joined", unread_count: 1 });
+      expect(listens).toMatchObject({ status: "closed", participants: ["me", "agent"] });
+      server.update(listed, { status: "open" });
+      await pass(500);
+      expect(listens.status).toBe("open");
+      server.update(listed, { remove_participants: ["me"] });
+      await pass(500);
+      expect(me.conversations.map(({ id }) => id)).toEqual([id]);
+    }
+  });
+
+  test("a change without a broadcast arrives with the next poll", async () => {
+    const server = fakeServer();
+    const { id, conversation } = await chat(server);
+    server.isSilent = true;
+    server.update(id, { status: "closed" });
+    await pass(61_000);
+    expect(conversation.status).toBe("closed");
+  });
+});
+
 describe("typing", () => {
   test("typing makes a request every two seconds at most", async () => {
     const server = fakeServer();
@@ -312,7 +390,7 @@ describe("typing", () => {
     expect(server.requests.filter(({ path }) => path.endsWith("/typing"))).toHaveLength(3);
   });
 
-  test("who types is shown until the message, or three seconds later", async () => {
+  test("a typing user is shown until the message, or for three seconds", async () => {
     const server = fakeServer();
     const { id, conversation } = await chat(server);
     const other = client(server, { user: { user_id: "other", name: "Olga" } });
@@ -328,7 +406,7 @@ describe("typing", () => {
     expect(conversation.typing).toEqual([]);
     void conversation.type();
     await pass(100);
-    expect(conversation.typing).toEqual([]); // one's own is of no interest
+    expect(conversation.typing).toEqual([]); // the own typing is left out
   });
 });
 
@@ -364,21 +442,21 @@ describe("reading", () => {
     expect(server.unread(id, "me")).toBe(0);
   });
 
-  test("a list that is older than what was read meanwhile is soon put right", async () => {
+  test("a list that is older than a read cursor is soon read again", async () => {
     const server = fakeServer();
     const { id, me, conversation } = await chat(server);
     server.send(id, { sender_id: "other", body: "one" });
     await pass(500);
     server.http = ["late"];
-    void me.sync(); // the list says 1, and comes after the answer to markRead
+    void me.sync(); // the list says 1, and arrives after the response to markRead
     await pass(30);
-    server.broadcasts = ["dropped"]; // which would have it read again
+    server.broadcasts = ["dropped"]; // it would cause another request
     void conversation.markRead();
     await pass(2000);
     expect(conversation.unread_count).toBe(0);
   });
 
-  test("a message that the list knew before its broadcast came is counted, by servers that don't count", async () => {
+  test("a message that was in the list before its broadcast is counted, with servers that don't count", async () => {
     const server = fakeServer(false);
     const { id, me, conversation } = await chat(server);
     server.broadcasts = ["late"];
@@ -389,7 +467,7 @@ describe("reading", () => {
     expect(conversation.unread_count).toBe(1);
   });
 
-  test("a server without read cursors isn't asked to move them, and counts are kept here", async () => {
+  test("with a server without read cursors, the client counts and makes no request", async () => {
     const server = fakeServer(false);
     const { id, conversation } = await chat(server);
     server.send(id, { sender_id: "other", body: "one" });
@@ -412,7 +490,7 @@ describe("user tokens", () => {
     return { server, token };
   };
 
-  test("a token is asked for once, and renewed before it expires", async () => {
+  test("a token is requested once, and renewed before it expires", async () => {
     const { server, token } = tokens();
     const { me } = await chat(server, { token });
     expect(token).toHaveBeenCalledOnce();
@@ -465,7 +543,7 @@ describe("user tokens", () => {
     expect(server.requests.length).toBeLessThanOrEqual(4);
   });
 
-  test("a backend that is away for a moment is asked again", async () => {
+  test("a request to a backend that fails is retried", async () => {
     const server = fakeServer();
     server.token = "good";
     const token = vi.fn(async () => {
@@ -498,7 +576,7 @@ describe("user tokens", () => {
 });
 
 describe("memory", () => {
-  test("a conversation keeps its newest messages, and more only while one reads further up", async () => {
+  test("a conversation keeps its newest messages, and earlier ones only while it is watched", async () => {
     const server = fakeServer();
     const { id, conversation } = await chat(server, { maxMessages: 100 });
     for (let n = 0; n < 300; n++) server.send(id, { sender_id: "other", body: `${n}` });
@@ -515,7 +593,7 @@ describe("memory", () => {
     expect(bodies(conversation).at(-1)).toBe("300");
   });
 
-  test("after a long gap, what is too far back is forgotten and can be loaded again", async () => {
+  test("after a long gap, the oldest messages are removed and can be loaded again", async () => {
     for (const modern of [true, false]) {
       const server = fakeServer(modern);
       const { id, me, conversation } = await chat(server, { maxMessages: 100 });
@@ -534,7 +612,7 @@ describe("memory", () => {
     }
   });
 
-  test("conversations that were looked at long ago are forgotten", async () => {
+  test("a conversation that was watched long ago has no messages in memory", async () => {
     const server = fakeServer();
     const { me } = await chat(server);
     for (let n = 0; n < 25; n++) {
@@ -545,7 +623,7 @@ describe("memory", () => {
       conversation.unwatch();
     }
     await pass(1000);
-    expect(me.conversations.filter(({ isLoaded }) => isLoaded)).toHaveLength(21); // and the one that is watched
+    expect(me.conversations.filter(({ isLoaded }) => isLoaded)).toHaveLength(21); // and the watched one
   });
 
   test("`messages` and `conversations` are the same arrays until something changes", async () => {

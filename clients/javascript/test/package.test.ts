@@ -1,4 +1,4 @@
-// The package itself: its size, its types and what it depends on.
+// The package: its size, types and dependencies.
 
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
@@ -24,7 +24,7 @@ test("the types are those of docs/openapi.yaml", async () => {
   expect(read("src/openapi.ts").endsWith(generated), "run `npm run types` in clients/javascript").toBe(true);
 });
 
-test("supabase-js is the one dependency", () => {
+test("supabase-js is the only dependency", () => {
   const { dependencies, peerDependencies } = JSON.parse(read("package.json"));
   expect(dependencies).toBeUndefined();
   expect(Object.keys(peerDependencies)).toEqual(["@supabase/supabase-js"]);

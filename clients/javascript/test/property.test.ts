@@ -22,18 +22,20 @@ interface Kind {
 
 const KINDS: Kind[] = [
   { name: "a server with updated_at and since", modern: true, inbox: false },
-  { name: "a server with users' own channels", modern: true, inbox: true },
-  { name: "a server with history alone", modern: false, inbox: false },
+  { name: "a server with inbox channels", modern: true, inbox: true },
+  { name: "a server with only the history", modern: false, inbox: false },
 ];
 
 class World {
   readonly server: FakeServer;
   readonly client: TinyChat;
   readonly id: string;
+  readonly modern: boolean;
   readonly sent: Promise<unknown>[] = [];
   tokens = 1;
 
   constructor({ modern, inbox }: Kind, history: number) {
+    this.modern = modern;
     this.server = new FakeServer(modern);
     this.server.inbox = inbox;
     supabase.server = this.server;
@@ -52,7 +54,7 @@ class World {
     return this.client.conversation(this.id);
   }
 
-  /** A message that the server has, by a number; mostly one of the newest. */
+  /** Returns one of the server's messages by a number; mostly one of the newest. */
   message(n: number): Message | undefined {
     const visible = this.server.visible(this.id);
     return visible.at(-1 - (n % Math.min(visible.length, n % 5 ? 8 : 100)));
@@ -82,6 +84,9 @@ const step: fc.Arbitrary<[string, Step]> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<[string, Step]>(["other reads", (w) => void w.server.read(w.id, "other")]) },
   { weight: 2, arbitrary: fc.constant<[string, Step]>(["I load earlier", (w) => void w.conversation.loadEarlier().catch(() => {})]) },
   { weight: 1, arbitrary: fc.constant<[string, Step]>(["a new conversation", (w) => void w.server.send(w.server.create(["me", "third"]), { sender_id: "third", body: "new" })]) },
+  { weight: 2, arbitrary: fc.record({
+    add_participants: fc.subarray(["agent_1", "agent_2"]), remove_participants: fc.subarray(["agent_1", "agent_2"]), status: fc.constantFrom("open", "closed", null),
+  }).map((change): [string, Step] => [`a backend changes ${JSON.stringify(change)}`, (w) => void (w.modern && w.server.update(w.id, change))]) },
   { weight: 1, arbitrary: fc.constant<[string, Step]>(["I look away and back", async (w) => {
     w.conversation.unwatch();
     await w.pass(500);
@@ -128,12 +133,13 @@ for (const kind of KINDS) {
           const expected = server.list("me");
           expect(client.conversations.map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
           client.conversations.forEach((conversation, index) => {
-            const { last_message, last_at, unread_count } = expected[index]!;
-            expect(conversation).toMatchObject({ last_message, last_at, ...(modern && { unread_count }) });
+            const { last_message, last_at, participants, status, unread_count } = expected[index]!;
+            expect(conversation).toMatchObject({ last_message, last_at, participants, ...(modern && { status, unread_count }) });
           });
+          if (modern) expect(conversation.members.map(({ user_id }) => user_id).sort()).toEqual([...conversation.participants].sort());
           if (modern) expect(conversation.readers({ sender_id: "me", created_at: server.conversations.get(id)!.reads.get("other")! })).toContain("other");
 
-          // Each message that was sent is there once.
+          // Each sent message is stored once.
           const everything = [...server.conversations.get(id)!.messages.values()];
           expect(everything.filter(({ client_message_id }) => client_message_id)).toHaveLength(world.sent.length);
           client.disconnect();
@@ -144,7 +150,7 @@ for (const kind of KINDS) {
   });
 }
 
-/** Everything works again, and time passes. */
+/** Ends all faults and lets time pass. */
 async function settle(world: World) {
   const { client, server, conversation } = world;
   Object.assign(server, { http: [], broadcasts: [], isUp: true, isSilent: false });

@@ -5,7 +5,7 @@ import { supabase } from "./fake/supabase.ts";
 
 export const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds);
 
-/** A server that supabase-js's stand-in listens to. */
+/** Creates a server, to which the stand-in for supabase-js connects. */
 export function fakeServer(modern = true): FakeServer {
   const server = new FakeServer(modern);
   supabase.server = server;
@@ -18,7 +18,7 @@ export const client = (server: FakeServer, options: Partial<Options> = {}) =>
     url: "http://api/", user: { user_id: "me", name: "Me" }, fetch: server.fetch, ...(options.token ? {} : { key: "pk_test" }), ...options,
   });
 
-/** A client that is connected, and its one conversation with "other", watched. */
+/** Returns a connected client and its only conversation, which it has with "other" and watches. */
 export async function chat(server: FakeServer, options: Partial<Options> = {}) {
   const id = server.create(["me", "other"]);
   const me = client(server, options);
@@ -26,7 +26,7 @@ export async function chat(server: FakeServer, options: Partial<Options> = {}) {
   return { id, me, conversation: me.conversation(id) };
 }
 
-/** A JWT without a meaningful signature, issued at the device's time plus `skew` seconds. */
+/** Returns a JWT without a valid signature, issued at the device's time plus `skew` seconds. */
 export function jwt(name: string, life: number, skew = 0): string {
   const iat = Math.floor(Date.now() / 1000) + skew;
   const payload = Buffer.from(JSON.stringify({ sub: "me", name, iat, exp: iat + life })).toString("base64url");

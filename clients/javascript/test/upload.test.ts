@@ -8,7 +8,7 @@ afterEach(() => void vi.unstubAllGlobals());
 const MB = 1024 * 1024;
 const json = (status: number, body: unknown) => ({ status, headers: { get: () => null }, text: async () => JSON.stringify(body) });
 
-/** A client whose requests are recorded, and answered in this order. */
+/** Returns a client, the list of its requests, and gives them these responses in order. */
 function recorded(...answers: ReturnType<typeof json>[]) {
   const requests: [string, Request][] = [];
   const fetch = async (url: string, request: Request) => {
@@ -29,7 +29,7 @@ test("an image of up to 4 MB goes in a form", async () => {
   expect(JSON.parse(message.body)).toMatchObject({ body: "Look", message_type: "image", media_url: "https://images/1.png", sender_id: "me" });
 });
 
-test("a larger one goes straight to storage, without the key", async () => {
+test("a larger image is sent directly to storage, without the key", async () => {
   const upload = { method: "PUT", url: "https://storage/1?signature", headers: { "content-type": "image/heic" }, expires_at: "2026" };
   const { requests, conversation } = recorded(json(200, { url: "https://images/1.heic", upload }), json(200, {}));
   const file = new File([new Uint8Array(4 * MB + 1)], "1.HEIC"); // browsers don't know this type
@@ -40,7 +40,7 @@ test("a larger one goes straight to storage, without the key", async () => {
   expect(JSON.parse(requests[2]![1].body)).not.toHaveProperty("body");
 });
 
-test("what React Native's pickers give is read when it is needed", async () => {
+test("a file of React Native's pickers is read when it is needed", async () => {
   const upload = { method: "PUT", url: "https://storage/1", headers: {}, expires_at: "2026" };
   const blob = new Blob(["large"]);
   vi.stubGlobal("fetch", async (url: string) => (expect(url).toBe("file:///1.png"), { blob: async () => blob }));
@@ -56,14 +56,14 @@ test("what React Native's pickers give is read when it is needed", async () => {
   expect(requests.find(([url]) => url === "https://storage/1")?.[1].body).toBe(blob);
 });
 
-test("an upload that the server refuses fails its message with the server's words", async () => {
+test("an upload that the server refuses fails its message with the server's text", async () => {
   const { conversation } = recorded(json(415, { error: "unsupported mime: image/svg+xml" }));
   const { error } = (await outcome(conversation.send({ file: new File(["<svg/>"], "1.svg", { type: "image/svg+xml" }) }))) as { error: unknown };
   expect(error).toMatchObject({ status: 415, message: "unsupported mime: image/svg+xml" });
   expect(conversation.messages).toMatchObject([{ state: "failed", message_type: "image", media_url: null }]);
 });
 
-test("where the platform reports an upload's progress, the message shows it", async () => {
+test("a message shows the progress of its upload if the platform reports it", async () => {
   class Xhr {
     upload: { onprogress?: (event: { loaded: number; total: number }) => void } = {};
     status = 200;

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
 import WebSocket from "ws";
-import { type Fetch, type Message, type Options, TinyChat, transport } from "../../src/index.ts";
+import { type Conversation, type Fetch, type Message, type Options, TinyChat, transport } from "../../src/index.ts";
 import { Relay } from "./relay.ts";
 
 const setting = (name: string) => {
@@ -33,7 +33,7 @@ function client(user_id: string, options: Partial<Options> = {}): TinyChat {
   return client;
 }
 
-/** Two people who have never met, in one conversation that both watch. */
+/** Returns the clients of two new users, who watch a conversation of theirs. */
 async function meet(options: Partial<Options> = {}) {
   const [a, b] = ["ada", "sam"].map((name) => `${name}_${crypto.randomUUID()}`) as [string, string];
   const ada = client(a, options);
@@ -45,7 +45,7 @@ async function meet(options: Partial<Options> = {}) {
   return { id, ada, sam, hers: conversations[0], his: conversations[1] };
 }
 
-/** What the local cloud gets wrong from now on. */
+/** Sets the faults of the local cloud. */
 async function faults(wanted: object) {
   const response = await fetch(`${SUPABASE_URL}/__faults`, {
     method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(wanted),
@@ -79,7 +79,7 @@ test("messages, edits, deletions and typing reach the other side", async () => {
   await expect(hers.edit(hers.messages[0]!.id, "no")).rejects.toMatchObject({ status: 403 });
 });
 
-test("the list has previews and unread counts, and who has read is shown", async () => {
+test("the list has previews and unread counts, and messages show their readers", async () => {
   const { id, sam, hers } = await meet();
   await sam.sync();
   sam.conversation(id).unwatch();
@@ -95,7 +95,7 @@ test("the list has previews and unread counts, and who has read is shown", async
   await soon(() => expect(hers.readers(two!)).toEqual([sam.user!.user_id]));
 });
 
-test("a conversation that somebody else starts appears in the list, which one channel keeps up to date", async () => {
+test("a conversation that another user starts appears in the list, which one channel keeps up to date", async () => {
   const poll = { live: 600_000, otherwise: 600_000 };
   const { ada, sam } = await meet({ poll });
   const phone = client(sam.user!.user_id, { poll });
@@ -106,6 +106,36 @@ test("a conversation that somebody else starts appears in the list, which one ch
   await soon(() => expect(phone.conversations[0]).toMatchObject({ id: started.id, last_message: "Here", unread_count: 1 }));
   await sam.conversation(started.id).markRead();
   await soon(() => expect(phone.unread_count).toBe(0));
+});
+
+test("a backend adds and removes participants, closes a conversation and opens it again", async () => {
+  const { id, ada, sam, hers, his } = await meet({ poll: { live: 600_000, otherwise: 600_000 } });
+  const key = setting("TINYCHAT_SECRET_KEY");
+  const backend = client("backend", { key });
+  const [a, s, agent] = [ada.user!.user_id, sam.user!.user_id, `agent_${crypto.randomUUID()}`];
+  const facts = ({ status, participants, members }: Conversation) => ({ status, participants, members: members.map(({ user_id }) => user_id).sort() });
+
+  const changed = await backend.updateConversation(id, { add_participants: [agent], status: "closed" });
+  expect(changed).toMatchObject({ id, status: "closed", participants: [a, s, agent] });
+  for (const each of [hers, his]) await soon(() => expect(facts(each)).toEqual({ status: "closed", participants: [a, s, agent], members: [a, s, agent].sort() }));
+  await expect(hers.send("Hello?")).rejects.toMatchObject({ status: 403, message: "conversation is closed" });
+  hers.discard(hers.messages[0]!.id);
+
+  await backend.updateConversation(id, { status: "open" });
+  const system = { sender_id: "backend", message_type: "system", body: "The conversation is open again." };
+  const response = await fetch(`${API_URL}/v1/conversations/${id}/messages`, {
+    method: "POST", headers: { "content-type": "application/json", "x-tinychat-api-key": key }, body: JSON.stringify(system),
+  });
+  expect(response.status).toBe(200);
+  await soon(() => expect(hers.messages).toMatchObject([system]));
+  await hers.send("Hello?");
+  expect(hers.status).toBe("open");
+
+  await soon(() => expect(sam.conversations.map(({ id }) => id)).toContain(id));
+  await backend.updateConversation(id, { remove_participants: [s] });
+  await soon(() => expect(sam.conversations.map(({ id }) => id)).not.toContain(id));
+  await soon(() => expect(facts(hers)).toEqual({ status: "open", participants: [a, agent], members: [a, agent].sort() }));
+  await expect(ada.updateConversation(id, { status: "closed" })).rejects.toMatchObject({ status: 403, message: "secret key required" });
 });
 
 test("images are uploaded both ways", async () => {
@@ -130,7 +160,7 @@ test("long histories are loaded page by page", async () => {
   expect(plain(conversation.messages)).toEqual(plain(await history(id)));
 });
 
-test("a Realtime that loses every broadcast is noticed", async () => {
+test("messages arrive even if Realtime loses every broadcast", async () => {
   const { hers, his } = await meet();
   await faults({ realtime: { status: 500 } });
   await hers.send("lost on the way");
@@ -138,10 +168,10 @@ test("a Realtime that loses every broadcast is noticed", async () => {
   await faults({});
 });
 
-test("after any faults both sides have what the server has, and each message once", { timeout: 180_000 }, async () => {
+test("after any faults both sides have the server's messages, each once", { timeout: 180_000 }, async () => {
   const [api, realtime] = await Promise.all([Relay.to(API_URL), Relay.to(SUPABASE_URL)]);
   let lose = false;
-  /** Through relays that can be killed, and with answers that get lost. */
+  /** Goes through relays that can be stopped, and loses responses. */
   const shaky: Fetch = async (url, request) => {
     const response = await transport(url.replace(API_URL, api.url), request);
     const text = (await response.text()).replaceAll(SUPABASE_URL, realtime.url);
@@ -198,7 +228,7 @@ test("after any faults both sides have what the server has, and each message onc
   await Promise.all([api.down(), realtime.down()]);
 });
 
-test("an expired user token is replaced by a new one, which sees its user's conversations alone", async () => {
+test("an expired user token is replaced by a new one, which only reaches its user's conversations", async () => {
   const { id, ada, sam } = await meet();
   const { sign } = tokenKey(ada.config!.tenant.id);
   const hers = ada.user!.user_id;
@@ -219,7 +249,7 @@ test("an expired user token is replaced by a new one, which sees its user's conv
   expect(token).toHaveBeenCalledTimes(2);
 });
 
-/** Makes a key for user tokens, as `tinychat tokens create` does. */
+/** Creates a key for user tokens, as `tinychat tokens create` does. */
 function tokenKey(tenant: string) {
   const kid = crypto.randomUUID();
   const secret = randomBytes(32);
@@ -234,7 +264,7 @@ function tokenKey(tenant: string) {
   return { sign };
 }
 
-test("README's program runs, prints what it says, and ends", async () => {
+test("README's program runs, prints the documented output, and ends", async () => {
   const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
   const block = (language: string) => [...readme.matchAll(new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``, "g"))].map(([, text]) => text).join("");
   const child = spawn("node", ["--input-type=module"], { cwd: new URL("../..", import.meta.url), stdio: ["pipe", "pipe", "inherit"] });

@@ -1,4 +1,4 @@
-// A server that can be killed: it passes connections on to another one, until it is down.
+// A server that forwards connections to another server, and can be stopped and started.
 
 import { once } from "node:events";
 import { type AddressInfo, type Socket, connect, createServer } from "node:net";
@@ -35,7 +35,7 @@ export class Relay {
     this.#port = (this.#server.address() as AddressInfo).port;
   }
 
-  /** From now on connections are refused, and those that there are break. */
+  /** Refuses new connections and breaks the open ones. */
   async down(): Promise<void> {
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();

@@ -1,12 +1,12 @@
-// A TinyChat server in memory, whose network and Realtime fail on demand. Time is what the test's clock says.
+// A TinyChat server in memory. Its network and Realtime fail on demand, and its time is that of the test's clock.
 
-import type { ConversationData, Message } from "../../src/types.ts";
+import type { ConversationData, ConversationUpdate, Message } from "../../src/types.ts";
 import type { Fetch, Request, Response } from "../../src/platform.ts";
 
-/** What happens to a request: nothing listens; a 500 before anything is done; the answer is lost after everything is done; the
- * request takes a while to arrive; the answer takes a while, so that it is old news. */
+/** The fault of a request: the connection is refused; a 500 before any effect; a lost response after all effects; a slow request;
+ * a slow response, which is outdated; a 429. */
 export type HttpFault = "refused" | "failed" | "lost" | "slow" | "late" | "busy" | "none";
-/** What happens to a broadcast for one listener. */
+/** The fault of a broadcast to a single listener. */
 export type BroadcastFault = "dropped" | "twice" | "late" | "none";
 
 interface Stored {
@@ -37,24 +37,24 @@ export class FakeServer {
   http: HttpFault[] = [];
   broadcasts: BroadcastFault[] = [];
   isUp = true;
-  /** Realtime loses everything, and nobody notices. */
+  /** Whether Realtime loses all broadcasts without an error. */
   isSilent = false;
-  /** Tokens are required, and this one is good. */
+  /** The only valid token, if tokens are required. */
   token: string | undefined;
-  /** The JWT that Realtime knows a user by. */
+  /** Returns the JWT that identifies a user to Realtime. */
   realtimeToken: (() => string) | undefined;
   isPrivate = false;
   inbox = false;
   #listeners = new Map<string, Set<Listener>>();
   #ids = 0;
-  /** Whether it has the additions: `updated_at`, `since`, read cursors, unread counts. */
+  /** Whether it has `updated_at`, `since`, read cursors, unread counts and updates of conversations. */
   readonly #modern: boolean;
 
   constructor(modern: boolean) {
     this.#modern = modern;
   }
 
-  // What others do
+  // Actions of other users and of backends
 
   create(participants: string[], external_ref: string | null = null): string {
     const id = `conversation-${++this.#ids}`;
@@ -103,6 +103,24 @@ export class FakeServer {
     return this.#changed(stored, { ...message, body: null, media_url: null, deleted_at: time, updated_at: time });
   }
 
+  update(id: string, { add_participants, remove_participants, status }: ConversationUpdate): ConversationData {
+    const stored = this.#stored(id);
+    const { data } = stored;
+    const added = add_participants ?? [];
+    const staying = data.participants.filter((user) => !remove_participants?.includes(user) || added.includes(user));
+    const participants = [...new Set([...staying, ...added])];
+    if (participants.length === 0) throw new Refusal(400, "participants is required");
+    const change = { participants, status: status ?? data.status ?? "open" };
+    const before = this.#inboxes(data);
+    if (JSON.stringify([data.participants, data.status]) === JSON.stringify([change.participants, change.status])) return data;
+    const time = this.#tick(stored);
+    for (const user of added) if (!stored.reads.has(user)) stored.reads.set(user, time);
+    for (const user of stored.reads.keys()) if (!participants.includes(user)) stored.reads.delete(user);
+    stored.data = { ...data, ...change, updated_at: time };
+    this.#tell([...new Set([`conv:${id}`, ...before, ...this.#inboxes(stored.data)])], "conversation", { conversation: stored.data });
+    return stored.data;
+  }
+
   read(id: string, user_id: string, messageId?: string) {
     const stored = this.#stored(id);
     const to = messageId ? stored.messages.get(messageId)?.created_at : iso(stored.clock);
@@ -114,9 +132,9 @@ export class FakeServer {
     return { ...read, unread_count: this.unread(id, user_id) };
   }
 
-  // What is there
+  // State
 
-  /** What a user can see, oldest first. */
+  /** The messages that a user can see, oldest first. */
   visible(id: string): Message[] {
     return [...this.#stored(id).messages.values()].filter(({ deleted_at }) => !deleted_at).map((message) => this.#shown(message));
   }
@@ -154,14 +172,14 @@ export class FakeServer {
     try {
       if (this.token !== undefined && token !== this.token) throw new Refusal(401, "user token expired");
       const input = typeof body === "string" ? JSON.parse(body) : body;
-      return answer(200, this.#route(method, pathname.split("/").slice(2), searchParams, input));
+      return answer(200, this.#route(method, pathname.split("/").slice(2), searchParams, input, headers));
     } catch (error) {
       if (error instanceof Refusal) return answer(error.status, { error: error.message });
       throw error;
     }
   }
 
-  #route(method: string, [resource, id = "", part, messageId = ""]: string[], query: URLSearchParams, input: any): unknown {
+  #route(method: string, [resource, id = "", part, messageId = ""]: string[], query: URLSearchParams, input: any, headers: Request["headers"]): unknown {
     switch (`${method} ${resource}${id && "/id"}${part ? `/${part}` : ""}${messageId && "/id"}`) {
       case "GET config":
         return { tenant: { id: "tenant", name: "Tenant" }, realtime: this.#realtime() };
@@ -184,6 +202,10 @@ export class FakeServer {
         return { ok: true };
     }
     if (this.#modern && method === "POST" && part === "read") return { read: this.read(id, input.user_id, input.message_id) };
+    if (this.#modern && method === "PATCH" && resource === "conversations" && !part) {
+      if (!headers["x-tinychat-api-key"]?.startsWith("sk_")) throw new Refusal(403, "secret key required");
+      return { conversation: this.update(id, input) };
+    }
     if (this.#modern && method === "GET" && resource === "conversations" && !part) {
       const stored = this.#stored(id);
       const members = [...stored.reads].map(([user_id, read_at]) => ({ user_id, name: null, role: "customer", read_at }));

@@ -1,4 +1,4 @@
-// As much of supabase-js as the client uses. Tests put it in supabase-js's place.
+// The parts of supabase-js that the client uses, for tests.
 
 import type { FakeServer } from "./server.ts";
 
@@ -14,7 +14,7 @@ export const supabase = {
     supabase.clients.push(client);
     return client;
   },
-  /** Every websocket breaks, and every channel is joined again after a while. */
+  /** Breaks every websocket. Every channel is joined again after a while. */
   breakAll() {
     for (const client of supabase.clients) for (const channel of client.channels.values()) channel.break();
   },
