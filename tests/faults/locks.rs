@@ -20,20 +20,32 @@ struct Change {
     function: &'static str,
     request: Request,
     row: &'static str,
+    /// The name of its broadcast.
+    event: &'static str,
 }
 
-fn changes(chat: &Chat) -> [Change; 2] {
+async fn changes(chat: &Chat) -> [Change; 3] {
+    chat.need_secret_key().await;
+    let conversation = format!("/v1/conversations/{}", chat.conversation);
     let message = json!({ "sender_id": "ada", "body": "late", "client_message_id": "c1" });
     [
         Change {
             function: "send-message",
             request: Request::post(chat.path("messages"), &message),
             row: "select from tinychat.conversations where id = $1::text::uuid for update",
+            event: "message",
         },
         Change {
             function: "delete-message",
             request: Request::delete(chat.message_path(), &json!({ "sender_id": "ada" })),
             row: "select from tinychat.messages where conversation_id = $1::text::uuid for update",
+            event: "message",
+        },
+        Change {
+            function: "update-conversation",
+            request: Request::patch(conversation, &json!({ "add_participants": ["eve"] })).with_secret_key(),
+            row: "select from tinychat.conversations where id = $1::text::uuid for update",
+            event: "conversation",
         },
     ]
 }
@@ -73,17 +85,22 @@ async fn end_waiting() {
 /// Asserts that a repetition succeeds and is broadcast, and that a second repetition isn't.
 async fn repetition_is_broadcast_once(chat: &Chat, channel: &mut Channel, change: &Change) {
     let repeated = chat.call(change.request.clone()).await.ok();
-    assert_eq!(channel.next("message").await, repeated, "{}", change.function);
+    assert_eq!(channel.next(change.event).await, repeated, "{}", change.function);
     assert_eq!(chat.call(change.request.clone()).await.ok(), repeated);
     assert_silent(chat, channel).await;
 }
 
 #[tokio::test]
 async fn what_was_answered_500_is_not_done_later_and_its_repeat_is_heard() {
-    for (function, ends) in [("send-message", false), ("send-message", true), ("delete-message", false)] {
+    for (function, ends) in [
+        ("send-message", false),
+        ("send-message", true),
+        ("delete-message", false),
+        ("update-conversation", false),
+    ] {
         let chat = Chat::new().await;
         let mut channel = listen(&chat).await;
-        let change = changes(&chat).into_iter().find(|change| change.function == function).unwrap();
+        let change = changes(&chat).await.into_iter().find(|change| change.function == function).unwrap();
         let before = chat.rows().await;
         let locked = lock(&chat, change.row).await;
         let (released, began) = (sleep(HELD), Instant::now());
@@ -109,10 +126,10 @@ async fn what_was_answered_500_is_not_done_later_and_its_repeat_is_heard() {
 
 #[tokio::test]
 async fn the_repetition_of_a_change_whose_function_died_before_its_broadcast_is_broadcast() {
-    for number in 0..2 {
+    for number in 0..3 {
         let chat = Chat::new().await;
         let mut channel = listen(&chat).await;
-        let change = changes(&chat).into_iter().nth(number).unwrap();
+        let change = changes(&chat).await.into_iter().nth(number).unwrap();
         let mut process = Function::start(change.function, &[]).await;
         let locked = lock(&chat, change.row).await;
         let event = event_of(change.function, &chat, &change.request);
@@ -136,12 +153,12 @@ async fn the_repetition_of_a_change_whose_function_died_before_its_broadcast_is_
 async fn concurrent_repetitions_are_broadcast_once() {
     let chat = Chat::new().await;
     let mut channel = listen(&chat).await;
-    for change in changes(&chat) {
+    for change in changes(&chat).await {
         let calls = (0..10).map(|_| chat.call(change.request.clone()));
         let responses = futures_util::future::join_all(calls).await;
         let responses: Vec<Value> = responses.iter().map(|response| response.ok()).collect();
         assert!(responses.iter().all(|response| *response == responses[0]));
-        assert_eq!(channel.next("message").await, responses[0]);
+        assert_eq!(channel.next(change.event).await, responses[0]);
         assert_silent(&chat, &mut channel).await;
     }
 }

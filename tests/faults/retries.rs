@@ -122,6 +122,21 @@ async fn a_change_of_a_conversation_is_broadcast_once() {
 }
 
 #[tokio::test]
+async fn a_removed_participant_receives_the_change_once() {
+    for cut in CUTS {
+        let chat = Chat::new().await;
+        chat.need_secret_key().await;
+        let mut inbox = Channel::join_inbox(&chat.register("bob").await).await;
+        let mut warm = Warm::start(&chat, "update-conversation").await;
+        let path = format!("/v1/conversations/{}", chat.conversation);
+        let request = Request::patch(path, &json!({ "remove_participants": ["bob"] })).with_secret_key();
+        let changed = warm.cut(cut, &chat, &request).await;
+        assert_eq!(inbox.next("conversation").await, changed, "{cut:?}");
+        inbox.is_silent().await;
+    }
+}
+
+#[tokio::test]
 async fn typing_is_broadcast_once() {
     let chat = Chat::new().await;
     let mut channel = listen(&chat).await;

@@ -69,7 +69,7 @@ async fn update_conversation(
         )
         .await?;
     let response = ConversationEnvelope { conversation: Conversation::try_from(&row)? };
-    if row.try_get("changed")? {
+    if row.try_get("untold")? {
         realtime.conversation(&row, &response)?;
     }
     webhook::deliver(&route.db, row.try_get("deliveries")?);

@@ -1,4 +1,5 @@
--- Changes a conversation's participants and status. Repeating the request changes nothing.
+-- Changes a conversation's participants and status. Repeating the request changes nothing. It is broadcast again only if the
+-- last change may not have been.
 create function tinychat_api.update_conversation(
     p_credential jsonb,
     p_conversation_id uuid,
@@ -10,7 +11,7 @@ create function tinychat_api.update_conversation(
 )
 returns table (
     verdict text, tenant_id uuid, id uuid, kind text, external_ref text, participants text[], status text,
-    last_message text, last_at timestamptz, updated_at timestamptz, changed boolean, tokens text, inboxes uuid[],
+    last_message text, last_at timestamptz, updated_at timestamptz, untold boolean, tokens text, inboxes uuid[],
     deliveries json
 )
 language plpgsql
@@ -19,7 +20,8 @@ declare
     caller record;
     conversation tinychat.conversations;
     members text[];
-    removed text[] := '{}';
+    removed text[];
+    changed_now boolean;
 begin
     select * into caller from tinychat.conversation(p_credential, p_conversation_id);
     tenant_id := caller.tenant_id;
@@ -62,6 +64,7 @@ begin
         removed := array(select unnest(conversation.participants) except select unnest(members));
         update tinychat.conversations c
         set participants = members, status = coalesce(p_status, c.status), update_id = p_event_id,
+            backend = pg_backend_pid(),
             changed_at = greatest(tinychat.now_ms(), tinychat.updated_at(c) + interval '1 ms')
         where c.id = p_conversation_id
         returning * into conversation;
@@ -78,16 +81,22 @@ begin
             coalesce(conversation.last_at, conversation.created_at), conversation.changed_at
         from unnest(members) as m (user_id)
         on conflict do nothing;
+    else
+        removed := array(select unnest(p_remove_participants) except select unnest(members));
     end if;
-    changed := coalesce(conversation.update_id = p_event_id, false);
+    changed_now := coalesce(conversation.update_id = p_event_id, false);
+    untold := changed_now or tinychat.untold(conversation.backend, tinychat.time_of(conversation.update_id));
+    if untold and conversation.backend <> pg_backend_pid() then
+        update tinychat.conversations c set backend = pg_backend_pid() where c.id = p_conversation_id;
+    end if;
 
     return query
         select
             verdict, c.tenant_id, c.id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
-            tinychat.updated_at(c), changed, caller.tokens,
+            tinychat.updated_at(c), untold, caller.tokens,
             -- Removed participants get the event, too.
-            case when p_inbox and changed then tinychat.inboxes(c.id, removed) end,
-            case when changed then tinychat.record_conversation_event(c.tenant_id, p_event_id, c.id) end
+            case when p_inbox and untold then tinychat.inboxes(c.id, removed) end,
+            case when changed_now then tinychat.record_conversation_event(c.tenant_id, p_event_id, c.id) end
         from tinychat.conversations c
         left join lateral tinychat.preview(c.id) latest on true
         where c.id = p_conversation_id;
