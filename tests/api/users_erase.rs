@@ -3,7 +3,7 @@
 use crate::support::command_line::{json, run, run_with};
 use crate::support::images::{is_there, send_image, upload};
 use crate::support::token_key::TokenKey;
-use crate::support::{Chat, Receiver, Request, setting};
+use crate::support::{Chat, Receiver, Reply, Request, setting};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -110,6 +110,21 @@ async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
     chat.db.execute("select tinychat.remove_lapsed_revocations()", &[]).await.unwrap();
     assert_eq!(places(&chat, &user).await, Vec::<String>::new());
     assert!(!places(&chat, "kept").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_response_to_an_attempt_from_before_the_erasure_is_not_stored() {
+    let chat = Chat::without_messages().await;
+    let receiver =
+        Receiver::replying(|attempt| if attempt == 0 { Reply::Status(500) } else { Reply::Echo(4_000) })
+            .await;
+    chat.webhook(&receiver.url).await;
+    let planted = format!("planted-{}", uuid::Uuid::new_v4().simple());
+    chat.send("ada", &planted).await;
+    receiver.wait_for(2).await;
+    erase(&chat, "ada").await;
+    chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
+    assert_eq!(places(&chat, &planted).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 -- $1 an endpoint  $2 the event that was checked last  $3 how many to check  $4 a user  $5 the opaque id
 -- Removes the user from the endpoint's next events, delivered or not. An event of one of the user's messages becomes
--- that of a deleted message, and previews that may be the user's words are removed. Returns the last event, null if
--- there are none, and how many changed.
+-- that of a deleted message, and previews that may be the user's words are removed. An attempt that is being made doesn't
+-- store the receiver's response, because its lease is moved. Returns the last event, null if there are none, and how
+-- many changed.
 with page as (
     select d.event_id, d.payload::jsonb as payload
     from tinychat.webhook_deliveries d
@@ -67,7 +68,7 @@ scrubbed as (
 ),
 changed as (
     update tinychat.webhook_deliveries d
-    set payload = scrubbed.clean::text, last_answer = null
+    set payload = scrubbed.clean::text, last_answer = null, next_attempt_at = d.next_attempt_at + interval '1 microsecond'
     from scrubbed
     where d.endpoint_id = $1 and d.event_id = scrubbed.event_id and scrubbed.clean <> scrubbed.payload
     returning 1

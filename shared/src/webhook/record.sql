@@ -27,7 +27,8 @@ recorded as (
         last_attempt_at = case when a.made then now() else d.last_attempt_at end,
         last_status = case when a.made then a.status else d.last_status end,
         last_latency_ms = case when a.made then a.latency_ms else d.last_latency_ms end,
-        last_answer = case when a.made then a.answer else d.last_answer end
+        -- An erasure ends the leases of the events that it changes: the response may contain what is erased.
+        last_answer = case when a.made and d.next_attempt_at = a.leased_until then a.answer when not a.made then d.last_answer end
     from attempts a
     join before on before.endpoint_id = a.endpoint_id and before.event_id = a.event_id
     cross join lateral (

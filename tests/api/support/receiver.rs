@@ -26,6 +26,8 @@ pub enum Reply {
     Redirect(String),
     /// After so many milliseconds: 200.
     Slow(u64),
+    /// After so many milliseconds: 200, and the event itself.
+    Echo(u64),
     /// Nothing, ever.
     Hang,
     /// 200, and a body without end.
@@ -105,7 +107,7 @@ async fn receive(State(state): State<Arc<Shared>>, request: Request) -> Response
         *count - 1
     };
     let body = String::from_utf8(body.to_vec()).unwrap();
-    state.received.lock().unwrap().push(Received { id, headers: parts.headers, body });
+    state.received.lock().unwrap().push(Received { id, headers: parts.headers, body: body.clone() });
     match (state.reply)(attempt) {
         Reply::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
         Reply::Text(status, text) => (StatusCode::from_u16(status).unwrap(), text).into_response(),
@@ -113,6 +115,10 @@ async fn receive(State(state): State<Arc<Shared>>, request: Request) -> Response
         Reply::Slow(millis) => {
             sleep(Duration::from_millis(millis)).await;
             StatusCode::OK.into_response()
+        }
+        Reply::Echo(millis) => {
+            sleep(Duration::from_millis(millis)).await;
+            body.into_response()
         }
         Reply::Hang => std::future::pending().await,
         Reply::Flood => {
