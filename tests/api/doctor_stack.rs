@@ -245,6 +245,9 @@ async fn a_secret_that_lacks_a_key_or_has_the_wrong_one_is_named() {
         is_unwell(&aws.doctor("test").await, &["secret"], words);
     }
     let mut aws = Aws::healthy();
+    aws.parameters.insert("RealtimeTokens", "true".to_owned());
+    is_unwell(&aws.doctor("test").await, &["secret"], "REALTIME_JWT_KEY");
+    let mut aws = Aws::healthy();
     aws.secret.as_object_mut().unwrap().remove("DATABASE_URL");
     is_unwell(&aws.doctor("test").await, &["secret", "database"], "DATABASE_URL");
     let aws = Aws { secret: json!("storage-secret-4711"), ..Aws::healthy() };

@@ -20,6 +20,9 @@ use tokio_postgres::config::Host;
 const SECRET_KEYS: [&str; 4] =
     ["DATABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "STORAGE_ACCESS_KEY_ID", "STORAGE_SECRET_ACCESS_KEY"];
 
+/// The key that the secret also has if `RealtimeTokens` is `true`.
+const TOKENS_KEY: &str = "REALTIME_JWT_KEY";
+
 /// The concurrency that Lambda keeps unreserved in every account.
 const UNRESERVED: i64 = 100;
 
@@ -203,8 +206,10 @@ async fn read_secret(
         bail!("{name} must be a JSON object");
     };
     values.extend(fields.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))));
+    let signs = stack.parameter("RealtimeTokens") == Some("true");
     let missing = |key: &&str| values.get(*key).is_none_or(String::is_empty);
-    let missing: Vec<_> = SECRET_KEYS.into_iter().filter(missing).collect();
+    let needed = SECRET_KEYS.into_iter().chain(signs.then_some(TOKENS_KEY));
+    let missing: Vec<_> = needed.filter(missing).collect();
     ensure!(missing.is_empty(), "{name} must have text in {}", missing.join(", "));
     ensure!(
         values.get("SUPABASE_SERVICE_ROLE_KEY").is_none_or(|key| KeyKind::of(key) != KeyKind::Public),
@@ -390,6 +395,15 @@ async fn api(stack: &Deployed) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn all_keys_of_the_secret_in_the_template_are_known() {
+        let template = include_str!("../../../template.yaml");
+        let named = template.split(":SecretString:").skip(1).filter_map(|rest| rest.split(':').next());
+        let known = SECRET_KEYS.into_iter().chain([TOKENS_KEY]);
+        assert_eq!(named.collect::<BTreeSet<_>>(), known.collect());
+    }
 
     #[test]
     fn a_hosts_name_may_tell_its_region() {
