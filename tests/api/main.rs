@@ -50,6 +50,7 @@ mod private_channels;
 mod quickstart;
 mod realtime;
 mod recipients;
+mod reference;
 mod retention;
 mod seed;
 mod smoke;
