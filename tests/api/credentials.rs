@@ -109,9 +109,10 @@ async fn to_a_strangers_token_a_conversation_does_not_exist() {
         _ => (404, Some("conversation not found")),
     };
     world.responses(&world.key.token("eve"), expected).await;
-    // The tenant of the token is the one of its kid.
+    // The tenant of the token is the one of its kid, for its staff too.
     let other = TokenKey::new(&Chat::new().await).await;
     world.responses(&other.token("eve"), expected).await;
+    world.responses(&other.token_as("sam", "admin"), expected).await;
 }
 
 #[tokio::test]
@@ -243,6 +244,8 @@ async fn a_token_speaks_for_its_user_where_the_request_names_none() {
     let edited = call(Request::patch(&path, &json!({ "body": "hi!" }))).await;
     assert_eq!(edited["message"]["body"], "hi!");
     call(Request::post(world.chat.path("typing"), &json!({}))).await;
+    let read = call(Request::post(world.chat.path("read"), &json!({}))).await;
+    assert_eq!(read["read"]["user_id"], "bob");
     assert_eq!(
         call(Request::get("/v1/conversations")).await["conversations"][0]["id"],
         world.chat.conversation
@@ -273,6 +276,8 @@ async fn nobody_else_can_be_named_beside_a_token() {
     refused(Request::patch(world.chat.message_path(), &own), "only the sender may change this message").await;
     refused(Request::get("/v1/conversations?user_id=ada"), "user_id is not the caller").await;
     refused(Request::post("/v1/users", &json!({ "user_id": "ada" })), "user_id is not the caller").await;
+    let read = Request::post(world.chat.path("read"), &json!({ "user_id": "ada" }));
+    refused(read, "user_id is not the caller").await;
 }
 
 #[tokio::test]

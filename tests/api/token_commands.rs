@@ -71,13 +71,18 @@ async fn a_secret_of_another_key_signs_nothing() {
 }
 
 #[tokio::test]
-async fn a_secret_key_is_made_on_request() {
+async fn a_secret_key_is_made_on_request_and_replaced_by_another() {
     let chat = Chat::new().await;
     let key = json(&format!("keys create {} --secret", chat.tenant)).await;
     let key = key["key"].as_str().unwrap();
     assert!(key.starts_with("sk_live_"), "{key}");
     chat.require_tokens().await;
     chat.call(Request::get(chat.path("messages")).with_key(key)).await.ok();
+    let replaced = json(&format!("keys rotate {} {} --overlap 0", chat.tenant, &key[..16])).await;
+    let new = replaced["key"].as_str().unwrap();
+    assert!(new.starts_with("sk_live_"), "{new}");
+    chat.call(Request::get(chat.path("messages")).with_key(new)).await.ok();
+    chat.refuses(Request::get(chat.path("messages")).with_key(key), 401, "invalid api key").await;
 }
 
 #[tokio::test]
