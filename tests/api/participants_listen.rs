@@ -1,6 +1,7 @@
 //! Private channels for participants: GET /v1/config gives a user's token access to Realtime, and the policy in Postgres says to
 //! which channels.
 
+use crate::realtime::SupabaseJs;
 use crate::support::lambda::event;
 use crate::support::token_key::{TokenKey, claims, now};
 use crate::support::{Channel, Chat, Function, Request, assert_time, setting};
@@ -159,6 +160,40 @@ async fn a_removed_participant_hears_until_the_token_is_renewed_or_ends() {
     for channel in [&mut ends, &mut renews] {
         channel.is_silent().await;
     }
+}
+
+#[tokio::test]
+async fn supabase_js_hears_while_its_token_is_renewed_and_its_user_takes_part() {
+    let (chat, key) = closed().await;
+    let kid = key.kid.to_string();
+    let listen = |user: &str, seconds: &str, mode: &str| {
+        let arguments = ["private.mjs", &chat.conversation, user, seconds, mode];
+        SupabaseJs::start(&arguments, &[("TOKEN_KID", &kid), ("TOKEN_SECRET", &key.secret)])
+    };
+    let mut ada = listen("ada", "4", "renewed");
+    let mut bob = listen("bob", "8", "kept");
+    let mut eve = listen("eve", "600", "renewed");
+    for (listener, status) in
+        [(&mut ada, "SUBSCRIBED"), (&mut bob, "SUBSCRIBED"), (&mut eve, "CHANNEL_ERROR")]
+    {
+        assert_eq!(listener.next().await, json!({ "status": status }));
+    }
+    let say = async || {
+        let message = Request::post(chat.path("messages"), &json!({ "body": "hi" }));
+        let sent = chat.call(message.with_key(key.token("ada"))).await.ok();
+        json!({ "event": "message", "payload": sent })
+    };
+    let sent = say().await;
+    for listener in [&mut ada, &mut bob] {
+        assert_eq!(listener.next().await, sent);
+    }
+    let remove =
+        "delete from tinychat.participants where conversation_id = $1::text::uuid and user_id = 'bob'";
+    chat.db.execute(remove, &[&chat.conversation]).await.unwrap();
+    assert_eq!(bob.next().await, json!({ "status": "CLOSED" }), "when the token ends");
+    let sent = say().await;
+    assert_eq!(ada.next().await, sent, "her first token has ended too");
+    bob.is_silent().await;
 }
 
 #[tokio::test]

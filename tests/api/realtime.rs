@@ -133,36 +133,49 @@ async fn events_of_one_sender_arrive_in_the_order_of_its_requests() {
     }
 }
 
-/// supabase-js in Node, following a conversation as the API reference shows.
-struct SupabaseJs {
+/// supabase-js in Node, running a program of tests/realtime.
+pub struct SupabaseJs {
     lines: Lines<BufReader<ChildStdout>>,
     _node: Child,
 }
 
 impl SupabaseJs {
-    async fn subscribe(chat: &Chat, version: &str) -> Self {
+    /// Starts a program with these arguments and variables.
+    pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("realtime");
         assert!(folder.join("node_modules").exists(), "supabase-js is not installed: run `make setup`");
         let mut node = Command::new("node")
-            .args(["realtime.mjs", &chat.conversation, version])
+            .args(arguments)
             .current_dir(folder)
             .env("API_URL", setting("API_URL"))
-            .env("API_KEY", &chat.key)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("node");
         let lines = BufReader::new(node.stdout.take().unwrap()).lines();
-        let mut client = Self { lines, _node: node };
+        Self { lines, _node: node }
+    }
+
+    /// Follows a conversation as the API reference shows.
+    async fn subscribe(chat: &Chat, version: &str) -> Self {
+        let arguments = ["realtime.mjs", &chat.conversation, version];
+        let mut client = Self::start(&arguments, &[("API_KEY", &chat.key)]);
         assert_eq!(client.next().await, json!({ "status": "SUBSCRIBED" }));
         client
     }
 
     /// What it prints next.
-    async fn next(&mut self) -> Value {
+    pub async fn next(&mut self) -> Value {
         let line = tokio::time::timeout(Duration::from_secs(15), self.lines.next_line()).await;
-        let line = line.expect("a line of realtime.mjs in time").unwrap().expect("a line of realtime.mjs");
+        let line = line.expect("the program must print a line in time").unwrap().expect("the program ended");
         serde_json::from_str(&line).unwrap()
+    }
+
+    /// Asserts that it prints nothing for a while.
+    pub async fn is_silent(&mut self) {
+        let line = tokio::time::timeout(Duration::from_millis(500), self.lines.next_line()).await;
+        assert!(line.is_err(), "{line:?}");
     }
 }
 

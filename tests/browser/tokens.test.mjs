@@ -46,15 +46,16 @@ function closedTenant() {
   const folder = process.env.CARGO_TARGET_DIR ?? ours("target");
   const tinychat = (...words) => JSON.parse(execFileSync(`${folder}/debug/tinychat`, ["--json", ...words]));
   const { id, key } = tinychat("tenants", "create", "Closed");
+  const backend = tinychat("keys", "create", id, "--secret").key;
   const { kid, secret } = tinychat("tokens", "create", id);
   tinychat("tokens", "require", id, "on");
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const token = (sub) => {
+  const token = (sub, seconds = 600) => {
     const now = Math.floor(Date.now() / 1000);
-    const input = `${part({ alg: "HS256", kid })}.${part({ sub, iat: now, exp: now + 600 })}`;
+    const input = `${part({ alg: "HS256", kid })}.${part({ sub, iat: now, exp: now + seconds })}`;
     return `${input}.${createHmac("sha256", secret).update(input).digest("base64url")}`;
   };
-  return { key, token };
+  return { backend, key, token };
 }
 
 async function call(credential, method, path, body) {
@@ -64,43 +65,56 @@ async function call(credential, method, path, body) {
   return response.json();
 }
 
-/** Joins a conversation's channel by supabase-js in a page of its own. What the page comes to know is in `window.told`. */
+/**
+ * Joins a conversation's channel by supabase-js in a page of its own. What the page comes to know is in `window.told`.
+ * supabase-js calls `accessToken` when it joins and at each heartbeat.
+ */
 async function listen(context, config, conversation, accessToken) {
   const page = await context.newPage();
+  if (accessToken) await page.exposeFunction("accessToken", accessToken);
   await page.addScriptTag({ path: ours("demo/node_modules/@supabase/supabase-js/dist/umd/supabase.js") });
-  await page.evaluate(([config, topic, accessToken]) => {
+  await page.evaluate(([config, topic]) => {
     window.told = [];
-    const options = accessToken ? { accessToken: async () => accessToken } : {};
+    const { accessToken } = window;
+    const options = { realtime: { heartbeatIntervalMs: 1000 }, ...(accessToken && { accessToken }) };
     window.supabase.createClient(config.supabase_url, config.supabase_anon_key, options)
       .channel(topic, { config: { private: true } })
       .on("broadcast", { event: "message" }, ({ payload }) => window.told.push(payload.message.body))
       .subscribe((status) => window.told.push(status));
-  }, [config, `${config.channel_prefix}${conversation}`, accessToken]);
+  }, [config, `${config.channel_prefix}${conversation}`]);
   return page;
 }
 
-test("with access tokens, supabase-js lets participants hear, and nobody else", async () => {
-  const { key, token } = closedTenant();
+test("with access tokens, supabase-js lets participants hear while they take part, and nobody else", async () => {
+  const { backend, key, token } = closedTenant();
   const ada = token("ada");
   const { conversation } = await call(ada, "POST", "/conversations", { kind: "direct", participants: ["ada", "bob"] });
   const access = async (credential) => (await call(credential, "GET", "/config")).realtime;
   const context = await browser.newContext();
   const listeners = {};
-  for (const [name, credential] of [["bob", token("bob")], ["eve", token("eve")], ["key", key]]) {
-    const config = await access(credential);
+  const renewed = async () => (await access(token("ada", 4))).access_token;
+  listeners.ada = await listen(context, await access(ada), conversation.id, renewed);
+  for (const [name, credential] of [["eve", () => token("eve")], ["key", () => key], ["bob", () => token("bob", 10)]]) {
+    const config = await access(credential());
     assert.equal(config.private, true);
-    listeners[name] = await listen(context, config, conversation.id, config.access_token);
+    const kept = config.access_token && (async () => config.access_token);
+    listeners[name] = await listen(context, config, conversation.id, kept);
   }
   const told = (name, word) => listeners[name].waitForFunction((word) => window.told.includes(word), word, { timeout: 15_000 });
-  await told("bob", "SUBSCRIBED");
+  for (const name of ["ada", "bob"]) await told(name, "SUBSCRIBED");
   await told("eve", "CHANNEL_ERROR");
   await told("key", "CHANNEL_ERROR");
   await call(ada, "POST", `/conversations/${conversation.id}/messages`, { body: "for us two" });
-  await told("bob", "for us two");
+  for (const name of ["ada", "bob"]) await told(name, "for us two");
+  await call(backend, "PATCH", `/conversations/${conversation.id}`, { remove_participants: ["bob"] });
+  await told("bob", "CLOSED"); // when his token ends, and so has her first one
+  await call(ada, "POST", `/conversations/${conversation.id}/messages`, { body: "for me" });
+  await told("ada", "for me");
   await listeners.eve.waitForTimeout(300);
   for (const name of ["eve", "key"]) {
     const all = await listeners[name].evaluate(() => window.told);
     assert.ok(all.every((word) => word === "CHANNEL_ERROR"), `${name}: ${all}`);
   }
+  assert.ok(!(await listeners.bob.evaluate(() => window.told)).includes("for me"));
   await context.close();
 });
