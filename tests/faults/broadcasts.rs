@@ -14,18 +14,20 @@ use tokio::time::sleep;
 /// The delay of the slow Realtime, in milliseconds.
 const DELAY: u64 = 300;
 
-/// The most by which a slow Realtime may increase the median response time.
-const TOLERANCE: Duration = Duration::from_millis(5);
+/// The tolerance for an increase of the median response time.
+pub const TOLERANCE: Duration = Duration::from_millis(5);
 
 const ROUNDS: usize = 30;
 
-/// The functions that broadcast.
-const FUNCTIONS: [&str; 5] = ["send-message", "edit-message", "mark-read", "delete-message", "send-typing"];
+/// The functions that broadcast to a conversation's channel.
+const FUNCTIONS: [&str; 6] =
+    ["send-message", "edit-message", "mark-read", "delete-message", "update-conversation", "send-typing"];
 
-/// The result of one request to each of [`FUNCTIONS`]: a message that was sent, edited, read and deleted, then typing.
+/// The result of one request to each of [`FUNCTIONS`]: a message that was sent, edited, read and deleted, then a new
+/// participant and typing.
 struct Round {
     message: Value,
-    times: [Duration; 5],
+    times: [Duration; 6],
 }
 
 async fn round(chat: &mut Chat) -> Round {
@@ -37,8 +39,11 @@ async fn round(chat: &mut Chat) -> Round {
     let (_, edited) = timed(chat, edit).await;
     let (_, read) = timed(chat, Request::post(chat.path("read"), &json!({ "user_id": "bob" }))).await;
     let (_, deleted) = timed(chat, Request::delete(chat.message_path(), &ada)).await;
+    let guest = json!({ "add_participants": [chat.message["id"]] });
+    let update = Request::patch(format!("/v1/conversations/{}", chat.conversation), &guest);
+    let (_, updated) = timed(chat, update.with_secret_key()).await;
     let (_, typed) = timed(chat, Request::post(chat.path("typing"), &ada)).await;
-    Round { message: chat.message.clone(), times: [sent, edited, read, deleted, typed] }
+    Round { message: chat.message.clone(), times: [sent, edited, read, deleted, updated, typed] }
 }
 
 async fn timed(chat: &Chat, request: Request) -> (Value, Duration) {
@@ -57,6 +62,8 @@ async fn receives(channel: &mut Channel, message: &Value) {
         let event = channel.next("message").await;
         assert_eq!((&event["message"]["id"], &event["message"]["body"]), (&message["id"], &body));
     }
+    let participants = channel.next("conversation").await["conversation"]["participants"].take();
+    assert_eq!(participants.as_array().unwrap().last(), Some(&message["id"]));
     assert_eq!(channel.next("typing").await["senderId"], "ada");
 }
 
@@ -88,7 +95,7 @@ async fn a_slow_realtime_slows_no_answer_and_loses_no_event() {
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
 }
@@ -138,7 +145,7 @@ async fn a_broken_realtime_changes_no_answer_and_what_is_lost_is_logged() {
             assert_eq!(errors.len(), 1, "{function} with {fault}: {errors:?}");
             let text = errors[0].to_string();
             let mut ids = vec![json!(chat.tenant), json!(chat.conversation)];
-            if !["mark-read", "send-typing"].contains(function) {
+            if !["mark-read", "update-conversation", "send-typing"].contains(function) {
                 ids.push(round.message["id"].clone());
             }
             for id in ids {
@@ -200,7 +207,7 @@ async fn a_realtime_that_hangs_takes_no_environments_from_others() {
 }
 
 /// Makes 20 sends per second for eight seconds, without waiting for earlier responses. Returns the response times.
-async fn sends_at_a_steady_rate(chat: &Chat) -> Vec<Duration> {
+pub async fn sends_at_a_steady_rate(chat: &Chat) -> Vec<Duration> {
     let start = Instant::now();
     let send = Request::post(chat.path("messages"), &json!({ "sender_id": "ada", "body": "hi" }));
     join_all((0..160).map(|number| {

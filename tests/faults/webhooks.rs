@@ -1,5 +1,6 @@
 //! Webhooks when functions are killed, endpoints hang and backlogs are long.
 
+use crate::broadcasts::{TOLERANCE, median, sends_at_a_steady_rate};
 use crate::cloud::{during, kill, peak_memory, superuser};
 use crate::support::lambda::event_of;
 use crate::support::receiver::{Endpoint, Received};
@@ -436,6 +437,27 @@ async fn a_receiver_that_answers_late_keeps_no_environment_and_hears_everything(
         assert!(delivery["last_latency_ms"].as_u64() >= Some(4_500));
     }
     chat.disable(&endpoint).await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_answers_late_takes_no_environments_from_other_tenants() {
+    let (crowd, chat) = (Chat::without_messages().await, Chat::without_messages().await);
+    let late = Arc::new(AtomicBool::new(false));
+    let is_late = late.clone();
+    let receiver =
+        Receiver::replying(move |_| Reply::Slow(if is_late.load(Ordering::Relaxed) { 4_500 } else { 0 }))
+            .await;
+    let endpoint = crowd.webhook(&receiver.url).await;
+    let load = async || {
+        let (_, times) = join(sends_at_a_steady_rate(&crowd), sends_at_a_steady_rate(&chat)).await;
+        median(times)
+    };
+    let healthy = load().await;
+    late.store(true, Ordering::Relaxed);
+    let sick = load().await;
+    println!("20 sends per second beside 20 of another tenant: {healthy:?}; with a late receiver {sick:?}");
+    crowd.disable(&endpoint).await;
+    assert!(sick < healthy * 3 / 2 + TOLERANCE, "a late receiver increases {healthy:?} to {sick:?}");
 }
 
 #[tokio::test]
