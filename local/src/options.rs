@@ -17,13 +17,13 @@ pub(crate) const CONTAINERS_NAME: &str = "host.docker.internal";
 pub(crate) struct Options {
     /// The address that all servers listen on.
     pub(crate) host: IpAddr,
-    /// Ports. 0 picks a free one.
+    /// Ports. 0 chooses a free one.
     pub(crate) api_port: u16,
     pub(crate) supabase_port: u16,
     pub(crate) postgres_port: u16,
     /// The folder of all data, logs and exported settings, as an absolute path.
     pub(crate) data_dir: PathBuf,
-    /// The folder of Postgres' and PgBouncer's files. It is `data_dir`, unless their user has no access to that.
+    /// The folder of Postgres' and PgBouncer's files. It is `data_dir`, unless their user has no access to it.
     pub(crate) servers_dir: PathBuf,
     /// Cargo's target folder.
     pub(crate) target: PathBuf,
@@ -54,23 +54,27 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the environment variables.
     pub(crate) fn from_env() -> anyhow::Result<Self> {
-        let release = match env::var("PROFILE").as_deref() {
-            Ok("release") => true,
-            Ok("dev" | "") | Err(_) => false,
-            Ok(other) => bail!("PROFILE must be `dev` or `release`, not `{other}`"),
+        let profile = |text: &str| match text {
+            "release" => Some(true),
+            "dev" => Some(false),
+            _ => None,
         };
-        let data_dir = std::path::absolute(variable("DATA_DIR", project().join(".local"))?)?;
+        let release = parse("PROFILE", text("PROFILE"), "`dev` or `release`", profile)?.unwrap_or_default();
+        let data_dir = text("DATA_DIR").map_or_else(|| project().join(".local"), PathBuf::from);
+        let data_dir = std::path::absolute(data_dir)?;
+        let port = "a port from 0 to 65535";
         let options = Self {
-            host: variable("HOST", IpAddr::V4(Ipv4Addr::LOCALHOST))?,
-            api_port: variable("API_PORT", 3000)?,
-            supabase_port: variable("SUPABASE_PORT", 54321)?,
-            postgres_port: variable("POSTGRES_PORT", 54322)?,
+            host: variable("HOST", IpAddr::V4(Ipv4Addr::LOCALHOST), "an IP address")?,
+            api_port: variable("API_PORT", 3000, port)?,
+            supabase_port: variable("SUPABASE_PORT", 54321, port)?,
+            postgres_port: variable("POSTGRES_PORT", 54322, port)?,
             servers_dir: servers_dir(&data_dir),
             data_dir,
             target: target_folder()?,
             release,
-            database_url: env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()),
-            postgres_settings: variable("POSTGRES_SETTINGS", String::new())?
+            database_url: text("DATABASE_URL"),
+            postgres_settings: text("POSTGRES_SETTINGS")
+                .unwrap_or_default()
                 .split_whitespace()
                 .map(str::to_owned)
                 .collect(),
@@ -79,8 +83,8 @@ impl Options {
             pooler: switch("POOLER", false)?,
             database_tls: switch("DATABASE_TLS", false)?,
             no_build: switch("NO_BUILD", false)?,
-            realtime_private: variable("REALTIME_PRIVATE", false)?,
-            schedule: Duration::from_secs(variable("SCHEDULE_SECONDS", 2)?),
+            realtime_private: variable("REALTIME_PRIVATE", false, "`true` or `false`")?,
+            schedule: Duration::from_secs(variable("SCHEDULE_SECONDS", 2, "a number of seconds")?),
             pages: switch("PAGES", false)?,
         };
         if options.database_url.is_some() && (options.pooler || options.database_tls) {
@@ -100,8 +104,8 @@ impl Options {
     }
 }
 
-/// Returns the folder of the servers' files. The servers don't run as root, so they get a folder elsewhere if their user has
-/// no access to `data_dir`, for example because that is in root's home.
+/// Returns the folder of the servers' files. The servers don't run as root. If their user has no access to `data_dir`, for
+/// example because it is in root's home, the folder is elsewhere.
 fn servers_dir(data_dir: &Path) -> PathBuf {
     match unprivileged_user() {
         Some(user) if !has_access(data_dir, user.uid.as_raw()) => {
@@ -145,17 +149,36 @@ fn target_folder() -> anyhow::Result<PathBuf> {
     Ok(folder.context("this program isn't in cargo's target folder")?.to_owned())
 }
 
-fn switch(name: &str, default: bool) -> anyhow::Result<bool> {
-    Ok(variable(name, u8::from(default)).with_context(|| format!("{name} must be `1` or `0`"))? != 0)
+/// Returns the value of a variable, or `default` if it is unset or empty.
+fn variable<T: FromStr>(name: &str, default: T, accepted: &str) -> anyhow::Result<T> {
+    parse(name, text(name), accepted, |text| text.parse().ok()).map(|value| value.unwrap_or(default))
 }
 
-fn variable<T>(name: &str, default: T) -> anyhow::Result<T>
-where
-    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
-    match env::var(name) {
-        Ok(text) if !text.is_empty() => text.parse().with_context(|| format!("{name}={text} is invalid")),
-        _ => Ok(default),
+/// Returns the value of a variable that is `1` or `0`, or `default` if it is unset or empty.
+fn switch(name: &str, default: bool) -> anyhow::Result<bool> {
+    parse(name, text(name), "`1` or `0`", parse_switch).map(|value| value.unwrap_or(default))
+}
+
+/// Returns a variable's text, or `None` if it is unset or empty.
+fn text(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+fn parse<T>(
+    name: &str,
+    text: Option<String>,
+    accepted: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> anyhow::Result<Option<T>> {
+    let Some(text) = text else { return Ok(None) };
+    parse(&text).map(Some).with_context(|| format!("{name} must be {accepted}, not `{text}`"))
+}
+
+fn parse_switch(text: &str) -> Option<bool> {
+    match text {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
     }
 }
 
@@ -164,6 +187,17 @@ mod tests {
     use super::*;
     use std::fs::{Permissions, set_permissions};
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_switch_is_1_or_0() {
+        let value = |text: &str| parse("FREEZE", Some(text.to_owned()), "`1` or `0`", parse_switch);
+        assert_eq!(value("1").unwrap(), Some(true));
+        assert_eq!(value("0").unwrap(), Some(false));
+        for text in ["2", "01", "true", "yes", " 1"] {
+            let error = value(text).unwrap_err().to_string();
+            assert_eq!(error, format!("FREEZE must be `1` or `0`, not `{text}`"));
+        }
+    }
 
     #[test]
     fn other_users_have_no_access_below_a_closed_folder() {
