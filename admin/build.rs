@@ -1,4 +1,4 @@
-//! Collects the .sql files of routes. Cargo runs it again when one of them or a migration is added or changed.
+//! Collects the .sql files that may define a route function. Cargo runs it again when one of them or a migration is added or changed.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn main() -> io::Result<()> {
     // Read at run time, because a copied target folder may contain this program from another checkout.
     let admin = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
     let project = Path::new(&admin).join("..").canonicalize()?;
-    let mut files = vec![project.join("shared/src/admit.sql")];
+    let mut files = vec![project.join("shared/src/admit.sql"), project.join("shared/src/webhook/record.sql")];
     for function in fs::read_dir(project.join("functions"))? {
         let function = function?;
         let folder = function.path().join("src");

@@ -6,7 +6,7 @@ use shared::db::Value;
 use shared::route_function::{RouteFunction, SCHEMA};
 use tokio_postgres::{GenericClient, Transaction};
 
-/// The texts of all routes' .sql files, and of `admit`.
+/// The texts of all .sql files that define a route function.
 const FILES: &[&str] = &include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// The route functions of this release.

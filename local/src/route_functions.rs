@@ -37,7 +37,8 @@ async fn install(database_url: &str, files: &[String]) -> anyhow::Result<()> {
 
 /// Reads all .sql files that may define a route function.
 fn read() -> io::Result<Vec<String>> {
-    let mut paths = vec![project().join("shared/src/admit.sql")];
+    let mut paths =
+        ["shared/src/admit.sql", "shared/src/webhook/record.sql"].map(|file| project().join(file)).to_vec();
     for function in fs::read_dir(project().join("functions"))? {
         let function = function?;
         paths.push(function.path().join("src").join(function.file_name()).with_extension("sql"));

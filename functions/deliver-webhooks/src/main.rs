@@ -10,7 +10,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn};
 use lanes::Lanes;
 use outbox::{Since, backlog_age, claim, expire, purge};
 use serde_json::Value;
-use shared::db::{Chain, Db};
+use shared::db::{Chain, Db, Route};
 use shared::webhook::{self, Attempt, Sender};
 use shared::{Result, config, telemetry};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .parse()
         .map_err(|_| "WEBHOOK_RETENTION_DAYS must be a number of days")?;
     let sender = Arc::new(Sender::from_env()?);
-    let db = Db::connect().await?;
+    let db = Route::connect(webhook::RECORD).await?.db;
     run(service_fn(|event: LambdaEvent<Value>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let end = Instant::now() + left.saturating_sub(MARGIN);

@@ -11,7 +11,8 @@ mod signature;
 pub use signature::{InvalidSecret, Secret, new_secret};
 
 use crate::db::{Chain, Db};
-use crate::{Result, after_response, config, telemetry, tls};
+use crate::route_function::{RouteFunction, SCHEMA};
+use crate::{Error, Result, after_response, config, telemetry, tls};
 use address::PublicOnly;
 pub use address::Refused;
 use reqwest::header::{CONTENT_TYPE, InvalidHeaderValue};
@@ -21,7 +22,7 @@ use serde_json::json;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::AddAssign;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::types::{Json, Type};
@@ -37,7 +38,8 @@ const PROMPT: Duration = Duration::from_millis(800);
 /// The maximum number of bytes that are read of a response.
 const RESPONSE_LIMIT: usize = 4096;
 
-const RECORD: &str = include_str!("record.sql");
+/// The text of the server-side function that records attempts.
+pub const RECORD: &str = include_str!("record.sql");
 
 /// An event to be sent to an endpoint, as `tinychat.webhook_delivery` returns it.
 #[derive(Deserialize)]
@@ -291,7 +293,11 @@ async fn beginning(mut response: reqwest::Response, deadline: Instant) -> String
 
 /// Records the outcomes of deliveries.
 pub async fn record(db: &Db, attempts: &[Attempt]) -> Result<Recorded> {
-    let rows = db.run(RECORD, &[(&Json(attempts), Type::JSON)]).await?;
+    static CALL: LazyLock<Option<String>> = LazyLock::new(|| {
+        RouteFunction::parse(RECORD).map(|function| format!("select * from {SCHEMA}.{}($1)", function.name))
+    });
+    let call = CALL.as_deref().ok_or_else(|| Error::Database("record.sql defines no function".into()))?;
+    let rows = db.run(call, &[(&Json(attempts), Type::JSON)]).await?;
     rows.first().map_or_else(
         || Ok(Recorded::default()),
         |row| Ok(Recorded { dead: row.try_get("dead")?, disabled: row.try_get("disabled")? }),
