@@ -2,9 +2,11 @@
 //! faults.
 
 use crate::history::{
-    Broadcast, Change, Closure, Death, Event, FUNCTIONS, History, Membership, Send, Stored, Upsert,
+    Broadcast, Change, Closure, Death, Event, FUNCTIONS, Found, History, Membership, Send, Stored,
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::leaver::ERASED;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::time::Duration;
 
 /// The separator between a message's original body and the suffix that an edit adds.
@@ -13,14 +15,18 @@ pub const EDITED: &str = " edited ";
 /// The time after a response in which the end of the function may prevent its broadcast.
 const BROADCAST_TIME: Duration = Duration::from_millis(1_500);
 
+/// The time for which the statement of a request without a response may continue.
+const STATEMENT_TIME: Duration = Duration::from_secs(3);
+
 /// Returns all violations. There are none if each acknowledged write is stored once, in its last version and in order, if
 /// each endpoint has received its event or still has it queued, and if the listener has received its broadcast.
 pub fn check(history: &History, stored: &[Stored], events: &[Event]) -> Vec<String> {
     let mut wrong = history.anomalies.clone();
     stored_once(history, stored, &mut wrong);
+    replies_are_stored(history, stored, &mut wrong);
     changes_are_stored(history, stored, &mut wrong);
     in_order(&history.sends, stored, &mut wrong);
-    events_exist(history, events, &mut wrong);
+    events_exist(history, stored, events, &mut wrong);
     broadcasts_arrived(history, &mut wrong);
     closures_hold(history, stored, &mut wrong);
     wrong
@@ -31,13 +37,68 @@ fn original(body: &str) -> &str {
     body.split_once(EDITED).map_or(body, |(original, _)| original)
 }
 
+/// What an erasure of its user does to a write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is erased.
+    Gone,
+    /// It overlaps with the erasure, so that it may be erased or not.
+    Either,
+    /// Its user was never erased, or is a new user with the same id.
+    Stays,
+}
+
+impl History {
+    /// Returns what happens to a user's write at this time.
+    fn fate(&self, user: &str, time: Range<Duration>, acknowledged: bool) -> Fate {
+        let Some(erasure) = self.erasures.get(user) else { return Fate::Stays };
+        let more = if acknowledged { Duration::ZERO } else { STATEMENT_TIME };
+        if time.end.saturating_add(more) < erasure.start {
+            Fate::Gone
+        } else if time.start > erasure.end {
+            Fate::Stays
+        } else {
+            Fate::Either
+        }
+    }
+
+    fn fate_of_send(&self, send: &Send) -> Fate {
+        self.fate(&send.sender, send.began..send.ended, send.acknowledged.is_some())
+    }
+}
+
 fn stored_once(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
     let mut by_body: HashMap<&str, Vec<&Stored>> = HashMap::new();
+    let mut erased = HashMap::new();
     for message in stored {
-        by_body.entry(original(&message.body)).or_default().push(message);
+        match &message.body {
+            Some(body) => by_body.entry(original(body)).or_default().push(message),
+            None => drop(erased.insert(message.id.as_str(), message)),
+        }
+        let is_erased = message.sender.starts_with(ERASED);
+        if (message.body.is_none(), is_erased) != (is_erased, is_erased && message.deleted) {
+            wrong.push(format!("half erased: {} of {}", message.id, message.sender));
+        }
     }
+    let mut uncertain = 0;
     for send in &history.sends {
-        let found = by_body.remove(send.body.as_str()).unwrap_or_default();
+        let fate = history.fate_of_send(send);
+        let mut found = by_body.remove(send.body.as_str()).unwrap_or_default();
+        if fate == Fate::Gone && !found.is_empty() {
+            wrong.push(format!("not erased: {}", send.body));
+        }
+        // A send that was repeated may have been stored and erased before it was stored again.
+        uncertain +=
+            usize::from(fate != Fate::Stays && (send.acknowledged.is_none() || send.last > send.began));
+        if found.is_empty()
+            && let Some(told) = &send.acknowledged
+            && let Some(message) = erased.remove(told.id.as_str())
+        {
+            if fate == Fate::Stays {
+                wrong.push(format!("erased without a request: {}", send.body));
+            }
+            found.push(message);
+        }
         match (&send.acknowledged, found.as_slice()) {
             (Some(_), []) => wrong.push(format!("lost: {}", send.body)),
             (_, [_, _, ..]) => {
@@ -52,7 +113,62 @@ fn stored_once(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
             (Some(_), [_]) | (None, [] | [_]) => {}
         }
     }
+    for old in &history.old {
+        let is_stored = by_body.remove(old.body.as_str()).is_some();
+        match old.expires {
+            None if !is_stored => wrong.push(format!("removed before its time: {}", old.body)),
+            Some(_) if is_stored => wrong.push(format!("not removed: {}", old.body)),
+            _ => {}
+        }
+    }
     wrong.extend(by_body.keys().map(|body| format!("unknown message: {body}")));
+    if erased.len() > uncertain {
+        wrong.push(format!("unknown erased messages: {} of {uncertain} possible ones", erased.len()));
+    }
+}
+
+/// Checks that each reply has its link, unless the other message was removed.
+fn replies_are_stored(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
+    let stored: HashMap<&str, &Stored> =
+        stored.iter().map(|message| (message.id.as_str(), message)).collect();
+    for send in &history.sends {
+        let told = send.acknowledged.as_ref();
+        let Some(message) = told.and_then(|told| stored.get(told.id.as_str())) else { continue };
+        let other = send.reply_to.as_deref().filter(|id| stored.contains_key(id));
+        if message.reply_to.as_deref() != other {
+            wrong.push(format!("reply changed: {} to {:?}, not {other:?}", send.body, message.reply_to));
+        }
+    }
+}
+
+/// Returns the planted texts that must have been erased or that nobody has planted. Also complains about a search that doesn't
+/// find what must be there.
+pub fn check_found(history: &History, found: &[Found]) -> Vec<String> {
+    let (mut possible, mut expected) = (HashSet::new(), HashSet::new());
+    for planted in &history.planted {
+        let fate = history.fate(&planted.user, planted.time.clone(), planted.acknowledged);
+        if fate != Fate::Gone {
+            possible.insert(planted.text.as_str());
+        }
+        if fate == Fate::Stays && planted.acknowledged {
+            expected.insert(planted.user.as_str());
+        }
+    }
+    let left = found.iter().filter(|found| !possible.contains(found.text.as_str()));
+    let mut wrong: Vec<_> = left.map(|found| format!("left: {} in {}", found.text, found.place)).collect();
+    for found in found {
+        expected.remove(found.text.as_str());
+    }
+    wrong.extend(expected.iter().map(|user| format!("the search doesn't find {user}")));
+    wrong
+}
+
+/// Returns all differences between the images that messages name and the files in Storage.
+pub fn check_images(stored: &[Stored], files: &BTreeSet<String>) -> Vec<String> {
+    let named: BTreeSet<&String> = stored.iter().filter_map(|message| message.image.as_ref()).collect();
+    let lost = named.iter().filter(|path| !files.contains(**path)).map(|path| format!("image lost: {path}"));
+    let left = files.iter().filter(|path| !named.contains(path)).map(|path| format!("image left: {path}"));
+    lost.chain(left).collect()
 }
 
 fn changes_are_stored(history: &History, stored: &[Stored], wrong: &mut Vec<String>) {
@@ -66,15 +182,16 @@ fn changes_are_stored(history: &History, stored: &[Stored], wrong: &mut Vec<Stri
             .iter()
             .filter_map(|change| Some((change.text.as_deref()?, change.acknowledged)))
             .collect();
-        if !is_possible(Some(&message.body), Some(original(&message.body)), &edits) {
-            wrong.push(format!("edit lost: the body of {} is {}", message.id, message.body));
+        let Some(body) = &message.body else { continue }; // erased
+        if !is_possible(Some(body), Some(original(body)), &edits) {
+            wrong.push(format!("edit lost: the body of {} is {body}", message.id));
         }
         let mut deletions = changes.iter().filter(|change| change.text.is_none()).peekable();
         if message.deleted && deletions.peek().is_none() {
-            wrong.push(format!("unrequested deletion: {}", message.body));
+            wrong.push(format!("unrequested deletion: {body}"));
         }
         if !message.deleted && deletions.any(|deletion| deletion.acknowledged) {
-            wrong.push(format!("deletion lost: {}", message.body));
+            wrong.push(format!("deletion lost: {body}"));
         }
     }
 }
@@ -87,11 +204,16 @@ fn is_possible(now: Option<&str>, before: Option<&str>, writes: &[(&str, bool)])
     possible.iter().any(|(text, _)| now == Some(*text)) || (last.is_none() && now == before)
 }
 
-/// Returns all violations in users' names. Each must be as it was last written.
-pub fn check_users(upserts: &[Upsert], stored: &HashMap<String, String>) -> Vec<String> {
+/// Returns all violations in users' names. Each must be as it was last written, after the erasure if there was one.
+pub fn check_users(history: &History, stored: &HashMap<String, String>) -> Vec<String> {
     let mut by_user: HashMap<&str, Vec<(&str, bool)>> = HashMap::new();
-    for upsert in upserts {
-        by_user.entry(&upsert.user).or_default().push((&upsert.name, upsert.acknowledged));
+    for upsert in &history.upserts {
+        let writes = by_user.entry(&upsert.user).or_default();
+        match history.fate(&upsert.user, upsert.time.clone(), upsert.acknowledged) {
+            Fate::Gone => {}
+            Fate::Either => writes.push((&upsert.name, false)),
+            Fate::Stays => writes.push((&upsert.name, upsert.acknowledged)),
+        }
     }
     let name = |user: &str| stored.get(user).map(String::as_str);
     let lost = by_user.iter().filter(|(user, names)| !is_possible(name(user), None, names));
@@ -106,7 +228,7 @@ fn in_order(sends: &[Send], stored: &[Stored], wrong: &mut Vec<String>) {
     let mut times = HashSet::new();
     for message in stored {
         if !times.insert((&message.conversation, &message.created_at)) {
-            wrong.push(format!("duplicate time: {} at {}", message.body, message.created_at));
+            wrong.push(format!("duplicate time: {:?} at {}", message.body, message.created_at));
         }
     }
     let mut conversations: BTreeMap<&str, Vec<(&str, &Send)>> = BTreeMap::new();
@@ -142,7 +264,7 @@ fn closures_hold(history: &History, stored: &[Stored], wrong: &mut Vec<String>) 
             of(&message.conversation).any(|closure| closure.closed_at < *at && *at < closure.opened_at)
         };
         if is_within(&message.created_at) {
-            wrong.push(format!("accepted while closed: {} at {}", message.body, message.created_at));
+            wrong.push(format!("accepted while closed: {} at {}", message.id, message.created_at));
         }
     }
     for refusal in &history.refusals {
@@ -211,7 +333,10 @@ impl Death {
 }
 
 /// Checks that each acknowledged write has exactly one event per endpoint, which was received or is still queued.
-fn events_exist(history: &History, events: &[Event], wrong: &mut Vec<String>) {
+/// The events of an erased message have no text.
+fn events_exist(history: &History, stored: &[Stored], events: &[Event], wrong: &mut Vec<String>) {
+    let erased = stored.iter().filter(|message| message.body.is_none());
+    let erased: HashSet<&str> = erased.map(|message| message.id.as_str()).collect();
     let endpoints: HashSet<&str> = events.iter().map(|event| event.endpoint.as_str()).collect();
     let mut by_write: HashMap<(&str, &str, &str, Option<&str>), Vec<&Event>> = HashMap::new();
     for event in events {
@@ -236,7 +361,7 @@ fn events_exist(history: &History, events: &[Event], wrong: &mut Vec<String>) {
                 *endpoint,
                 change.kind,
                 change.message.as_str(),
-                change.text.as_deref(),
+                change.text.as_deref().filter(|_| !erased.contains(change.message.as_str())),
             )) {
                 wrong.push(format!("event missing: {} of {} at {endpoint}", change.kind, change.message));
             }
@@ -247,7 +372,7 @@ fn events_exist(history: &History, events: &[Event], wrong: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Acknowledged, Refusal};
+    use crate::history::{Acknowledged, Old, Planted, Refusal, Upsert};
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -257,6 +382,8 @@ mod tests {
     /// not acknowledged.
     fn run() -> (History, Vec<Stored>, Vec<Event>) {
         let send = |number: u64| Send {
+            sender: "s".into(),
+            reply_to: None,
             body: format!("t{number}"),
             conversation: "c".into(),
             began: ms(number * 10),
@@ -281,7 +408,10 @@ mod tests {
         let stored = |number: u64, body: &str| Stored {
             id: format!("m{number}"),
             conversation: "c".into(),
-            body: body.into(),
+            sender: "s".into(),
+            body: Some(body.into()),
+            reply_to: None,
+            image: None,
             created_at: format!("2026-{number}"),
             deleted: number == 3,
         };
@@ -329,12 +459,12 @@ mod tests {
 
     #[test]
     fn a_send_without_an_answer_may_be_stored_or_not() {
-        let unseen = |created_at: &str| {
-            let created_at = created_at.to_owned();
-            let body = "t4".to_owned();
-            Stored { id: "m4".into(), conversation: "c".into(), body, created_at, deleted: false }
+        let unseen = |history: &mut History, stored: &mut Vec<Stored>, _: &mut Vec<Event>| {
+            let (id, created_at) = ("m4".into(), "2026-4".into());
+            let body = Some(history.sends[3].body.clone());
+            stored.push(Stored { id, body, created_at, ..stored[0].clone() });
         };
-        assert_eq!(found(|_, stored, _| stored.push(unseen("2026-4"))), Vec::<String>::new());
+        assert_eq!(found(unseen), Vec::<String>::new());
     }
 
     #[test]
@@ -377,13 +507,13 @@ mod tests {
 
     #[test]
     fn a_message_that_no_client_sent_is_found() {
-        finds("unknown message", |_, stored, _| stored[0].body = "else".into());
+        finds("unknown message", |_, stored, _| stored[0].body = Some("else".into()));
     }
 
     #[test]
     fn a_lost_edit_is_found_and_one_without_an_answer_may_be_lost() {
-        finds("edit lost", |_, stored, _| stored[1].body = "t2 edited 1".into());
-        finds("edit lost", |_, stored, _| stored[1].body = "t2".into());
+        finds("edit lost", |_, stored, _| stored[1].body = Some("t2 edited 1".into()));
+        finds("edit lost", |_, stored, _| stored[1].body = Some("t2".into()));
         let unseen = |history: &mut History, _: &mut Vec<Stored>, _: &mut Vec<Event>| {
             let change = Change {
                 text: Some("t2 edited 3".into()),
@@ -403,18 +533,251 @@ mod tests {
 
     #[test]
     fn a_user_that_is_lost_or_has_an_older_name_is_found() {
-        let upsert = |name: &str, acknowledged| Upsert { user: "u".into(), name: name.into(), acknowledged };
-        let upserts = [upsert("1", true), upsert("2", true), upsert("3", false)];
-        let found = |names: &[(&str, &str)]| {
-            let stored = names.iter().map(|&(user, name)| (user.to_owned(), name.to_owned())).collect();
-            check_users(&upserts, &stored)
-        };
+        let mut history = History { upserts: upserts(), ..History::default() };
+        let found = |names: &[(&str, &str)]| found_users(&history, names);
         for name in ["2", "3"] {
             assert_eq!(found(&[("u", name)]), Vec::<String>::new());
         }
         assert_eq!(found(&[("u", "1")]), [r#"name lost: u is Some("1")"#]);
         assert_eq!(found(&[]), ["name lost: u is None"]);
         assert_eq!(found(&[("u", "2"), ("v", "1")]), ["unknown user: v"]);
+        history.erasures.insert("u".into(), ms(4_000)..ms(5_000));
+        assert_eq!(found_users(&history, &[]), Vec::<String>::new());
+        assert_eq!(found_users(&history, &[("u", "2")]), [r#"name lost: u is Some("2")"#]);
+        history.erasures.insert("u".into(), ms(15)..ms(16));
+        assert_eq!(found_users(&history, &[("u", "2")]), Vec::<String>::new());
+        assert_eq!(found_users(&history, &[]), ["name lost: u is None"]);
+        history.erasures.insert("u".into(), ms(25)..ms(26));
+        for names in [&[][..], &[("u", "2")]] {
+            assert_eq!(found_users(&history, names), Vec::<String>::new());
+        }
+    }
+
+    /// Returns three upserts of a user, of which the last one was not acknowledged.
+    fn upserts() -> Vec<Upsert> {
+        let upsert = |number: u64| Upsert {
+            user: "u".into(),
+            name: number.to_string(),
+            time: ms(10 * number)..ms(10 * number + 5),
+            acknowledged: number < 3,
+        };
+        (1..=3).map(upsert).collect()
+    }
+
+    fn found_users(history: &History, names: &[(&str, &str)]) -> Vec<String> {
+        let stored = names.iter().map(|&(user, name)| (user.to_owned(), name.to_owned())).collect();
+        check_users(history, &stored)
+    }
+
+    /// Erases message `number` between two times. Message 1 was sent from 10 to 15 ms, and the send of message 4, from 40 to
+    /// 45 ms, was not acknowledged.
+    fn erase(
+        number: usize,
+        from: u64,
+        to: u64,
+    ) -> impl FnOnce(&mut History, &mut Vec<Stored>, &mut Vec<Event>) {
+        move |history, stored, _| {
+            history.sends[number - 1].sender = "planted-1".into();
+            history.erasures.insert("planted-1".into(), ms(from)..ms(to));
+            let message =
+                Stored { sender: "erased-1".into(), body: None, deleted: true, ..stored[0].clone() };
+            match stored.get_mut(number - 1) {
+                Some(stored) => {
+                    *stored =
+                        Stored { id: stored.id.clone(), created_at: stored.created_at.clone(), ..message }
+                }
+                None => stored.push(Stored { id: "m4".into(), created_at: "2026-4".into(), ..message }),
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_an_erasure_must_be_erased() {
+        assert_eq!(found(erase(1, 20, 30)), Vec::<String>::new());
+        finds("not erased: t1", |history, stored, events| {
+            let whole = stored[0].clone();
+            erase(1, 20, 30)(history, stored, events);
+            stored[0] = whole;
+        });
+        finds("lost: t1", |history, stored, events| {
+            erase(1, 20, 30)(history, stored, events);
+            stored.remove(0);
+        });
+        finds("half erased: m1", |history, stored, events| {
+            erase(1, 20, 30)(history, stored, events);
+            stored[0].sender = "planted-1".into();
+        });
+        finds("half erased: m1", |history, stored, events| {
+            erase(1, 20, 30)(history, stored, events);
+            stored[0].deleted = false;
+        });
+        finds("half erased: m1", |_, stored, _| stored[0].sender = "erased-1".into());
+    }
+
+    #[test]
+    fn what_was_written_after_an_erasure_must_stay() {
+        for (from, to) in [(1, 5), (1, 9)] {
+            finds("erased without a request: t1", erase(1, from, to));
+        }
+        finds("erased without a request: t1", |history, stored, events| {
+            erase(1, 20, 30)(history, stored, events);
+            history.erasures.clear();
+        });
+        finds("lost: t1", |history, stored, events| {
+            erase(1, 1, 5)(history, stored, events);
+            stored.remove(0);
+        });
+    }
+
+    #[test]
+    fn what_was_written_during_an_erasure_may_be_erased_or_not() {
+        for (from, to) in [(5, 30), (12, 13), (15, 30), (1, 10)] {
+            assert_eq!(found(erase(1, from, to)), Vec::<String>::new(), "{from} {to}");
+            let whole = found(|history, stored, events| {
+                let whole = stored[0].clone();
+                erase(1, from, to)(history, stored, events);
+                stored[0] = whole;
+            });
+            assert_eq!(whole, Vec::<String>::new(), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn a_send_without_an_answer_may_be_stored_during_an_erasure_and_no_other_message_may_be_erased() {
+        assert_eq!(found(erase(4, 50, 60)), Vec::<String>::new());
+        let whole = |from: u64| {
+            found(|history, stored, events| {
+                erase(4, from, from + 10)(history, stored, events);
+                let message = stored.pop().unwrap();
+                stored.push(Stored {
+                    body: Some("t4".into()),
+                    sender: "s".into(),
+                    deleted: false,
+                    ..message
+                });
+            })
+        };
+        assert_eq!(whole(3_000), Vec::<String>::new());
+        assert_eq!(whole(3_100), ["not erased: t4"]);
+        finds("unknown erased messages: 1 of 0", |history, stored, events| {
+            erase(4, 50, 60)(history, stored, events);
+            history.sends[3].sender = "s".into();
+        });
+        finds("unknown erased messages: 2 of 1", |history, stored, events| {
+            erase(4, 50, 60)(history, stored, events);
+            let other = stored[3].clone();
+            stored.push(Stored { id: "m5".into(), created_at: "2026-5".into(), ..other });
+        });
+    }
+
+    #[test]
+    fn the_events_of_an_erased_message_must_have_no_text() {
+        let erased = |is_scrubbed: bool| {
+            found(|history, stored, events| {
+                history.changes.remove(1);
+                events.retain(|event| event.body.as_deref() != Some("t2 edited 2"));
+                erase(2, 60, 70)(history, stored, events);
+                for event in events.iter_mut().filter(|event| is_scrubbed && event.message == "m2") {
+                    event.body = None;
+                }
+            })
+        };
+        assert_eq!(erased(true), Vec::<String>::new());
+        let missing =
+            ["e1", "e2"].map(|endpoint| format!("event missing: message.updated of m2 at {endpoint}"));
+        let mut wrong = erased(false);
+        wrong.sort();
+        assert_eq!(wrong, missing);
+    }
+
+    fn planted(text: &str, from: u64, to: u64, acknowledged: bool) -> Planted {
+        let (user, text) = ("planted-1".into(), text.into());
+        Planted { user, text, time: ms(from)..ms(to), acknowledged }
+    }
+
+    /// Returns the violations if the search finds these texts. The user was erased after one acknowledged write, and had then
+    /// one without a response.
+    fn found_texts(texts: &[&str], change: impl FnOnce(&mut History)) -> Vec<String> {
+        let mut history = History::default();
+        history.planted.push(planted("planted-1/1", 10, 20, true));
+        history.planted.push(planted("planted-1", 10, 20, true));
+        history.planted.push(planted("planted-1/2", 20, 30, false));
+        history.erasures.insert("planted-1".into(), ms(4_000)..ms(5_000));
+        change(&mut history);
+        let found: Vec<_> = texts
+            .iter()
+            .map(|&text| Found { text: text.into(), place: "tinychat.messages".into() })
+            .collect();
+        check_found(&history, &found)
+    }
+
+    #[test]
+    fn a_text_that_is_left_after_an_erasure_is_found() {
+        assert_eq!(found_texts(&[], |_| {}), Vec::<String>::new());
+        for text in ["planted-1", "planted-1/1", "planted-1/2", "planted-2"] {
+            assert_eq!(found_texts(&[text], |_| {}), [format!("left: {text} in tinychat.messages")]);
+        }
+    }
+
+    #[test]
+    fn a_text_may_be_left_if_it_was_written_during_or_after_the_erasure() {
+        for (from, to, acknowledged) in [(3_900, 4_000, true), (1_000, 1_100, false), (5_001, 5_002, true)] {
+            let again = planted("planted-1/1", from, to, acknowledged);
+            let id = planted("planted-1", from, to, acknowledged);
+            let found =
+                found_texts(&["planted-1/1", "planted-1"], |history| history.planted.extend([again, id]));
+            assert_eq!(found, Vec::<String>::new(), "{from} to {to}");
+        }
+        let image = Planted { time: ms(10)..Duration::MAX, ..planted("planted-1/3", 0, 0, false) };
+        let found = found_texts(&["planted-1/3"], |history| history.planted.push(image));
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_search_that_finds_nothing_is_found() {
+        let blind = found_texts(&[], |history| history.erasures.clear());
+        assert_eq!(blind, ["the search doesn't find planted-1"]);
+        assert_eq!(found_texts(&["planted-1"], |history| history.erasures.clear()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_message_that_is_removed_too_early_or_not_at_all_is_found() {
+        let old = |expires: Option<Duration>, is_stored: bool| {
+            found(|history, stored, _| {
+                let (id, created_at, body) = ("m0", "2026-0", "old 1");
+                history.old.push(Old { id: id.into(), conversation: "c".into(), body: body.into(), expires });
+                let message = Stored { id: id.into(), created_at: created_at.into(), ..stored[0].clone() };
+                stored.extend(is_stored.then_some(Stored { body: Some(body.into()), ..message }));
+            })
+        };
+        assert_eq!([old(None, true), old(Some(ms(0)), false)], [Vec::<String>::new(), Vec::new()]);
+        assert_eq!(old(None, false), ["removed before its time: old 1"]);
+        assert_eq!(old(Some(ms(0)), true), ["not removed: old 1"]);
+    }
+
+    #[test]
+    fn a_reply_that_loses_its_link_or_keeps_one_to_a_removed_message_is_found() {
+        let reply = |to: &str, link: Option<&str>| {
+            found(|history, stored, _| {
+                history.sends[1].reply_to = Some(to.into());
+                stored[1].reply_to = link.map(Into::into);
+            })
+        };
+        assert_eq!([reply("m1", Some("m1")), reply("m0", None)], [Vec::<String>::new(), Vec::new()]);
+        for (to, link) in [("m1", None), ("m1", Some("m3")), ("m0", Some("m0"))] {
+            assert_eq!(reply(to, link).len(), 1, "{to} {link:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_image_and_one_that_is_left_are_found() {
+        let (_, mut stored, _) = run();
+        stored[0].image = Some("a.png".into());
+        let found =
+            |files: &[&str]| check_images(&stored, &files.iter().map(|&file| file.to_owned()).collect());
+        assert_eq!(found(&["a.png"]), Vec::<String>::new());
+        assert_eq!(found(&[]), ["image lost: a.png"]);
+        assert_eq!(found(&["a.png", "b.png"]), ["image left: b.png"]);
     }
 
     #[test]
@@ -426,7 +789,7 @@ mod tests {
             requested: ms(21),
             opened: ms(29),
         };
-        finds("accepted while closed: t2", |history, _, _| {
+        finds("accepted while closed: m2", |history, _, _| {
             history.closures.push(closure("2026-1", "2026-3"));
         });
         let between = |history: &mut History, _: &mut Vec<Stored>, _: &mut Vec<Event>| {

@@ -1,9 +1,9 @@
 //! A client. It acts as one sender, makes random requests until the run ends, and records the responses.
 
 use crate::checker::EDITED;
-use crate::history::{Acknowledged, Change, Recorder, Refusal, Send, Upsert};
+use crate::history::{Acknowledged, Change, Old, Recorder, Refusal, Send, Upsert};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -59,6 +59,8 @@ pub struct Client {
     pub recorder: Arc<Recorder>,
     pub conversations: Arc<Vec<String>>,
     pub name: String,
+    /// Whether the user may be erased. The client then records everything that it plants.
+    pub plants: bool,
     mine: Vec<Mine>,
     number: u64,
     users: u64,
@@ -79,7 +81,7 @@ impl Client {
         conversations: Arc<Vec<String>>,
         name: String,
     ) -> Self {
-        Self { api, recorder, conversations, name, mine: Vec::new(), number: 0, users: 0 }
+        Self { api, recorder, conversations, name, plants: false, mine: Vec::new(), number: 0, users: 0 }
     }
 
     pub async fn run(mut self, until: Instant) {
@@ -92,25 +94,82 @@ impl Client {
                 82..88 => self.delete().await,
                 88..92 => self.typing().await,
                 92..96 => self.upsert_user().await,
-                _ => self.upload().await,
+                _ => {
+                    let (conversation, text) = (self.conversation(), self.next_text());
+                    self.upload(&conversation, &text).await;
+                }
             }
             sleep(Duration::from_millis(fastrand::u64(PAUSE))).await;
         }
     }
 
-    /// Sends a message. Every second one has a `client_message_id`, and is sent again until the response is a 200.
-    async fn send(&mut self, until: Instant) {
-        self.number += 1;
-        let (text, conversation) = (format!("{}/{}", self.name, self.number), self.conversation());
+    /// Sends a message into a random conversation. Some have an image, and some are replies to messages that may expire.
+    pub async fn send(&mut self, until: Instant) {
+        let conversation = self.conversation();
+        if fastrand::u8(..8) == 0 {
+            return self.send_image(until, conversation).await;
+        }
+        let old: Vec<_> = self.old().filter(|old| old.conversation == conversation).collect();
+        let old = fastrand::choice(old).filter(|_| fastrand::u8(..8) == 0);
+        let reply_to = old.map(|old| old.id.clone());
+        self.send_message(until, conversation, Map::new(), reply_to).await;
+    }
+
+    async fn send_image(&mut self, until: Instant, conversation: String) {
+        let (began, text) = (self.recorder.began.elapsed(), self.next_text());
+        let mut is_named = false;
+        if let Some(url) = self.upload(&conversation, &text).await {
+            let message = [("message_type", json!("image")), ("media_url", json!(url))];
+            let message = message.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            is_named = self.send_message(until, conversation, message, None).await;
+        }
+        if self.plants {
+            // An image that no message names stays for a day.
+            let ended = if is_named { self.recorder.began.elapsed() } else { Duration::MAX };
+            self.recorder.plant(&self.name, &text, began..ended, is_named);
+        }
+    }
+
+    /// Sends a reply to one of another user's messages, addressed to that user.
+    pub async fn reply_to(&mut self, other: &Self, until: Instant) {
+        let Some(Mine { conversation, id, .. }) = fastrand::choice(&other.mine) else { return };
+        let began = self.recorder.began.elapsed();
+        let message = Map::from_iter([("receiver_id".to_owned(), json!(other.name))]);
+        let acknowledged = self.send_message(until, conversation.clone(), message, Some(id.clone())).await;
+        let ended = self.recorder.began.elapsed();
+        self.recorder.plant(&other.name, &other.name, began..ended, acknowledged);
+    }
+
+    /// Sends a message with a new text. Every second one has a `client_message_id`, and is sent again until the response is a
+    /// 200. Returns whether it was.
+    async fn send_message(
+        &mut self,
+        until: Instant,
+        conversation: String,
+        mut message: Map<String, Value>,
+        mut reply_to: Option<String>,
+    ) -> bool {
+        let text = self.next_text();
         let path = format!("/v1/conversations/{conversation}/messages");
         let again = self.number.is_multiple_of(2);
-        let client_message_id = again.then_some(&text);
-        let message = json!({ "sender_id": self.name, "body": text, "client_message_id": client_message_id });
+        let fields = [
+            ("sender_id", json!(self.name)),
+            ("body", json!(text)),
+            ("metadata", json!({ "text": text })),
+            ("client_message_id", json!(again.then_some(&text))),
+        ];
+        message.extend(fields.map(|(name, value)| (name.to_owned(), value)));
         let began = self.recorder.began.elapsed();
         let (last, acknowledged) = loop {
             let last = self.recorder.began.elapsed();
-            let response = self.call("send", Method::POST, &path, &message).await;
-            match response {
+            message.insert("reply_to".to_owned(), json!(reply_to));
+            let response = self.api.call(Method::POST, &path, &Value::Object(message.clone())).await;
+            if response.status == 400 && self.has_expired(reply_to.as_deref(), &response.body) {
+                self.recorder.count("send", false);
+                reply_to = None;
+                continue;
+            }
+            match self.body_if_ok("send", &path, last, response) {
                 Some(response) => break (last, Some(response)),
                 None if again && Instant::now() < until => sleep(Duration::from_millis(100)).await,
                 None => break (last, None),
@@ -134,9 +193,38 @@ impl Client {
                 self.mine.swap_remove(fastrand::usize(..REMEMBERED));
             }
         }
+        let is_acknowledged = acknowledged.is_some();
+        self.plant(&text, began, is_acknowledged);
         let ended = self.recorder.began.elapsed();
-        let send = Send { body: text, conversation, began, last, ended, acknowledged };
+        let sender = self.name.clone();
+        let send = Send { sender, body: text, conversation, reply_to, began, last, ended, acknowledged };
         self.recorder.history.lock().sends.push(send);
+        is_acknowledged
+    }
+
+    /// Whether a reply was refused because its message may have been removed by now.
+    fn has_expired(&self, reply_to: Option<&str>, body: &Value) -> bool {
+        let now = self.recorder.began.elapsed();
+        *body == json!({ "error": "reply_to is not a message in this conversation" })
+            && self
+                .old()
+                .any(|old| Some(old.id.as_str()) == reply_to && old.expires.is_some_and(|at| at <= now))
+    }
+
+    fn old(&self) -> impl Iterator<Item = &Old> {
+        self.recorder.old.get().into_iter().flatten()
+    }
+
+    /// Returns a text that no other request contains.
+    fn next_text(&mut self) -> String {
+        self.number += 1;
+        format!("{}/{}", self.name, self.number)
+    }
+
+    fn plant(&self, text: &str, began: Duration, acknowledged: bool) {
+        if self.plants {
+            self.recorder.plant(&self.name, text, began..self.recorder.began.elapsed(), acknowledged);
+        }
     }
 
     /// Reads two consecutive pages, whose times must increase.
@@ -169,7 +257,7 @@ impl Client {
         }
     }
 
-    async fn edit(&mut self) {
+    pub async fn edit(&mut self) {
         let Some(mut mine) = self.pick() else { return };
         mine.edits += 1;
         let text = format!("{}{EDITED}{}", mine.body, mine.edits);
@@ -179,12 +267,14 @@ impl Client {
         let ended = self.recorder.began.elapsed();
         let change = Change { message: mine.id.clone(), text: Some(text), began, ended, acknowledged };
         self.recorder.history.lock().changes.push(change);
-        if acknowledged {
+        self.plant(&mine.body, began, acknowledged);
+        // The events of an erased message don't say which edit they are, so there is only one.
+        if acknowledged && !self.plants {
             self.mine.push(mine);
         }
     }
 
-    async fn delete(&mut self) {
+    pub async fn delete(&mut self) {
         let Some(mine) = self.pick() else { return };
         let body = json!({ "sender_id": self.name });
         let began = self.recorder.began.elapsed();
@@ -200,26 +290,36 @@ impl Client {
     }
 
     async fn upsert_user(&mut self) {
-        self.number += 1;
-        let (user, name) = (format!("{}'s {}", self.name, self.users), self.number.to_string());
-        let body = json!({ "user_id": user, "name": name });
-        let acknowledged = self.call("upsert", Method::POST, "/v1/users", &body).await.is_some();
-        if !acknowledged {
+        let user = format!("{}'s {}", self.name, self.users);
+        if !self.upsert(user).await {
             self.users += 1;
         }
-        self.recorder.history.lock().upserts.push(Upsert { user, name, acknowledged });
     }
 
-    async fn upload(&self) {
-        let path = format!("/v1/conversations/{}/upload", self.conversation());
-        let head = "--b\r\ncontent-disposition: form-data; name=\"file\"\r\ncontent-type: image/png\r\n\r\n";
-        let form = [head.as_bytes(), PNG, b"\r\n--b--\r\n"].concat();
+    /// Writes a profile, with a new text in all of its fields. Returns whether it was acknowledged.
+    pub async fn upsert(&mut self, user: String) -> bool {
+        let (began, name) = (self.recorder.began.elapsed(), self.next_text());
+        let body = json!({
+            "user_id": user, "name": name, "email": name, "fcm_tokens": [name], "notification_prefs": { "text": name },
+        });
+        let acknowledged = self.call("upsert", Method::POST, "/v1/users", &body).await.is_some();
+        self.plant(&name, began, acknowledged);
+        let time = began..self.recorder.began.elapsed();
+        self.recorder.history.lock().upserts.push(Upsert { user, name, time, acknowledged });
+        acknowledged
+    }
+
+    /// Uploads an image with a text in its name and its bytes. Returns its URL.
+    async fn upload(&self, conversation: &str, text: &str) -> Option<String> {
+        let path = format!("/v1/conversations/{conversation}/upload");
         let began = self.recorder.began.elapsed();
-        let response = self.api.send(Method::POST, &path, "multipart/form-data; boundary=b", form).await;
-        if let Some(body) = self.body_if_ok("upload", &path, began, response) {
-            let url = body.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
-            self.recorder.history.lock().uploads.push(url);
+        let response = upload(&self.api, &path, text).await;
+        let body = self.body_if_ok("upload", &path, began, response)?;
+        let url = body.get("url").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !self.plants {
+            self.recorder.history.lock().uploads.push(url.clone());
         }
+        Some(url)
     }
 
     /// Makes a request. Returns the response's body if the status is 200.
@@ -269,6 +369,15 @@ impl Mine {
     fn path(&self) -> String {
         format!("/v1/conversations/{}/messages/{}", self.conversation, self.id)
     }
+}
+
+/// Uploads an image with a text in its name and its bytes.
+pub async fn upload(api: &Api, path: &str, text: &str) -> Response {
+    let head = format!(
+        "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{text}.png\"\r\ncontent-type: image/png\r\n\r\n"
+    );
+    let form = [head.as_bytes(), PNG, text.as_bytes(), b"\r\n--b--\r\n"].concat();
+    api.send(Method::POST, path, "multipart/form-data; boundary=b", form).await
 }
 
 /// Returns the times of a page's messages.

@@ -5,7 +5,7 @@ use crate::client::Api;
 use crate::history::{Recorder, Stored};
 use reqwest::Method;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -52,15 +52,16 @@ impl Follower {
         }
     }
 
-    /// Catches up with everything after the faults have ended. Returns all differences from the stored messages.
-    pub async fn check(mut self, stored: &[Stored]) -> Vec<String> {
+    /// Catches up with everything after the faults have ended. Returns all differences from the stored messages, except
+    /// that it may still know expired ones: no change says that they were removed.
+    pub async fn check(mut self, stored: &[Stored], expired: &HashSet<&str>) -> Vec<String> {
         let mut wrong = Vec::new();
         for followed in &mut self.followed {
             let mut retries = 0..RETRIES;
             while !followed.catch_up(&self.api, &self.recorder).await && retries.next().is_some() {
                 sleep(Duration::from_secs(1)).await;
             }
-            wrong.extend(followed.compare(stored));
+            wrong.extend(followed.compare(stored, expired));
         }
         wrong
     }
@@ -103,11 +104,11 @@ impl Followed {
 
     /// Returns the differences from the stored messages. The follower must also know a message that was sent and deleted
     /// while it was offline, as deleted.
-    fn compare(&self, stored: &[Stored]) -> Vec<String> {
+    fn compare(&self, stored: &[Stored], expired: &HashSet<&str>) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut unknown = self.messages.clone();
         for message in stored.iter().filter(|message| message.conversation == self.id) {
-            let is = Some(&message.body).filter(|_| !message.deleted);
+            let is = message.body.as_ref().filter(|_| !message.deleted);
             match unknown.remove(&message.id) {
                 Some(known) if known.as_ref() == is => {}
                 known => {
@@ -118,7 +119,8 @@ impl Followed {
                 }
             }
         }
-        wrong.extend(unknown.keys().map(|id| format!("since: the follower has {id}, which isn't stored")));
+        let unknown = unknown.keys().filter(|id| !expired.contains(id.as_str()));
+        wrong.extend(unknown.map(|id| format!("since: the follower has {id}, which isn't stored")));
         wrong
     }
 }
@@ -140,14 +142,26 @@ mod tests {
     }
 
     fn stored(id: &str, body: &str, deleted: bool) -> Stored {
-        let (id, body) = (id.to_owned(), body.to_owned());
-        Stored { id, conversation: "c".to_owned(), body, created_at: String::new(), deleted }
+        Stored {
+            id: id.to_owned(),
+            conversation: "c".to_owned(),
+            sender: "s".to_owned(),
+            body: Some(body.to_owned()),
+            reply_to: None,
+            image: None,
+            created_at: String::new(),
+            deleted,
+        }
+    }
+
+    fn differences(stored: &[Stored]) -> Vec<String> {
+        follower().compare(stored, &HashSet::new())
     }
 
     #[test]
     fn a_follower_that_has_all_stored_messages_is_correct() {
         let all = [stored("1", "one", false), stored("2", "two", true)];
-        assert_eq!(follower().compare(&all), [""; 0]);
+        assert_eq!(differences(&all), [""; 0]);
     }
 
     #[test]
@@ -160,8 +174,18 @@ mod tests {
             vec![one.clone(), stored("2", "two", false)],
             vec![one],
         ] {
-            assert_eq!(follower().compare(&all).len(), 1);
+            assert_eq!(differences(&all).len(), 1);
         }
+    }
+
+    #[test]
+    fn an_erased_message_must_be_known_as_deleted_and_an_expired_one_may_be_known() {
+        let erased = |message: Stored| Stored { sender: "erased-1".to_owned(), body: None, ..message };
+        assert_eq!(differences(&[stored("1", "one", false), erased(stored("2", "two", true))]), [""; 0]);
+        assert_eq!(differences(&[erased(stored("1", "one", true)), stored("2", "two", true)]).len(), 1);
+        let only_two = [stored("2", "two", true)];
+        assert_eq!(follower().compare(&only_two, &HashSet::from(["1"])), [""; 0]);
+        assert_eq!(follower().compare(&only_two, &HashSet::from(["2"])).len(), 1);
     }
 
     #[test]

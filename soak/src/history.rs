@@ -3,6 +3,8 @@
 
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The functions that change messages, and the kind of their changes.
@@ -30,6 +32,39 @@ pub struct History {
     /// The changes whose broadcast a function logged as lost: the kind and the message's id.
     pub lost: Vec<(&'static str, String)>,
     pub deaths: Vec<Death>,
+    /// The users who were erased, and the time of the erasure: from the start to the end of the command that succeeded.
+    pub erasures: HashMap<String, Range<Duration>>,
+    pub planted: Vec<Planted>,
+    /// The messages that were stored before the run.
+    pub old: Vec<Old>,
+}
+
+/// A text that was written by a user who may be erased. It identifies the user and the write.
+#[derive(Clone)]
+pub struct Planted {
+    pub user: String,
+    pub text: String,
+    /// From the first request to the last response, since the start of the run.
+    pub time: Range<Duration>,
+    pub acknowledged: bool,
+}
+
+/// A planted text that the search found at the end.
+#[derive(Debug, PartialEq)]
+pub struct Found {
+    pub text: String,
+    /// The table or the file.
+    pub place: String,
+}
+
+/// A message that was stored before the run and is days old.
+#[derive(Clone)]
+pub struct Old {
+    pub id: String,
+    pub conversation: String,
+    pub body: String,
+    /// The earliest time at which it may be removed, since the start of the run. `None` if that is after the run.
+    pub expires: Option<Duration>,
 }
 
 /// A change, as its broadcast shows it.
@@ -54,8 +89,10 @@ pub struct Death {
 /// A message that a client has sent, once or repeatedly with the same `client_message_id`.
 #[derive(Clone)]
 pub struct Send {
+    pub sender: String,
     /// The message's body, which is unique.
     pub body: String,
+    pub reply_to: Option<String>,
     pub conversation: String,
     /// The times of the first request, of the last one and of its response, since the start of the run.
     pub began: Duration,
@@ -89,6 +126,8 @@ pub struct Change {
 pub struct Upsert {
     pub user: String,
     pub name: String,
+    /// The request and its response, since the start of the run.
+    pub time: Range<Duration>,
     pub acknowledged: bool,
 }
 
@@ -125,7 +164,12 @@ pub struct Membership {
 pub struct Stored {
     pub id: String,
     pub conversation: String,
-    pub body: String,
+    pub sender: String,
+    /// `None` if the message was erased.
+    pub body: Option<String>,
+    pub reply_to: Option<String>,
+    /// The path of its image in Storage.
+    pub image: Option<String>,
     /// In the API's format, which sorts in the order of time.
     pub created_at: String,
     pub deleted: bool,
@@ -150,6 +194,8 @@ pub struct Event {
 pub struct Recorder {
     pub began: Instant,
     pub history: Mutex<History>,
+    /// The messages that were stored before the run.
+    pub old: OnceLock<Vec<Old>>,
     /// The numbers of successful and failed requests per operation.
     pub counts: Mutex<BTreeMap<&'static str, [u64; 2]>>,
     pub faults: Mutex<BTreeMap<String, u64>>,
@@ -160,6 +206,7 @@ impl Recorder {
         Self {
             began: Instant::now(),
             history: Mutex::default(),
+            old: OnceLock::new(),
             counts: Mutex::default(),
             faults: Mutex::default(),
         }
@@ -179,6 +226,15 @@ impl Recorder {
     /// Records that a function, or all of them, may have been killed between `from` and now.
     pub fn death(&self, function: Option<String>, from: Duration) {
         self.history.lock().deaths.push(Death { function, from, to: self.began.elapsed() });
+    }
+
+    /// Records that requests at this time contained a planted text and the id of its user.
+    pub fn plant(&self, user: &str, text: &str, time: Range<Duration>, acknowledged: bool) {
+        let mut history = self.history.lock();
+        for text in [text, user] {
+            let (user, text, time) = (user.to_owned(), text.to_owned(), time.clone());
+            history.planted.push(Planted { user, text, time, acknowledged });
+        }
     }
 
     pub fn anomaly(&self, what: String) {

@@ -1,6 +1,6 @@
 //! A soak test: sixteen clients with mixed traffic on the local cloud, while functions, Postgres, Realtime, Storage and the
-//! receivers of webhooks fail. At the end a checker compares the acknowledged writes with the stored messages, the webhooks
-//! and the broadcasts.
+//! receivers of webhooks fail. Meanwhile users are erased, and old messages expire. At the end a checker compares the
+//! acknowledged writes with the stored messages, the webhooks and the broadcasts, and searches for what must be gone.
 //!
 //! `soak` starts its own local cloud and runs in it for `MINUTES`. Then it checks that no process is left.
 
@@ -10,10 +10,14 @@ mod client;
 mod database;
 mod follower;
 mod history;
+mod leaver;
 mod listener;
 mod nemesis;
 mod processes;
 mod receiver;
+mod retention;
+mod search;
+mod tinychat;
 mod world;
 
 use anyhow::{Context, ensure};

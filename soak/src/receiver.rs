@@ -60,15 +60,23 @@ impl Receiver {
     }
 }
 
-async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap) -> StatusCode {
+/// While it is disturbed, its responses contain the event, so that the outbox contains it twice.
+async fn receive(
+    State(receiver): State<Arc<Receiver>>,
+    headers: HeaderMap,
+    event: String,
+) -> (StatusCode, String) {
     let behavior = *receiver.behavior.lock();
-    match behavior {
-        Behavior::Fails => return StatusCode::INTERNAL_SERVER_ERROR,
-        Behavior::Hangs => std::future::pending::<()>().await,
-        Behavior::RespondsLate => sleep(LATE).await,
-        Behavior::Accepts => {}
-    }
+    let response = match behavior {
+        Behavior::Fails => return (StatusCode::INTERNAL_SERVER_ERROR, event),
+        Behavior::Hangs => std::future::pending().await,
+        Behavior::RespondsLate => {
+            sleep(LATE).await;
+            event
+        }
+        Behavior::Accepts => String::new(),
+    };
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     *receiver.accepted.lock().entry(id.to_owned()).or_default() += 1;
-    StatusCode::NO_CONTENT
+    (StatusCode::OK, response)
 }

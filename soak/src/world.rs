@@ -1,21 +1,23 @@
 //! A run: the tenant, its clients, the faults, and the final check.
 
 use crate::backend::Backend;
-use crate::checker::{check, check_participants, check_users};
+use crate::checker::{check, check_found, check_images, check_participants, check_users};
 use crate::client::{Api, Client, times};
 use crate::database::connect;
 use crate::follower::Follower;
 use crate::history::{Event, Membership, Recorder, Stored};
+use crate::leaver::{ERASED, Leaver};
 use crate::listener::{self, Listener};
 use crate::nemesis::Nemesis;
 use crate::processes::Memory;
 use crate::receiver::Receiver;
+use crate::{retention, search};
 use anyhow::{Context, ensure};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::env;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +31,9 @@ const FOLLOWERS: usize = 3;
 
 /// The number of conversations that the tenant's backend manages.
 const MANAGED: usize = 2;
+
+/// The number of users who are being erased or going to be, at any time. Each sequence of them has a conversation.
+const LEAVERS: usize = 2;
 
 /// The number of webhook endpoints of the tenant.
 const ENDPOINTS: usize = 3;
@@ -47,6 +52,7 @@ pub async fn run() -> anyhow::Result<()> {
     let mut world = World::new(http.clone(), recorder.clone())?;
     world.add_tenant().await?;
     let conversations = Arc::new(world.create_conversations().await?);
+    retention::prepare(&world.api, &recorder, world.tenant, &conversations, length).await?;
     tokio::spawn(Listener::join(&conversations, recorder.clone()).await?.run());
 
     let until = Instant::now() + length;
@@ -65,10 +71,14 @@ pub async fn run() -> anyhow::Result<()> {
     let mut followers: Vec<_> = std::iter::repeat_with(follower).take(FOLLOWERS).collect();
     let following = join_all(followers.iter_mut().map(|follower| follower.run(until)));
     let backends = join_all(world.backends(&conversations).into_iter().map(|backend| backend.run(until)));
+    let leavers = join_all(world.leavers(&conversations).into_iter().map(|leaver| leaver.run(until)));
     let mut memory = Memory::default();
+    let traffic =
+        async { tokio::join!(join_all(clients), following, backends, leavers, nemesis.run(until)).4 };
     tokio::select! {
-        (_, _, _, nemesis) = async { tokio::join!(join_all(clients), following, backends, nemesis.run(until)) } => nemesis.context("the faults")?,
+        nemesis = traffic => nemesis.context("the faults")?,
         () = memory.watch() => {} // it never ends
+        () = retention::repeat() => {} // nor does this
     }
     world.drain(DRAIN_TIMEOUT.min(length)).await?;
     world.check(&conversations, followers, &memory).await
@@ -144,6 +154,27 @@ impl World {
         backends.collect()
     }
 
+    /// Returns the beginning of the ids of users who are erased. Older runs may have left others in the database.
+    fn planted(&self) -> String {
+        format!("planted-{}-", self.tenant.simple())
+    }
+
+    fn leavers(&self, conversations: &Arc<Vec<String>>) -> Vec<Leaver> {
+        let homes = conversations.iter().skip(MANAGED).take(LEAVERS).enumerate();
+        let leavers = homes.map(|(number, home)| Leaver {
+            api: self.api.clone(),
+            secret_api: self.secret_api.clone(),
+            recorder: self.recorder.clone(),
+            conversations: conversations.clone(),
+            tenant: self.tenant,
+            prefix: self.planted(),
+            number,
+            home: home.clone(),
+            participants: (0..CLIENTS).map(client_name).collect(),
+        });
+        leavers.collect()
+    }
+
     /// Waits until the outbox is empty or the time is over.
     async fn drain(&self, timeout: Duration) -> anyhow::Result<()> {
         let until = Instant::now() + timeout;
@@ -154,16 +185,20 @@ impl World {
     }
 
     async fn stored(&self) -> anyhow::Result<Vec<Stored>> {
-        let query = "select m.id::text, m.conversation_id::text, m.body, tinychat.iso(m.created_at), m.deleted_at is not null
+        let query = "select m.id::text, m.conversation_id::text, m.sender_id, m.body, m.reply_to::text,
+                tinychat.image_path(m.media_url), tinychat.iso(m.created_at), m.deleted_at is not null
             from tinychat.messages m join tinychat.conversations c on c.id = m.conversation_id
             where c.tenant_id = $1 order by m.created_at";
         let rows = connect().await?.query(query, &[&self.tenant]).await?;
         let stored = rows.iter().map(|row| Stored {
             id: row.get(0),
             conversation: row.get(1),
-            body: row.get(2),
-            created_at: row.get(3),
-            deleted: row.get(4),
+            sender: row.get(2),
+            body: row.get(3),
+            reply_to: row.get(4),
+            image: row.get(5),
+            created_at: row.get(6),
+            deleted: row.get(7),
         });
         Ok(stored.collect())
     }
@@ -172,7 +207,7 @@ impl World {
         let query = "select event_id::text, type, payload::jsonb #>> '{data,message,id}',
                 payload::jsonb #>> '{data,message,body}', outcome is null, endpoint_id::text
             from tinychat.webhook_deliveries d join tinychat.webhook_endpoints w on w.id = d.endpoint_id
-            where w.tenant_id = $1";
+            where w.tenant_id = $1 and type <> 'conversation.updated'";
         let rows = connect().await?.query(query, &[&self.tenant]).await?;
         let events = rows.iter().map(|row| {
             let (id, endpoint): (String, String) = (row.get(0), row.get(5));
@@ -211,11 +246,21 @@ impl World {
         Ok(all)
     }
 
-    /// Returns the users' names, by user id.
+    /// Returns the users' names, by user id. Erased users have none.
     async fn names(&self) -> anyhow::Result<HashMap<String, String>> {
-        let query = "select user_id, name from tinychat.users where tenant_id = $1";
+        let query = "select user_id, coalesce(name, '') from tinychat.users where tenant_id = $1";
         let rows = connect().await?.query(query, &[&self.tenant]).await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        let mut names: HashMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        names.retain(|user, name| !(user.starts_with(ERASED) && name.is_empty()));
+        Ok(names)
+    }
+
+    /// Returns the paths of the tenant's files in Storage.
+    fn images(&self) -> anyhow::Result<BTreeSet<String>> {
+        let bucket = search::storage_folder()?.join("chat");
+        let files = search::files(&bucket.join(self.tenant.to_string()))?;
+        let paths = files.iter().filter_map(|file| file.strip_prefix(&bucket).ok()?.to_str());
+        Ok(paths.map(str::to_owned).collect())
     }
 
     /// Reads all of a conversation's history, page by page. Returns the messages' times.
@@ -239,6 +284,17 @@ impl World {
         followers: Vec<Follower>,
         memory: &Memory,
     ) -> anyhow::Result<()> {
+        let uploads = std::mem::take(&mut self.recorder.history.lock().uploads);
+        for url in &uploads {
+            let status = self.api.http.get(url).send().await?.status();
+            if !status.is_success() {
+                self.recorder.anomaly(format!("upload lost: {url} responds with {status}"));
+            }
+        }
+        // Before the files become old, and those are removed that no message names.
+        let in_storage = search::storage(&self.planted())?;
+        retention::finish().await?;
+        let found: Vec<_> = search::database(&self.planted()).await?.into_iter().chain(in_storage).collect();
         let (stored, events) = (self.stored().await?, self.events().await?);
         for conversation in conversations {
             let visible =
@@ -248,22 +304,21 @@ impl World {
                 self.recorder.anomaly(format!("the pages of {conversation} differ from the stored messages"));
             }
         }
-        let uploads = std::mem::take(&mut self.recorder.history.lock().uploads);
-        for url in &uploads {
-            let status = self.api.http.get(url).send().await?.status();
-            if !status.is_success() {
-                self.recorder.anomaly(format!("upload lost: {url} responds with {status}"));
-            }
-        }
+        let old = self.recorder.old.get().cloned().unwrap_or_default();
+        let expired = old.iter().filter(|old| old.expires.is_some()).map(|old| old.id.as_str());
+        let expired: HashSet<_> = expired.collect();
         let mut followed = Vec::new();
         for follower in followers {
-            followed.extend(follower.check(&stored).await);
+            followed.extend(follower.check(&stored, &expired).await);
         }
+        self.recorder.history.lock().old.clone_from(&old);
         let (names, participants) = (self.names().await?, self.participants().await?);
         self.recorder.history.lock().lost = listener::lost()?;
         let mut wrong = check(&self.recorder.history.lock(), &stored, &events);
         wrong.extend(check_participants(&self.recorder.history.lock().memberships, &participants));
-        wrong.extend(check_users(&self.recorder.history.lock().upserts, &names));
+        wrong.extend(check_users(&self.recorder.history.lock(), &names));
+        wrong.extend(check_found(&self.recorder.history.lock(), &found));
+        wrong.extend(check_images(&stored, &self.images()?));
         wrong.extend(followed);
         wrong.extend(memory.grown());
         self.print(&stored, &events, uploads.len(), memory);
@@ -292,6 +347,17 @@ impl World {
             "\nClosures: {}; requests refused by them: {}.",
             history.closures.len(),
             history.refusals.len()
+        );
+        let erased = stored.iter().filter(|message| message.sender.starts_with(ERASED)).count();
+        let planted: HashSet<_> = history.planted.iter().map(|planted| &planted.text).collect();
+        let expired = history.old.iter().filter(|old| old.expires.is_some()).count();
+        println!(
+            "\nUsers erased: {}, with {erased} messages; texts planted: {}. Messages expired: {expired}; old ones kept: {}. \
+             Images kept: {}.",
+            history.erasures.len(),
+            planted.len(),
+            history.old.len() - expired,
+            stored.iter().filter(|message| message.image.is_some()).count(),
         );
         println!("\n| fault | times |\n|---|---|");
         for (fault, times) in self.recorder.faults.lock().iter() {
