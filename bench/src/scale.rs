@@ -50,7 +50,7 @@ struct Case {
     request: fn(event: &str, messages: u64, k: u64) -> String,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 8] = [
     Case {
         what: "list-conversations of a user who is in all",
         function: "list-conversations",
@@ -86,7 +86,19 @@ const CASES: [Case; 6] = [
         },
     },
     Case {
-        what: "list-conversations that are unread, of a user who has read all",
+        what: "list-conversations that are open, all but 3",
+        function: "list-conversations",
+        event: include_str!("../../events/list-conversations.json"),
+        request: |event, _, _| event.replace("&kind=order", "&status=open"),
+    },
+    Case {
+        what: "list-conversations that are closed, 3 of all",
+        function: "list-conversations",
+        event: include_str!("../../events/list-conversations.json"),
+        request: |event, _, _| event.replace("&kind=order", "&status=closed"),
+    },
+    Case {
+        what: "list-conversations that are unread, 3 of all",
         function: "list-conversations",
         event: include_str!("../../events/list-conversations.json"),
         request: |event, _, _| event.replace("&kind=order", "&unread=true"),
@@ -112,6 +124,9 @@ fn before(messages: u64, k: u64) -> Option<String> {
 
 /// Measures all cases.
 pub(crate) fn measure(lab: &Lab, sizes: &[u64]) -> anyhow::Result<Vec<Scale>> {
+    for &messages in sizes {
+        lab.run_sql(&database(messages), include_str!("scale.sql"))?;
+    }
     CASES.iter().map(|case| measure_case(lab, sizes, case)).collect()
 }
 
