@@ -191,7 +191,7 @@ setup-curl:
 setup-pgbouncer:
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || scripts/install-packages pgbouncer
 
-setup-node: tests/realtime/node_modules/.package-lock.json tests/webhooks/node_modules/.package-lock.json
+setup-node: tests/node/node_modules/.package-lock.json
 
 setup-bench: bench/node/node_modules/.package-lock.json
 

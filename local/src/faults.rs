@@ -1,5 +1,7 @@
-//! Faults on demand. `POST /__faults` on the port of the Supabase stand-in sets all faults, and `{}` ends them. The
-//! response comes when they are in effect.
+//! Faults on demand, and what tests need to know about functions. Both are on the port of the Supabase stand-in.
+//!
+//! `POST /__faults` sets all faults, and `{}` ends them. The response comes when they are in effect. `GET /__invocations`
+//! returns the request ids of the invocations under way.
 
 use crate::pooler::Pooler;
 use crate::postgres::Cluster;
@@ -8,11 +10,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use axum::response::{IntoResponse, Json};
-use axum::routing::post;
+use axum::routing::{get, post};
 use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,7 @@ use std::time::Duration;
 /// The current faults, and the servers that can be stopped.
 pub(crate) struct Faults {
     wanted: Mutex<Wanted>,
+    under_way: Mutex<BTreeSet<String>>,
     postgres: Option<Arc<Cluster>>,
     pooler: Option<Arc<Pooler>>,
 }
@@ -73,7 +77,7 @@ struct FunctionFault {
 impl Faults {
     /// Creates the control, without faults.
     pub(crate) fn new(postgres: Option<Arc<Cluster>>, pooler: Option<Arc<Pooler>>) -> Self {
-        Self { wanted: Mutex::default(), postgres, pooler }
+        Self { wanted: Mutex::default(), under_way: Mutex::default(), postgres, pooler }
     }
 
     /// Returns the fault of a request to this path of the Supabase stand-in.
@@ -91,6 +95,12 @@ impl Faults {
     /// Whether functions are killed after their responses.
     pub(crate) fn kill_after_response(&self) -> bool {
         self.wanted.lock().functions.kill_after_response
+    }
+
+    /// Records an invocation, until the result is dropped.
+    pub(crate) fn invocation(&self, request_id: String) -> UnderWay<'_> {
+        self.under_way.lock().insert(request_id.clone());
+        UnderWay { faults: self, request_id }
     }
 
     async fn set(&self, wanted: Wanted) -> anyhow::Result<()> {
@@ -128,9 +138,25 @@ impl HttpFault {
     }
 }
 
-/// Returns the route `/__faults`.
+/// An invocation, from before its event to the end of the work after its response.
+pub(crate) struct UnderWay<'a> {
+    faults: &'a Faults,
+    request_id: String,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.faults.under_way.lock().remove(&self.request_id);
+    }
+}
+
+/// Returns the routes `/__faults` and `/__invocations`.
 pub(crate) fn router(faults: Arc<Faults>) -> Router {
-    Router::new().route("/__faults", post(set)).with_state(faults)
+    Router::new().route("/__faults", post(set)).route("/__invocations", get(invocations)).with_state(faults)
+}
+
+async fn invocations(State(faults): State<Arc<Faults>>) -> Json<BTreeSet<String>> {
+    Json(faults.under_way.lock().clone())
 }
 
 async fn set(

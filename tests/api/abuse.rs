@@ -1,15 +1,15 @@
-//! What someone sends who means harm, or whose client is broken. Every answer is one that the reference knows, what is
-//! stored is what was sent, and nothing else changes.
+//! Requests of attackers and of broken clients. Every response must be a documented one, stored data must be what was sent,
+//! and nothing else may change.
 
-use crate::support::{Channel, Chat, Request, Response, aws_limits, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use support::{Channel, Chat, Request, Response, aws_limits, setting};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-/// Texts that mean something to someone on their way: to SQL, JSON, a shell, a log, a terminal, a browser, a printf.
+/// Texts with a special meaning in SQL, JSON, a shell, a log, a terminal, a browser or printf.
 const TEXTS: [&str; 24] = [
     "'; drop table tinychat.messages; --",
     "' or '1'='1",
@@ -25,7 +25,7 @@ const TEXTS: [&str; 24] = [
     "𝒜𠜎\u{10ffff}",                               // four bytes in UTF-8, and the last code point
     "\u{fffd}\u{fffe}\u{ffff}",
     "Z\u{35b}\u{316}\u{321}a\u{327}\u{34e}lgo",
-    "e\u{301} is not \u{e9}", // not normalised
+    "e\u{301} is not \u{e9}", // not normalized
     "\r\nset-cookie: a=b\r\n\r\n<html>",
     "line\u{2028}separators\u{2029}\u{85}\u{b}",
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{8}\u{7f}",
@@ -34,16 +34,16 @@ const TEXTS: [&str; 24] = [
     "../../../etc/passwd",
     " leading and trailing \t",
     "ﷺﷺﷺ",
-    "ＡＤＡ ⒶⒹⒶ аdа", // looks like it
+    "ＡＤＡ ⒶⒹⒶ аdа", // looks the same
 ];
 
-/// A request as bytes, for what a client's library would put right; the answer is read until the connection ends.
+/// Sends a request as bytes, which may be invalid. Reads the response until the connection ends.
 async fn raw(chunks: &[&[u8]], pause: Duration) -> (u16, String) {
     let address = setting("API_URL").replacen("http://", "", 1);
     let mut socket = TcpStream::connect(address).await.unwrap();
     for chunk in chunks {
         if socket.write_all(chunk).await.is_err() {
-            break; // it was refused before its end
+            break; // the server has refused the request
         }
         tokio::time::sleep(pause).await;
     }
@@ -55,14 +55,14 @@ async fn raw(chunks: &[&[u8]], pause: Duration) -> (u16, String) {
     (status, response)
 }
 
-/// A request's head, with the chat's key.
+/// Makes the head of a request, with the chat's key.
 fn head(chat: &Chat, line: &str, headers: &str) -> Vec<u8> {
     let key = &chat.key;
     format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-tinychat-api-key: {key}\r\n{headers}\r\n")
         .into()
 }
 
-/// A text, every byte of it percent-encoded.
+/// Percent-encodes every byte of a text.
 fn encoded(text: &str) -> String {
     let hex = |digit: u8| char::from_digit(digit.into(), 16).unwrap();
     text.bytes().flat_map(|byte| ['%', hex(byte >> 4), hex(byte & 15)]).collect()
@@ -230,7 +230,7 @@ async fn a_request_that_never_ends_or_makes_no_sense_stores_nothing_and_stops_no
     let rows = chat.rows().await;
     let line = format!("POST {}", chat.path("messages"));
     let body: &[u8] = br#"{"sender_id": "ada", "body": "hi"}"#;
-    // Cut in the middle: dropped by the caller.
+    // The client ends these requests in the middle.
     let address = setting("API_URL").replacen("http://", "", 1);
     let mut idle = Vec::new();
     for _ in 0..50 {
@@ -242,7 +242,7 @@ async fn a_request_that_never_ends_or_makes_no_sense_stores_nothing_and_stops_no
     chat.call(Request::get("/v1/config")).await.ok();
     drop(idle);
     for headers in [
-        "transfer-encoding: chunked\r\ncontent-length: 5\r\n", // a smuggler's
+        "transfer-encoding: chunked\r\ncontent-length: 5\r\n", // request smuggling
         "content-length: 5\r\ncontent-length: 6\r\n",
         "content-length: -1\r\n",
         "transfer-encoding: chunked\r\n",
@@ -274,7 +274,7 @@ async fn a_flood_of_headers_changes_nothing_but_the_answer() {
     let (status, response) = raw(&[&get(&many(5_000, 100))], Duration::ZERO).await;
     assert!(status != 200, "{response}");
     for (headers, expected) in [
-        (format!("x-tinychat-api-key: {}\r\n", chat.key), 401), // two keys are joined, and make none
+        (format!("x-tinychat-api-key: {}\r\n", chat.key), 401), // two keys are joined to an invalid one
         ("x-tinychat-api-key:\r\n".to_owned(), 401),
         (format!("cookie: x-tinychat-api-key={}\r\n", Uuid::new_v4()), 200),
         (
@@ -364,7 +364,7 @@ async fn a_method_does_what_it_says_or_nothing() {
     assert_eq!(chat.rows().await, rows);
 }
 
-/// An upload, from the disposition of its part to the part's end.
+/// Makes an upload with these parts: content disposition, type and content.
 fn upload(chat: &Chat, parts: &[(&str, &str, &[u8])]) -> Request {
     let mut body = Vec::new();
     for (disposition, mime, bytes) in parts {
@@ -381,7 +381,7 @@ fn upload(chat: &Chat, parts: &[(&str, &str, &[u8])]) -> Request {
 const FILE: &str = "name=\"file\"; filename=\"a.png\"";
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR";
 
-/// The public copy of what an upload stored.
+/// Fetches an uploaded file from its public URL.
 async fn public(chat: &Chat, response: &Value) -> Response {
     chat.fetch(chat.request(Method::GET, response["url"].as_str().unwrap())).await
 }
@@ -424,7 +424,7 @@ async fn a_page_or_script_that_poses_as_an_image_is_refused_or_served_as_an_imag
     ] {
         assert_eq!(chat.call(upload(&chat, &[(FILE, mime, PNG)])).await.status, 415, "{mime}");
     }
-    // A file that is an image and a script: it is served as the image, by type and by name.
+    // Files that are an image and a script are served as the image, by type and by name.
     let polyglots: [(&[u8], &str, &str); 3] = [
         (b"GIF89a/*\x00\x00*/=1;alert(document.domain)//", "image/gif", ".gif"),
         (b"\xff\xd8\xff\xe0*/=alert(1);/*<script>alert(1)</script>", "image/jpeg", ".jpg"),
@@ -441,7 +441,7 @@ async fn a_page_or_script_that_poses_as_an_image_is_refused_or_served_as_an_imag
     }
 }
 
-/// 65,535 × 65,535 pixels would be 17 GB; a few bytes of them cost a few bytes.
+/// The image claims to have 65,535 × 65,535 pixels, which would be 17 GB. The file has a few bytes.
 #[tokio::test]
 async fn an_image_bomb_is_stored_without_going_off() {
     let chat = Chat::new().await;

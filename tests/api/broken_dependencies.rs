@@ -1,13 +1,13 @@
-//! Functions whose database, storage or Realtime is down, refuses them, or hangs.
+//! Functions whose database, storage or Realtime is down, refuses requests, or hangs.
 
-use crate::support::Function;
-use crate::support::lambda::{event, routes};
-use crate::support::relay::{closed_port, database_url_at, relay};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use support::Function;
+use support::lambda::{event, routes};
+use support::relay::{closed_port, database_url_at, relay};
 use tokio::net::TcpListener;
 
-/// Asserts that a function answers its own event with a 500 that says just this.
+/// Asserts that a function responds to its event in events/ with a 500 and exactly this text.
 async fn fails(name: &str, changes: &[(&str, &str)], text: &str) {
     let mut function = Function::start(name, changes).await;
     assert_eq!(function.call(event(name)).await, (500, json!({ "error": text })), "{name}");

@@ -1,15 +1,15 @@
-//! GET /v1/conversations/{id}/messages?since=…: what was sent, edited and deleted since.
+//! GET /v1/conversations/{id}/messages?since=…: the messages sent, edited or deleted since a time.
 
-use crate::support::{Chat, Request, assert_keys};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use support::{Chat, Request, assert_keys};
 use uuid::Uuid;
 
 const BEGINNING: &str = "2020-01-01T00:00:00Z";
 
-/// A page of changes, and whether there are more.
+/// Returns a page of changes, and whether there are more.
 async fn page(chat: &Chat, since: &str, limit: usize) -> (Vec<Value>, bool) {
     let path = chat.path(&format!("messages?since={since}&limit={limit}"));
     let mut response = chat.call(Request::get(path)).await.ok();
@@ -23,7 +23,7 @@ fn updated_at(message: &Value) -> &str {
     message["updated_at"].as_str().unwrap()
 }
 
-/// A client that knows a conversation by its changes alone.
+/// A client that knows a conversation only from its changes.
 struct Follower {
     since: String,
     messages: BTreeMap<String, Value>,
@@ -34,7 +34,7 @@ impl Follower {
         Self { since: BEGINNING.to_owned(), messages: BTreeMap::new() }
     }
 
-    /// Asks for changes until there are no more.
+    /// Requests changes until there are no more.
     async fn catch_up(&mut self, chat: &Chat, limit: usize) {
         loop {
             let (messages, more) = page(chat, &self.since, limit).await;
@@ -50,14 +50,14 @@ impl Follower {
         }
     }
 
-    /// What it shows: ids and texts, without what was deleted.
+    /// Returns the ids and texts of the messages that aren't deleted, as the client knows them.
     fn shown(&self) -> BTreeMap<String, String> {
         let visible = self.messages.iter().filter(|(_, message)| message["deleted_at"].is_null());
         visible.map(|(id, message)| (id.clone(), message["body"].as_str().unwrap().to_owned())).collect()
     }
 }
 
-/// What the database has of the chat's conversation: ids and texts, without what was deleted.
+/// Returns the ids and texts of the messages that aren't deleted, from the database.
 async fn stored(chat: &Chat) -> BTreeMap<String, String> {
     let sql =
         "select id::text, body from tinychat.messages where conversation_id = $1 and deleted_at is null";
@@ -66,7 +66,7 @@ async fn stored(chat: &Chat) -> BTreeMap<String, String> {
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// Asserts that a client that reads all changes in pages of any size knows what is stored.
+/// Asserts that a client that reads all changes, in pages of any size, knows what is stored.
 async fn is_followed(chat: &Chat) {
     let stored = stored(chat).await;
     for limit in [1, 7, 200] {
@@ -184,7 +184,7 @@ async fn a_long_run_of_edited_messages_is_paged_through() {
     is_followed(&chat).await;
 }
 
-/// Functions of the release before this API change messages without the conversation's clock, as an operator may.
+/// Functions of the release before this API change messages without the conversation's clock. Operators may do so, too.
 #[tokio::test]
 async fn changes_of_the_last_release_are_found() {
     let chat = Chat::new().await;
@@ -198,7 +198,7 @@ async fn changes_of_the_last_release_are_found() {
     chat.db.execute(delete_sql, &[&id(&second)]).await.unwrap();
     follower.catch_up(&chat, 50).await;
     assert_eq!(follower.shown().into_values().collect::<Vec<_>>(), ["edited"]);
-    // Its send takes a time that an edit has had.
+    // A send of that release may have the same time as an edit.
     let send = "with clock as (
             select id, changed_at as at from tinychat.conversations where id = $1::text::uuid
         ), message as (

@@ -1,6 +1,6 @@
-//! What a browser may do with the API from a page of another origin. The preflight is among each route's own tests.
+//! CORS: the headers that a page of another origin may read. Each route's tests include the preflight.
 
-use crate::support::{Chat, Request};
+use support::{Chat, Request};
 
 #[tokio::test]
 async fn a_page_may_read_the_request_id_and_the_limits_of_every_answer() {

@@ -1,9 +1,9 @@
 //! POST /v1/conversations
 
-use crate::support::checks::{optional_string, refuses_values};
-use crate::support::{Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::checks::{optional_string, refuses_values};
+use support::{Chat, Request, assert_keys, assert_time};
 use uuid::Uuid;
 
 fn request(_: &Chat) -> Request {
@@ -14,7 +14,7 @@ fn request(_: &Chat) -> Request {
 every_route!(request);
 json_route!(request);
 
-/// Sends the example request with these fields, and gives the conversation as answered.
+/// Sends the example request with these fields. Returns the conversation as it was answered.
 async fn create(chat: &Chat, fields: Value) -> Value {
     chat.call(request(chat).with(&fields)).await.ok()["conversation"].take()
 }

@@ -1,17 +1,17 @@
-//! Credentials: each kind of them, good and bad, on every route.
+//! Credentials of every kind, valid and invalid, on every route.
 
 use crate::isolation::{Ids, example, fill, is_servers, routes};
-use crate::support::token_key::{TokenKey, claims, now};
-use crate::support::{Chat, Request};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto::sign;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
+use support::token_key::{TokenKey, claims, now};
+use support::{Chat, Request};
 use uuid::Uuid;
 
 const INVALID: (u16, &str) = (401, "invalid user token");
 
-/// A chat whose tenant signs tokens, and one request for each route, made as its user `ada`.
+/// A chat whose tenant signs tokens, and a request for each route, made by its user `ada`.
 struct World {
     chat: Chat,
     key: TokenKey,
@@ -45,7 +45,7 @@ impl World {
         (response.status, body["error"].clone())
     }
 
-    /// Asserts how every route answers a credential; of a path, `expected` gives the status and the error.
+    /// Asserts the response of every route to a credential. `expected` returns the status and the error for a route.
     async fn responses(&self, credential: &str, expected: impl Fn(&str) -> (u16, Option<&'static str>)) {
         let undelete =
             "update tinychat.messages set deleted_at = null where conversation_id = $1::text::uuid";
@@ -109,7 +109,7 @@ async fn to_a_strangers_token_a_conversation_does_not_exist() {
         _ => (404, Some("conversation not found")),
     };
     world.responses(&world.key.token("eve"), expected).await;
-    // The tenant of the token is the one of its kid, for its staff too.
+    // A token belongs to the tenant of its kid, also if its role is a staff role.
     let other = TokenKey::new(&Chat::new().await).await;
     world.responses(&other.token("eve"), expected).await;
     world.responses(&other.token_as("sam", "admin"), expected).await;
@@ -306,7 +306,7 @@ async fn a_conversation_is_created_and_found_by_its_participants_only() {
         .await;
 }
 
-/// The judge is `jsonwebtoken`, with the contract's rules added where JWTs in general have none.
+/// `jsonwebtoken` decides which tokens are valid, together with the rules that only this API has.
 #[tokio::test]
 async fn a_jwt_library_accepts_the_same_tokens() {
     let world = World::new().await;
@@ -323,7 +323,7 @@ async fn a_jwt_library_accepts_the_same_tokens() {
     assert!((40..360).contains(&accepted), "{accepted} of 400 accepted");
 }
 
-/// A token with up to two things odd about it. Times keep away from the borders, which move while the request is under way.
+/// Makes a token with up to two unusual properties. Its times aren't close to a limit, because limits move during the request.
 fn random_token(key: &TokenKey, rng: &mut fastrand::Rng) -> String {
     let mut header = json!({ "alg": "HS256", "typ": "JWT", "kid": key.kid });
     let mut claims = claims("ada");

@@ -1,10 +1,10 @@
 //! DELETE /v1/conversations/{id}/messages/{msgId}
 
-use crate::support::checks::required_string;
-use crate::support::token_key::TokenKey;
-use crate::support::{Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::checks::required_string;
+use support::token_key::TokenKey;
+use support::{Chat, Request, assert_keys, assert_time};
 
 fn request(chat: &Chat) -> Request {
     Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))

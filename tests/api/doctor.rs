@@ -1,10 +1,5 @@
-//! `tinychat doctor`: well in the local cloud, and otherwise to the point.
+//! `tinychat doctor`, in the local cloud and with wrong settings.
 
-use crate::support::command_line::run_with;
-use crate::support::database::Database;
-use crate::support::lambda::binary;
-use crate::support::relay::closed_port;
-use crate::support::{Chat, setting};
 use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -16,13 +11,18 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use support::command_line::run_with;
+use support::database::Database;
+use support::lambda::binary;
+use support::relay::closed_port;
+use support::{Chat, setting};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::broadcast::{Sender, channel};
 use uuid::Uuid;
 
-/// The exit code, and the findings.
+/// Runs the doctor. Returns the exit code and the findings.
 async fn doctor(changes: &[(&str, &str)]) -> (i32, Vec<Value>) {
     let (code, output, _) = run_with("--json doctor", changes).await;
     assert!(!output.contains("hunter2"), "{output}");
@@ -33,7 +33,7 @@ fn finding<'a>(findings: &'a [Value], check: &str) -> &'a Value {
     findings.iter().find(|finding| finding["check"] == check).unwrap()
 }
 
-/// Asserts that one check fails, with words about one setting, and that these are skipped and all others are well.
+/// Asserts that one check fails with these words about a setting, that these checks are skipped, and that all others succeed.
 #[track_caller]
 fn is_blamed(
     (code, findings): &(i32, Vec<Value>),
@@ -61,7 +61,7 @@ const BEHIND_SUPABASE: [&str; 3] = ["access tokens", "realtime", "storage"];
 async fn all_is_well_in_the_local_cloud_and_not_with_a_role_that_lacks_settings() {
     let (code, findings) = doctor(&[("REALTIME_PRIVATE", "false")]).await;
     assert_eq!((code, findings.len()), (0, 9), "{findings:#?}");
-    // In the same test, because roles are for all databases.
+    // In the same test, because all databases share the roles.
     let name = format!("test_{}", Uuid::new_v4().simple());
     let chat = Chat::without_messages().await;
     chat.db.batch_execute(&format!("create role {name} login in role tinychat_functions")).await.unwrap();
@@ -185,7 +185,7 @@ async fn a_service_that_refuses_a_setting_is_told_with_that_setting() {
 
 #[tokio::test]
 async fn a_wrong_region_is_told_from_a_wrong_secret_where_storage_tells_only_of_the_signature() {
-    // As Supabase does, unless it has been told to be strict: a region that isn't its own is taken for its own.
+    // Supabase accepts other regions as its own by default. The signature is then wrong.
     let storage = Router::new().fallback(any(|request: axum::extract::Request| async move {
         let query = request.uri().query().unwrap_or_default();
         if query.contains("us-east-1") {
@@ -240,7 +240,7 @@ async fn private_channels_are_expected_where_the_project_has_them_and_only_there
             assert_eq!(realtime["setting"], "REALTIME_PRIVATE");
             assert!(realtime["seen"].as_str().unwrap().contains("private channels only"), "{realtime:#}");
         } else {
-            // This one looks at no token.
+            // The stand-in checks no token.
             let tokens = finding(&findings, "access tokens");
             assert_eq!(tokens["setting"], "SUPABASE_URL", "{tokens:#}");
             assert!(tokens["seen"].as_str().unwrap().contains("signed by anybody"), "{tokens:#}");
@@ -283,7 +283,7 @@ async fn a_database_that_keeps_waiting_is_told_within_10_s() {
     is_blamed(&outcome, "schema", "DATABASE_URL", "within 3 s", &["functions' role", "webhook secrets"]);
 }
 
-/// A host that accepts connections and never says a word.
+/// Returns a port that accepts connections and sends nothing.
 async fn silent_port() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -353,7 +353,7 @@ async fn a_missing_route_function_is_named() {
     database.drop(&chat).await;
 }
 
-/// Serves on a port of its own, and gives the address.
+/// Serves an app on a free port. Returns the URL.
 async fn serve(app: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -361,7 +361,7 @@ async fn serve(app: Router) -> String {
     url
 }
 
-/// Realtime of a project that forbids public access.
+/// Returns the Realtime of a project that forbids public access.
 fn private_project() -> Router {
     async fn websocket(
         State(sender): State<Sender<Value>>,

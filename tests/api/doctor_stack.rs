@@ -1,8 +1,6 @@
-//! `tinychat doctor --stack`: against a stand-in for AWS that answers as a healthy deployment of the local cloud would,
-//! with one thing changed in each test.
+//! `tinychat doctor --stack`, with a stand-in for AWS. It shows a healthy deployment of the local cloud, in which each test
+//! changes one thing.
 
-use crate::support::command_line::run_with;
-use crate::support::setting;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -10,14 +8,16 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use support::command_line::run_with;
+use support::setting;
 use tokio::net::TcpListener;
 
 const RESERVED: i64 = 4;
 
-/// What AWS knows.
+/// The state of AWS.
 struct Aws {
     status: &'static str,
-    /// Logical id, type, status, and the reason for it.
+    /// Logical id, type, status, and the reason for the status.
     resources: Vec<[&'static str; 4]>,
     parameters: BTreeMap<&'static str, String>,
     secret: Value,
@@ -55,7 +55,7 @@ impl Aws {
         }
     }
 
-    /// The answer to a request of any of the three services.
+    /// Returns the response of one of the three services.
     fn response(&self, target: &str, path: &str, body: &str) -> Response {
         if target == "secretsmanager.GetSecretValue" {
             let asked: Value = serde_json::from_str(body).unwrap();
@@ -123,7 +123,7 @@ impl Aws {
         format!("<StackResourceSummaries>{members}</StackResourceSummaries>")
     }
 
-    /// Lets `tinychat doctor` look at it: the exit code, the findings by check, and all that was printed.
+    /// Runs `tinychat doctor` on this state. Returns the exit code, the findings by check, and all output.
     async fn doctor(self, line: &str) -> (i32, Value, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -141,7 +141,7 @@ async fn serve(State(aws): State<Arc<Aws>>, request: Request) -> Response {
     aws.response(&text("x-amz-target"), parts.uri.path(), std::str::from_utf8(&body).unwrap())
 }
 
-/// Three functions as the transformed template has them: by the parameter, by a number, and one without a database.
+/// Returns a transformed template with three functions. The parameter limits one, a number limits one, and one has no database.
 fn template() -> Value {
     let function = |reserved: Value| json!({ "Type": "AWS::Lambda::Function", "Properties": { "ReservedConcurrentExecutions": reserved } });
     let parameter = || json!({ "Fn::If": ["LimitsConcurrency", { "Ref": "ReservedConcurrency" }, { "Ref": "AWS::NoValue" }] });
@@ -157,7 +157,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Runs the doctor with nothing of the developer's own AWS configuration.
+/// Runs the doctor without the developer's AWS configuration.
 async fn doctor(line: &str, changes: &[(&str, &str)]) -> (i32, Value, String) {
     let mut all = vec![
         ("AWS_CONFIG_FILE", "/dev/null"),
@@ -176,7 +176,7 @@ async fn doctor(line: &str, changes: &[(&str, &str)]) -> (i32, Value, String) {
     (code, by_check.collect(), output + &errors)
 }
 
-/// Asserts that just these checks found something wrong, the first with these words.
+/// Asserts that only these checks fail, the first one with these words.
 #[track_caller]
 fn is_unwell((code, findings, _): &(i32, Value, String), checks: &[&str], words: &str) {
     let unwell: Vec<_> =

@@ -1,9 +1,9 @@
 //! PATCH /v1/conversations/{id}/messages/{msgId}
 
-use crate::support::checks::required_string;
-use crate::support::{Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::json;
+use support::checks::required_string;
+use support::{Chat, Request, assert_keys, assert_time};
 
 fn request(chat: &Chat) -> Request {
     Request::patch(chat.message_path(), &json!({ "sender_id": "ada", "body": "edited" }))

@@ -1,7 +1,7 @@
 //! GET /v1/config
 
-use crate::support::{Chat, Function, Request, setting};
 use serde_json::json;
+use support::{Chat, Function, Request, setting};
 
 fn request(_: &Chat) -> Request {
     Request::get("/v1/config")

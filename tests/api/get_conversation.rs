@@ -1,7 +1,7 @@
 //! GET /v1/conversations/{id}
 
-use crate::support::{Chat, Request, assert_keys};
 use serde_json::{Value, json};
+use support::{Chat, Request, assert_keys};
 
 fn request(chat: &Chat) -> Request {
     Request::get(format!("/v1/conversations/{}", chat.conversation))

@@ -1,10 +1,10 @@
-//! The guard against floods: `tinychat tenants guard`.
+//! The guard against floods of messages: `tinychat tenants guard`.
 
-use crate::support::command_line::json as command;
-use crate::support::token_key::TokenKey;
-use crate::support::{Chat, Request, Response};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::command_line::json as command;
+use support::token_key::TokenKey;
+use support::{Chat, Request, Response};
 
 async fn guarded() -> Chat {
     let chat = Chat::without_messages().await;
@@ -16,14 +16,14 @@ fn message(chat: &Chat, sender: &str) -> Request {
     Request::post(chat.path("messages"), &json!({ "sender_id": sender, "body": "hi" }))
 }
 
-/// Sends so many messages, which must all be taken.
+/// Sends this number of messages, which must all be accepted.
 async fn send(chat: &Chat, sender: &str, count: usize) {
     for response in join_all((0..count).map(|_| chat.call(message(chat, sender)))).await {
         response.ok();
     }
 }
 
-/// Asserts that an answer is the guard's, and gives how many seconds it tells to wait.
+/// Asserts that a response is the guard's refusal. Returns the number of seconds to wait.
 fn wait(response: &Response) -> u64 {
     response.error(429, "too many messages");
     let seconds = response.header("retry-after");
@@ -32,7 +32,7 @@ fn wait(response: &Response) -> u64 {
     seconds.parse().unwrap()
 }
 
-/// Lets time pass for the messages that there are.
+/// Makes all messages older by this number of seconds.
 async fn pass(chat: &Chat, seconds: f64) {
     let age = "update tinychat.messages set created_at = created_at - $2 * interval '1 s', changed_at = changed_at - $2 * interval '1 s'
         where conversation_id = $1::text::uuid";

@@ -1,10 +1,10 @@
-//! Events that API Gateway would never make. The function answers each as well as it can, and lives on.
+//! Events that API Gateway would never make. The function must respond to each of them and continue to work.
 
-use crate::support::Function;
-use crate::support::lambda::event;
 use serde_json::{Value, json};
+use support::Function;
+use support::lambda::event;
 
-/// A function's own event, with the value at each of these JSON pointers replaced.
+/// Returns a function's event in events/, with the value at each of these JSON pointers replaced.
 fn changed(function: &str, changes: &[(&str, Value)]) -> Value {
     let mut event = event(function);
     for (pointer, value) in changes {
@@ -14,7 +14,7 @@ fn changed(function: &str, changes: &[(&str, Value)]) -> Value {
     event
 }
 
-/// Asserts that one process of a function answers each changed event with this status, and its own event after each.
+/// Asserts that a process responds to each changed event with this status, and to the original event after it.
 async fn responses(function: &str, events: &[(&[(&str, Value)], u64)]) {
     let mut process = Function::start(function, &[]).await;
     for (changes, expected) in events {
@@ -111,7 +111,7 @@ async fn what_is_no_http_event_leaves_the_process_alive() {
         json!({ "httpMethod": "GET" }),
         nested,
     ] {
-        // Lambda tells the caller of an error; what matters is that it isn't the last thing the process says.
+        // Lambda reports an error to the caller. The process must continue to work.
         let outcome = process.invoke(other.clone()).await;
         let refused = outcome.map_or(true, |response| response["statusCode"] == 401);
         assert!(refused, "{other}");

@@ -1,13 +1,13 @@
-//! `tinychat import`: what an export has printed is the same again elsewhere, and what would break a conversation is refused.
+//! `tinychat import`, which restores exported data and refuses data that would break a conversation.
 
-use crate::support::command_line::{json, json_with, run};
-use crate::support::lambda::event_of;
-use crate::support::{Chat, Database, Function, Request};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use support::command_line::{json, json_with, run};
+use support::lambda::event_of;
+use support::{Chat, Database, Function, Request};
 use uuid::Uuid;
 
-/// A file that goes with the test.
+/// A temporary file, which is removed at the end of the test.
 struct File(PathBuf);
 
 impl File {
@@ -32,7 +32,7 @@ impl Drop for File {
     }
 }
 
-/// A tenant with something of everything.
+/// Creates a tenant with data of every kind.
 async fn lively() -> Chat {
     let mut chat = Chat::new().await;
     let profile = json!({
@@ -65,7 +65,7 @@ async fn lively() -> Chat {
     chat
 }
 
-/// A request for every GET route, in several ways, with its function.
+/// Returns several requests for every GET route, each with its function.
 async fn questions(chat: &Chat) -> Vec<(&'static str, Request)> {
     let mut questions = vec![("get-config", Request::get("/v1/config"))];
     for user in ["ada", "bob", "eve", "nobody"] {
@@ -98,7 +98,7 @@ async fn questions(chat: &Chat) -> Vec<(&'static str, Request)> {
     questions
 }
 
-/// The answers of functions with this database.
+/// Returns the responses of functions that use this database.
 async fn responses(chat: &Chat, questions: &[(&'static str, Request)], database: &str) -> Vec<Value> {
     let mut responses = Vec::new();
     for name in ["get-config", "list-conversations", "get-conversation", "list-messages"] {
@@ -132,15 +132,15 @@ async fn every_get_route_answers_the_same_from_what_was_exported_and_imported() 
     assert_eq!(loaded, json!({ "users": 2, "conversations": 2, "messages": 6, "known": 0 }));
 
     let questions = questions(&chat).await;
-    let here = responses(&chat, &questions, &crate::support::setting("DATABASE_URL")).await;
+    let here = responses(&chat, &questions, &support::setting("DATABASE_URL")).await;
     let there = responses(&chat, &questions, &database.url).await;
     assert_eq!(here, there);
-    // Once more changes nothing, and exports the same.
+    // A second import changes nothing, and the export stays the same.
     let again = json_with(&file.import(chat.tenant), &settings).await;
     assert_eq!(again, json!({ "users": 0, "conversations": 0, "messages": 0, "known": 6 }));
     assert_eq!(responses(&chat, &questions, &database.url).await, there);
     let (_, exported_there, _) =
-        crate::support::command_line::run_with(&format!("tenants export {}", chat.tenant), &settings).await;
+        support::command_line::run_with(&format!("tenants export {}", chat.tenant), &settings).await;
     assert_eq!(exported_there, exported);
     database.drop(&chat).await;
 }
@@ -167,7 +167,7 @@ async fn a_copy_beside_the_original_gets_new_ids_and_they_are_always_the_same() 
     let imported = listed.iter().find(|conversation| conversation["id"] != copy.conversation).unwrap();
     copy.conversation = imported["id"].as_str().unwrap().to_owned();
     assert_eq!(texts(&copy).await, texts(&chat).await);
-    // Life goes on in it.
+    // The imported conversation accepts messages.
     copy.send("bob", "and on").await;
 }
 

@@ -1,21 +1,21 @@
-//! Inbox channels, with `REALTIME_INBOX=true`: what a user hears of all conversations on one channel.
+//! Inbox channels, with `REALTIME_INBOX=true`: a user gets the events of all conversations on one channel.
 
-use crate::support::lambda::{event, event_of};
-use crate::support::token_key::TokenKey;
-use crate::support::{Channel, Chat, Function, Request, setting};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use support::lambda::{event, event_of};
+use support::token_key::TokenKey;
+use support::{Channel, Chat, Function, Request, setting};
 use uuid::Uuid;
 
 const INBOX: [(&str, &str); 1] = [("REALTIME_INBOX", "true")];
 
-/// Processes of functions that have inboxes switched on. Each lives as long as the test, for it broadcasts after its answer.
+/// Processes of functions with inboxes. They live as long as the test, because they broadcast after their responses.
 #[derive(Default)]
 struct Functions(HashMap<&'static str, Function>);
 
 impl Functions {
-    /// Has a function answer a request, and gives the answer.
+    /// Sends a request to a function. Returns the response.
     async fn call(&mut self, name: &'static str, chat: &Chat, request: &Request) -> Value {
         let process = match self.0.entry(name) {
             Entry::Occupied(running) => running.into_mut(),
@@ -25,9 +25,16 @@ impl Functions {
         assert_eq!(status, 200, "{name}: {response}");
         response
     }
+
+    /// Waits until all processes have sent their broadcasts.
+    async fn settle(&mut self) {
+        for process in self.0.values_mut() {
+            process.settle().await;
+        }
+    }
 }
 
-/// Asserts that all channels hear this next.
+/// Asserts that this is the next event on all channels.
 async fn hear(channels: &mut [Channel], event: &str, payload: &Value) {
     for channel in channels {
         assert_eq!(channel.next(event).await, *payload);
@@ -43,7 +50,7 @@ fn create(participants: &[String]) -> Request {
     Request::post("/v1/conversations", &body)
 }
 
-/// The names of so many users, of whom the API knows nothing.
+/// Returns the ids of this number of users who aren't registered.
 fn strangers(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("stranger_{n}")).collect()
 }
@@ -76,10 +83,8 @@ async fn what_happens_in_a_conversation_reaches_its_channel_and_the_inboxes_of_i
     let delete = Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }));
     let deleted = functions.call("delete-message", &chat, &delete).await;
     hear(&mut all, "message", &deleted).await;
-    for channel in &mut all {
-        channel.is_silent().await;
-    }
-    for channel in &mut none {
+    functions.settle().await;
+    for channel in all.iter_mut().chain(&mut none) {
         channel.is_silent().await;
     }
 }
@@ -93,6 +98,7 @@ async fn typing_stays_on_the_conversations_channel() {
     functions
         .call("send-typing", &chat, &Request::post(chat.path("typing"), &json!({ "sender_id": "ada" })))
         .await;
+    functions.settle().await;
     channel.next("typing").await;
     inbox.is_silent().await;
 }
@@ -115,6 +121,7 @@ async fn what_changes_nothing_is_no_event() {
     let deleted = functions.call("delete-message", &chat, &delete).await;
     assert_eq!(inbox.next("message").await, deleted);
     functions.call("delete-message", &chat, &delete).await;
+    functions.settle().await;
     inbox.is_silent().await;
 }
 
@@ -130,6 +137,7 @@ async fn a_new_conversation_reaches_the_inboxes_of_its_participants_once() {
     let request = create(&["ada".into(), "bob".into(), "nobody".into()]);
     let created = functions.call("create-conversation", &chat, &request).await;
     assert_eq!(functions.call("create-conversation", &chat, &request).await, created);
+    functions.settle().await;
     for inbox in &mut inboxes {
         assert_eq!(inbox.next("conversation").await, created);
         inbox.is_silent().await;
@@ -148,13 +156,14 @@ async fn who_joins_who_stays_and_who_is_removed_hears_of_the_change() {
     let mut other = Channel::join_inbox(&chat.register("dan").await).await;
     let key = format!("sk_test_{}", Uuid::new_v4().simple());
     chat.add_secret_key(&key).await;
-    // dan takes no part, so that removing him is no change.
+    // dan is no participant, so removing him changes nothing.
     let change =
         json!({ "add_participants": ["eve"], "remove_participants": ["bob", "dan"], "status": "closed" });
     let change = Request::patch(format!("/v1/conversations/{}", chat.conversation), &change).with_key(&key);
     let changed = functions.call("update-conversation", &chat, &change).await;
     assert_eq!(functions.call("update-conversation", &chat, &change).await, changed);
     hear(&mut inboxes, "conversation", &changed).await;
+    functions.settle().await;
     for inbox in inboxes.iter_mut().chain([&mut other]) {
         inbox.is_silent().await;
     }
@@ -176,6 +185,7 @@ async fn more_than_20_participants_have_the_conversations_channel_alone() {
             assert_eq!(inbox.next("conversation").await, created);
             assert_eq!(inbox.next("message").await, sent);
         }
+        functions.settle().await;
         inbox.is_silent().await;
     }
 }
@@ -185,14 +195,13 @@ async fn without_the_setting_there_are_no_inboxes() {
     let chat = Chat::without_messages().await;
     let mut inbox = Channel::join_inbox(&chat.register("bob").await).await;
     let mut channel = Channel::join(&chat.conversation).await;
-    let mut processes = Vec::new();
     let settings: [&[(&str, &str)]; 3] = [&[], &[("REALTIME_INBOX", "")], &[("REALTIME_INBOX", "false")]];
     for changes in settings {
         let create = create(&["ada".into(), "bob".into()]).without_field("external_ref");
         for (function, request) in [("create-conversation", create), ("send-message", send(&chat))] {
             let mut process = Function::start(function, changes).await;
             assert_eq!(process.call(event_of(function, &chat, &request)).await.0, 200);
-            processes.push(process); // so that it lives to broadcast
+            process.settle().await;
         }
         channel.next("message").await;
         let mut config = Function::start("get-config", changes).await;
@@ -250,6 +259,7 @@ async fn where_tokens_are_required_a_users_inbox_is_open_to_that_user_alone() {
     let created = functions.call("create-conversation", &chat, &create).await;
     assert_eq!(inbox.next("message").await, sent);
     assert_eq!(inbox.next("conversation").await, created);
+    functions.settle().await;
     public.is_silent().await;
 }
 
@@ -282,6 +292,7 @@ async fn while_tokens_are_optional_apps_with_and_without_them_have_inboxes() {
     assert_eq!(reply["status"], "ok", "{reply}");
     let mut public = Channel::join_inbox(&bob).await;
     let sent = functions.call("send-message", &chat, &send(&chat)).await;
+    functions.settle().await;
     for inbox in [&mut private, &mut public] {
         assert_eq!(inbox.next("message").await, sent);
         inbox.is_silent().await;
@@ -297,7 +308,7 @@ async fn the_longest_message_reaches_twenty_inboxes() {
     for user in &inboxes[..19] {
         chat.register(user).await;
     }
-    TokenKey::new(&chat).await; // so that public and private channels are told
+    TokenKey::new(&chat).await; // so events go to public and private channels
     chat.conversation = functions.call("create-conversation", &chat, &create(&inboxes)).await["conversation"]
         ["id"]
         .as_str()

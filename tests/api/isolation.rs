@@ -1,20 +1,20 @@
-//! Two tenants, and every id that a route takes: whatever the one asks for, it learns and changes nothing of the other's.
+//! The isolation of tenants: no request of a tenant returns or changes anything that belongs to another tenant.
 //!
-//! The routes are those of template.yaml, and of each request every combination is tried: an id of one's own, the other
-//! tenant's, and one that names nothing. The last two must be answered alike, to the byte.
+//! For each route of template.yaml, the test tries every combination of ids: the tenant's own, the other tenant's, and
+//! ids that don't exist. The responses to the last two must be identical to the byte.
 
-use crate::support::{Channel, Chat, Request, Response, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use support::{Channel, Chat, Request, Response, setting};
 use uuid::Uuid;
 
 /// A route's method and path.
 pub type Route = (String, String);
 
-/// What takes an id's place in a request.
+/// The owner of an id in a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Whose {
     Own,
@@ -22,16 +22,16 @@ enum Whose {
     Absent,
 }
 
-/// An id for each slot: `{id}` and `{msgId}` of the path, and those of query and body.
+/// An id for each slot of a request: `{id}` and `{msgId}` in the path, and the slots in the query and the body.
 pub type Ids = BTreeMap<&'static str, String>;
 
-/// Whose id is in each slot of a request.
+/// The owner of the id in each slot of a request.
 type Choice = BTreeMap<&'static str, Whose>;
 
-/// The slots that ids can be in.
+/// All slots.
 const SLOTS: [&str; 6] = ["id", "msgId", "reply_to", "user_id", "external_ref", "client_message_id"];
 
-/// The routes of template.yaml, all of which it writes in one line.
+/// Returns the routes of template.yaml, each of which is one line there.
 pub fn routes() -> Vec<Route> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
     let template = std::fs::read_to_string(path).unwrap();
@@ -47,7 +47,7 @@ pub fn routes() -> Vec<Route> {
     routes
 }
 
-/// The query and the JSON body that a route takes, with slots for ids.
+/// Returns the query and the JSON body of a route's example request, with slots for ids.
 pub fn example(method: &str, path: &str) -> (&'static str, Value) {
     match (method, path) {
         ("GET", "/v1/config" | "/v1/conversations/{id}" | "/v1/conversations/{id}/messages")
@@ -81,12 +81,12 @@ pub fn example(method: &str, path: &str) -> (&'static str, Value) {
     }
 }
 
-/// Whether a route is for the tenant's backend and staff only.
+/// Whether only the tenant's backend and staff may use a route.
 pub fn is_servers(method: &str, path: &str) -> bool {
     (method, path) == ("PATCH", "/v1/conversations/{id}")
 }
 
-/// The request of a route's example, with these ids in its slots.
+/// Makes a route's example request, with these ids in its slots.
 pub fn fill(method: &str, path: &str, query: &str, body: &Value, ids: &Ids) -> Request {
     let fill = |text: &str| {
         ids.iter().fold(text.to_owned(), |text, (slot, id)| text.replace(&format!("{{{slot}}}"), id))
@@ -100,7 +100,7 @@ pub fn fill(method: &str, path: &str, query: &str, body: &Value, ids: &Ids) -> R
     if body.is_null() { request } else { request.body("application/json", fill(&body.to_string())) }
 }
 
-/// Every choice for the slots that a text has.
+/// Returns every choice for the slots in a text.
 fn choices(text: &str) -> Vec<Choice> {
     let mut all = vec![Choice::new()];
     for slot in SLOTS.into_iter().filter(|slot| text.contains(&format!("{{{slot}}}"))) {
@@ -116,11 +116,11 @@ fn choices(text: &str) -> Vec<Choice> {
     all
 }
 
-/// A tenant with all that there can be: its chat, and the ids that are only its own.
+/// A tenant with data of every kind: its chat, and the ids that belong only to it.
 struct Tenant {
     chat: Chat,
     ids: Ids,
-    /// The chat's, on which nothing is under way.
+    /// The chat's channel, without waiting events.
     channel: Channel,
 }
 
@@ -157,7 +157,7 @@ impl Tenant {
         Self { chat, ids, channel }
     }
 
-    /// All that may not be found in an answer to someone else: ids, texts and times, as the API and Postgres write them.
+    /// Returns all texts that no response to another tenant may contain: ids, texts and times, as the API and Postgres write them.
     async fn secrets(&self) -> BTreeSet<String> {
         let mut secrets = BTreeSet::from([self.chat.tenant.to_string()]);
         collect(&self.chat.rows().await, &mut secrets);
@@ -166,7 +166,7 @@ impl Tenant {
         secrets.into_iter().filter(|text| text.len() > 8).collect()
     }
 
-    /// The events that were written for it.
+    /// Returns the tenant's webhook events.
     async fn events(&self) -> Vec<String> {
         let query = "select payload from tinychat.webhook_deliveries d
             join tinychat.webhook_endpoints w on w.id = d.endpoint_id where w.tenant_id = $1";
@@ -174,7 +174,7 @@ impl Tenant {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// The files that are stored for it.
+    /// Returns the number of the tenant's files.
     fn files(&self) -> usize {
         let folder =
             PathBuf::from(setting("DATA_DIR")).join("storage/chat").join(self.chat.tenant.to_string());
@@ -182,7 +182,7 @@ impl Tenant {
     }
 }
 
-/// The texts in a value.
+/// Collects the texts in a value.
 fn collect(value: &Value, texts: &mut BTreeSet<String>) {
     match value {
         Value::String(text) => {
@@ -194,7 +194,7 @@ fn collect(value: &Value, texts: &mut BTreeSet<String>) {
     }
 }
 
-/// A status and a body, without what differs whoever asks: new ids and times, and the ids that were asked with.
+/// Returns a response's status and body. In a success, it replaces what always differs: new ids, times, and the request's ids.
 fn alike(response: &Response, asked_with: &Ids) -> (u16, String) {
     let body = String::from_utf8(response.body.clone()).unwrap();
     if response.status != 200 {
@@ -260,6 +260,7 @@ async fn no_request_tells_or_changes_anything_of_another_tenant() {
         }
     }
     assert!(tried > 150, "{tried}");
+    tenant.chat.settle().await;
     other.channel.is_silent().await;
     assert_eq!(other.chat.rows().await, rows);
     assert_eq!(other.files(), files);
@@ -271,7 +272,7 @@ async fn no_request_tells_or_changes_anything_of_another_tenant() {
     }
 }
 
-/// A user's id, an external reference and a client's message id are a tenant's own words: two tenants may have the same.
+/// Tenants choose user ids, external references and clients' message ids themselves, so two tenants may choose the same.
 #[tokio::test]
 async fn two_tenants_may_call_things_the_same() {
     let (one, other) = (Tenant::new().await, Tenant::new().await);
@@ -290,8 +291,9 @@ async fn two_tenants_may_call_things_the_same() {
     assert_eq!(other.chat.send_with(&message).await["body"], "mine");
 }
 
-/// Answers to unknown and to revoked keys take turns, and each pair votes for the slower. Whatever else the machine does
-/// hits both alike; what is left is a coin, which is this far from even once in a million runs.
+/// Requests with an unknown and with a revoked key alternate, and the test counts the pairs in which the revoked one is slower.
+/// Other load of the machine affects both equally. So the count is that of coin tosses, which leave these bounds once in a
+/// million runs.
 #[tokio::test]
 async fn a_key_that_exists_takes_no_longer_to_refuse_than_one_that_does_not() {
     const PAIRS: usize = 600;
@@ -327,8 +329,8 @@ async fn a_key_that_exists_takes_no_longer_to_refuse_than_one_that_does_not() {
     );
 }
 
-/// Postgres finds a key by comparing SHA-256 hashes in an index: how long that takes may tell of a hash, which nobody can
-/// choose the beginning of, but not of a key.
+/// Postgres finds a key by comparing SHA-256 hashes in an index. The time that this takes may reveal something about a hash,
+/// but nothing about a key, because nobody can choose the first bytes of a hash.
 #[tokio::test]
 async fn keys_are_compared_as_hashes_by_an_index() {
     let chat = Chat::new().await;

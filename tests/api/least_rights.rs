@@ -1,9 +1,9 @@
-//! The role that functions log in as: what it can't do. That it can do what it must, the whole suite shows, for the local
-//! cloud's functions use it.
+//! The missing rights of the role as which functions log in. The whole suite shows that it has the rights that it needs,
+//! because the local cloud's functions use it.
 
-use crate::support::command_line::{json, run};
-use crate::support::lambda::event;
-use crate::support::{Chat, Function, setting};
+use support::command_line::{json, run};
+use support::lambda::event;
+use support::{Chat, Function, setting};
 use tokio_postgres::{Client, Config, Error, NoTls};
 use uuid::Uuid;
 
@@ -117,14 +117,14 @@ async fn a_role_in_use_is_dropped_by_force_only_and_no_other_role_at_all() {
     connect("postgres", "postgres").await.unwrap();
 }
 
-/// A role that `tinychat role create` has made.
+/// A role created with `tinychat role create`.
 struct Made {
     name: String,
     password: String,
 }
 
 impl Made {
-    /// Makes one that may be asked for its password, which nobody else is on this machine.
+    /// Creates a role, and the group whose members need a password. On this machine, other roles log in without one.
     async fn new(chat: &Chat) -> Self {
         let group =
             "do $$ begin create role password_required; exception when duplicate_object or unique_violation
@@ -136,7 +136,7 @@ impl Made {
         Self { name, password: made["password"].as_str().unwrap().to_owned() }
     }
 
-    /// Drops it once the connections of the functions that were stopped have gone.
+    /// Drops the role when the connections of the stopped functions have ended.
     async fn drop(self, chat: &Chat) {
         let sessions = "select count(*) from pg_stat_activity where usename = $1";
         for _ in 0..100 {
@@ -150,7 +150,7 @@ impl Made {
     }
 }
 
-/// A session of the role, straight to Postgres.
+/// Opens a session of the functions' role, without the pooler.
 async fn role() -> Client {
     connect("tinychat_functions", "local").await.unwrap()
 }

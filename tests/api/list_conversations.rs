@@ -1,8 +1,8 @@
 //! GET /v1/conversations
 
-use crate::support::{Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::{Chat, Request, assert_keys, assert_time};
 
 fn request(_: &Chat) -> Request {
     Request::get("/v1/conversations?user_id=ada")
@@ -14,7 +14,7 @@ fn ids(conversations: &[Value]) -> Vec<&str> {
     conversations.iter().map(|conversation| conversation["id"].as_str().unwrap()).collect()
 }
 
-/// The preview of the chat's conversation.
+/// Returns the preview of the chat's conversation.
 async fn preview(chat: &Chat) -> Value {
     chat.conversations_of("ada").await[0]["last_message"].clone()
 }
@@ -199,7 +199,7 @@ async fn a_preview_is_the_first_200_characters_whatever_their_size() {
     assert_eq!(preview(&chat).await, "ä💬".repeat(100));
 }
 
-/// Beyond 6 MB Lambda answers nothing, and API Gateway 500.
+/// Lambda returns no response of more than 6 MB, and API Gateway responds with 500.
 #[tokio::test]
 async fn a_list_of_the_longest_conversations_stops_at_5_mb() {
     let chat = Chat::new().await;
@@ -212,7 +212,7 @@ async fn a_list_of_the_longest_conversations_stops_at_5_mb() {
     assert!((4_800_000..5_010_000).contains(&response.body.len()) && listed < 60, "{listed}");
 }
 
-/// All pages of a list: the ids in their order.
+/// Returns the ids of all pages of a list, in their order.
 async fn pages(chat: &Chat, query: &str) -> Vec<String> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {

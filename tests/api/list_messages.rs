@@ -1,8 +1,8 @@
 //! GET /v1/conversations/{id}/messages
 
-use crate::support::{Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::{Chat, Request, assert_keys, assert_time};
 
 fn request(chat: &Chat) -> Request {
     Request::get(chat.path("messages?limit=10"))
@@ -15,7 +15,7 @@ fn column<'a>(messages: &'a [Value], field: &str) -> Vec<&'a str> {
     messages.iter().map(|message| message[field].as_str().unwrap()).collect()
 }
 
-/// Pages back from the newest message to the first, and gives them all oldest first.
+/// Pages back from the newest message to the first. Returns all messages, the oldest first.
 async fn page_back(chat: &Chat, limit: usize) -> Vec<Value> {
     let mut messages: Vec<Value> = Vec::new();
     loop {
@@ -148,7 +148,7 @@ async fn a_bad_query_is_seen_after_the_key_and_before_the_conversation() {
 #[tokio::test]
 async fn a_thousand_messages_of_16_concurrent_senders_are_paged_back_each_once_in_order() {
     let chat = Chat::new().await;
-    // Each sender waits for its answer before it sends again, so that its own messages have an order.
+    // Each sender waits for a response before it sends again, so its messages have an order.
     let sent = join_all((0..16).map(async |sender| {
         let mut ids = Vec::new();
         for n in (sender..999).step_by(16) {
@@ -174,7 +174,7 @@ async fn a_thousand_messages_of_16_concurrent_senders_are_paged_back_each_once_i
     }
 }
 
-/// Beyond 6 MB Lambda answers nothing, and API Gateway 500.
+/// Lambda returns no response of more than 6 MB, and API Gateway responds with 500.
 #[tokio::test]
 async fn a_page_of_the_longest_messages_stops_at_5_mb_and_the_rest_is_on_the_next() {
     let chat = Chat::without_messages().await;

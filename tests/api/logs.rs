@@ -1,19 +1,19 @@
-//! What functions log: a line for each request, and nothing that is the caller's own.
+//! The functions' logs: a line for each request, without the caller's data.
 
 use crate::isolation::{self, Ids};
-use crate::support::lambda::{event, routes};
-use crate::support::relay::{closed_port, database_url_at};
-use crate::support::{Chat, Function, Request, assert_keys, assert_time, setting};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
+use support::lambda::{event, routes};
+use support::relay::{closed_port, database_url_at};
+use support::{Chat, Function, Request, assert_keys, assert_time, setting};
 
 fn log(function: &str) -> String {
     let path = Path::new(&setting("DATA_DIR")).join(format!("logs/{function}.log"));
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The lines about a tenant's requests, once there are so many of them: they are written after the answer.
+/// Waits until a function has logged this number of a tenant's requests, which happens after the responses. Returns the lines.
 async fn lines(chat: &Chat, function: &str, count: usize) -> Vec<Value> {
     for _ in 0..100 {
         let lines: Vec<Value> = log(function)
@@ -66,9 +66,10 @@ async fn the_numbers_are_metrics_to_cloudwatch() {
         (&definition["Namespace"], &definition["Dimensions"]),
         (&json!("TinyChat"), &json!([["stack", "function"]]))
     );
-    for metric in definition["Metrics"].as_array().unwrap() {
-        assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
-    }
+    let metrics = definition["Metrics"].as_array().unwrap();
+    let names: Vec<_> = metrics.iter().map(|metric| metric["Name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["duration", "database", "cold", "failed"]);
+    assert!(names.iter().all(|name| line[name].is_number()), "{line}");
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn every_route_that_knows_its_tenant_logs_it() {
     }
 }
 
-/// Waits for a line of a function about a tenant's request.
+/// Waits until a function has logged a request of a tenant.
 async fn until_logged(chat: &Chat, function: &str) {
     let tenant = format!(r#""tenant":"{}""#, chat.tenant);
     for _ in 0..100 {
@@ -157,7 +158,7 @@ async fn nothing_that_is_the_callers_own_is_logged() {
     let mime = json!({ "content_type": secret("mime"), "size": 1 });
     assert_eq!(chat.call(Request::post(chat.path("upload"), &mime)).await.status, 415);
 
-    // Postgres quotes the row that breaks a constraint. Its error is logged, the row is not.
+    // Postgres' error quotes the row that violates a constraint. The log must contain the error without the row.
     let forbidden = secret("forbidden");
     let forbid = format!(
         "alter table tinychat.messages add constraint forbidden check (body <> '{forbidden}') not valid"

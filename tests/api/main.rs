@@ -8,7 +8,7 @@
 )]
 
 #[macro_use]
-mod support;
+extern crate support;
 
 mod create_conversation;
 mod credentials;

@@ -1,9 +1,9 @@
 //! POST /v1/conversations/{id}/read
 
-use crate::support::checks::required_string;
-use crate::support::{Channel, Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::checks::required_string;
+use support::{Channel, Chat, Request, assert_keys, assert_time};
 use uuid::Uuid;
 
 fn request(chat: &Chat) -> Request {
@@ -14,7 +14,7 @@ every_route!(request);
 conversation_route!(request);
 json_route!(request);
 
-/// Marks as read up to a message, or everything, and gives the cursor.
+/// Marks everything as read, or everything up to a message. Returns the cursor.
 async fn mark(chat: &Chat, user: &str, message: Option<&Value>) -> Value {
     let body = json!({ "user_id": user, "message_id": message.map(|message| &message["id"]) });
     chat.call(Request::post(chat.path("read"), &body)).await.ok()["read"].take()
@@ -113,6 +113,7 @@ async fn a_cursor_that_moved_is_broadcast_and_one_that_stayed_is_not() {
     assert_eq!(channel.next("read").await, json!({ "read": read }));
     mark(&chat, "bob", None).await;
     mark(&chat, "ada", None).await;
+    chat.settle().await;
     channel.is_silent().await;
 }
 

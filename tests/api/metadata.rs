@@ -1,15 +1,15 @@
-//! `metadata` and `client_message_id`: what an app keeps with a message comes back wherever the message does.
+//! `metadata` and `client_message_id`, which an app stores with a message and gets wherever the message appears.
 
-use crate::support::checks::refuses_values;
-use crate::support::{Channel, Chat, Document, Receiver, Request, assert_keys};
 use serde_json::{Value, json};
+use support::checks::refuses_values;
+use support::{Channel, Chat, Document, Receiver, Request, assert_keys};
 
 fn request(chat: &Chat) -> Request {
     let message = json!({ "sender_id": "ada", "body": "hi", "metadata": { "a": 1 } });
     Request::post(chat.path("messages"), &message)
 }
 
-/// A message's fields that were set.
+/// Returns the fields `client_message_id` and `metadata` of a message, if they were set.
 fn marks(message: &Value) -> Value {
     let fields = message.as_object().unwrap().clone().into_iter();
     fields.filter(|(name, _)| ["client_message_id", "metadata"].contains(&name.as_str())).collect()
@@ -39,7 +39,7 @@ async fn they_come_back_in_answers_history_changes_broadcasts_and_webhooks() {
     };
     assert_eq!(since().await, expected);
 
-    // Metadata is content: it goes with it.
+    // Metadata is content, so a deletion removes it.
     let delete = Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }));
     let deleted = chat.call(delete).await.ok()["message"].take();
     assert_eq!(marks(&deleted), json!({ "client_message_id": "c1" }));

@@ -1,12 +1,12 @@
 //! `tinychat migrate` on a database that is in use.
 
-use crate::support::command_line::run_with;
-use crate::support::{Chat, Database};
 use std::time::{Duration, Instant};
+use support::command_line::run_with;
+use support::{Chat, Database};
 use tokio::time::sleep;
 use tokio_postgres::{Client, NoTls};
 
-/// Takes the migrations that brought `since` back, so that they are yet to come.
+/// Undoes the migrations for `since`, so that they can be run again.
 const UNDO: &str = "
     drop function tinychat.changed_without_the_clock() cascade;
     drop function tinychat.sent_without_the_clock() cascade;
@@ -17,7 +17,7 @@ const UNDO: &str = "
 
 const DONE: &str = "applied 20261129041000_changes\napplied 20261129042000_changes_index\n";
 
-/// How long nobody may have to wait.
+/// The longest time that a write may wait.
 const PATIENCE: Duration = Duration::from_millis(900);
 
 async fn connect(database: &Database) -> Client {
@@ -36,7 +36,7 @@ async fn nobody_waits_behind_a_migration_that_waits_for_somebody() {
     let database = Database::with(&chat, "").await;
     database.client.batch_execute(UNDO).await.unwrap();
     let (somebody, others) = (connect(&database).await, connect(&database).await);
-    // Holds up the change of a table, and after it the building of an index.
+    // This transaction blocks the change of a table, and later the building of an index.
     somebody
         .batch_execute("begin; select from tinychat.conversations; select from tinychat.messages")
         .await
@@ -50,7 +50,7 @@ async fn nobody_waits_behind_a_migration_that_waits_for_somebody() {
             assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
             sleep(Duration::from_millis(50)).await;
             if n == 30 {
-                // The table may be changed now; the index waits for this transaction.
+                // The table can be changed now. The index waits for this transaction.
                 somebody
                     .batch_execute("commit; begin; lock table tinychat.messages in row exclusive mode")
                     .await

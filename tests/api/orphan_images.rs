@@ -1,9 +1,9 @@
-//! Images that no message names: remove-expired removes them when they are a day old.
+//! Images that no message names, which remove-expired removes when they are a day old.
 
-use crate::support::images::{age, file, is_there, remove_expired_until, send_image, upload};
-use crate::support::lambda::event;
-use crate::support::{Chat, Database, Function};
 use serde_json::Value;
+use support::images::{age, file, is_there, remove_expired_until, send_image, upload};
+use support::lambda::event;
+use support::{Chat, Database, Function};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn an_image_that_no_message_names_after_a_day_is_removed() {
     send_image(&chat, "bob", &format!("{forwarded}?download=a.png")).await;
     let message = send_image(&chat, "bob", &deleted).await;
     let path = chat.path(&format!("messages/{}", message["id"].as_str().unwrap()));
-    chat.call(crate::support::Request::delete(path, &serde_json::json!({ "sender_id": "bob" }))).await.ok();
+    chat.call(support::Request::delete(path, &serde_json::json!({ "sender_id": "bob" }))).await.ok();
     for url in [&old, &named, &forwarded, &deleted] {
         age(&file(url), 25);
     }

@@ -1,20 +1,19 @@
-//! Private channels for participants: GET /v1/config gives a user's token access to Realtime, and the policy in Postgres says to
-//! which channels.
+//! Private channels for participants. GET /v1/config exchanges a user token for an access token for Realtime, and a policy in
+//! Postgres decides which channels it opens.
 
 use crate::realtime::SupabaseJs;
-use crate::support::lambda::event;
-use crate::support::token_key::{TokenKey, claims, now};
-use crate::support::{Channel, Chat, Function, Request, assert_time, setting};
 use chrono::DateTime;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
-use std::time::Duration;
+use support::lambda::event;
+use support::token_key::{TokenKey, claims, now};
+use support::{Channel, Chat, Function, Request, assert_time, setting};
 
-/// The secret of every local Supabase.
+/// The secret that every local Supabase has.
 const LEGACY_SECRET: &str = "super-secret-jwt-token-with-at-least-32-characters-long";
 
-/// What GET /v1/config says of Realtime to a credential.
+/// Returns the member `realtime` of GET /v1/config for a credential.
 async fn realtime(chat: &Chat, credential: &str) -> Value {
     chat.call(Request::get("/v1/config").with_key(credential)).await.ok()["realtime"].take()
 }
@@ -23,7 +22,7 @@ async fn access_token(chat: &Chat, credential: &str) -> String {
     realtime(chat, credential).await["access_token"].as_str().unwrap().to_owned()
 }
 
-/// A chat whose tenant requires tokens, and its key.
+/// Creates a chat whose tenant requires tokens. Returns its token key, too.
 async fn closed() -> (Chat, TokenKey) {
     let chat = Chat::without_messages().await;
     let key = TokenKey::new(&chat).await;
@@ -106,6 +105,7 @@ async fn participants_and_staff_hear_and_nobody_else() {
         assert_eq!(listener.next("message").await, sent);
         assert_eq!(listener.next("typing").await, json!({ "senderId": "ada", "senderName": null }));
     }
+    chat.settle().await;
     public.is_silent().await;
 }
 
@@ -119,6 +119,7 @@ async fn while_tokens_are_optional_apps_with_and_without_them_hear() {
     let mut public = Channel::join(&chat.conversation).await;
     assert!(realtime(&chat, &chat.key).await.get("private").is_none());
     let sent = chat.send("ada", "hi all").await;
+    chat.settle().await;
     for channel in [&mut private, &mut public] {
         assert_eq!(channel.next("message").await["message"], sent);
         channel.is_silent().await;
@@ -154,8 +155,9 @@ async fn a_removed_participant_hears_until_the_token_is_renewed_or_ends() {
     let reason = renews.ended().await;
     assert!(reason.as_str().unwrap().contains("You do not have permissions"), "{reason}");
     stays.renew(&access_token(&chat, &key.token("ada")).await).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    stays.is_silent().await; // the server has taken the new token
     send().await;
+    chat.settle().await;
     stays.next("message").await;
     for channel in [&mut ends, &mut renews] {
         channel.is_silent().await;

@@ -1,12 +1,12 @@
-//! Conversations as private channels: with `REALTIME_PRIVATE=true` the public key listens and can't speak.
+//! Conversations as private channels: with `REALTIME_PRIVATE=true`, the public key can listen but can't broadcast.
 
-use crate::support::lambda::event;
-use crate::support::{Channel, Chat, Database, Function};
 use serde_json::{Value, json};
+use support::lambda::event;
+use support::{Channel, Chat, Database, Function};
 
 const PRIVATE: [(&str, &str); 1] = [("REALTIME_PRIVATE", "true")];
 
-/// A function's event, made to be about this chat.
+/// Returns a function's event in events/, changed to belong to this chat.
 fn event_in(chat: &Chat, function: &str) -> Value {
     let mut event = event(function);
     event["headers"]["x-tinychat-api-key"] = json!(chat.key);
@@ -25,6 +25,7 @@ async fn listeners_on_the_private_channel_hear_and_those_on_the_public_one_do_no
         assert_eq!(status, 200, "{response}");
         let payload = private.next(heard).await;
         assert!(heard == "typing" || payload == response, "{payload}");
+        process.settle().await;
     }
     public.is_silent().await;
 }
@@ -35,6 +36,7 @@ async fn a_look_alike_sent_with_the_public_key_reaches_nobody() {
     let mut listener = Channel::join_private(&chat.conversation).await;
     let mut impostor = Channel::join_private(&chat.conversation).await;
     impostor.broadcast("message", &json!({ "message": { "body": "I am the driver" } })).await;
+    impostor.is_silent().await; // the server has handled it
     listener.is_silent().await;
 }
 
@@ -50,7 +52,7 @@ async fn clients_are_told_that_channels_are_private() {
     assert_eq!(function.call(event("get-config")).await.1["realtime"]["private"], true);
 }
 
-/// What Supabase has and a plain Postgres hasn't, as far as the migration looks at it.
+/// The parts of Supabase that the migration uses and a plain Postgres lacks.
 const SUPABASE: &str = "
     do $$ begin
         create role anon; create role authenticated;

@@ -1,7 +1,5 @@
-//! The pages of docs/quickstart: what they say is run as it is printed, and prints what they say.
+//! The pages in docs/quickstart. Their programs are run as printed, and their output must be the one on the page.
 
-use crate::support::token_key::TokenKey;
-use crate::support::{Chat, Request, setting};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -13,13 +11,15 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::token_key::TokenKey;
+use support::{Chat, Request, setting};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-/// The blocks of a page in one language, in their order.
+/// Returns all code blocks of a page in one language, in their order.
 fn blocks(page: &str, language: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/quickstart");
     let text = std::fs::read_to_string(folder.join(page)).unwrap();
@@ -30,7 +30,7 @@ fn blocks(page: &str, language: &str) -> String {
     blocks.concat()
 }
 
-/// Hands a page's program to an interpreter, and gives what it prints.
+/// Runs a page's program. Returns its output.
 async fn run(page: &str, language: &str, interpreter: &str, arguments: &[&str]) -> String {
     run_with(page, language, interpreter, arguments, &[]).await
 }
@@ -59,7 +59,7 @@ async fn start(
 ) -> Child {
     let mut child = Command::new(interpreter)
         .args(arguments)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("realtime")) // where supabase-js is installed
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("node")) // where supabase-js is installed
         .env("API_URL", setting("API_URL"))
         .envs(settings.iter().copied())
         .stdin(Stdio::piped())
@@ -98,7 +98,7 @@ async fn the_curl_page_does_what_it_says() {
 #[tokio::test]
 async fn the_javascript_page_prints_what_it_says() {
     let printed = run("javascript.md", "js", "node", &["--input-type=module"]).await;
-    // Events and answers come by different ways, so that their order is no promise.
+    // Events and responses have no common order.
     let sorted = |text: &str| {
         let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
         lines.sort();
@@ -138,10 +138,10 @@ async fn the_tokens_page_signs_tokens_that_the_api_accepts() {
     }
 }
 
-/// The requests that the stand-in for FCM and for Google's tokens has received: messages, and the claims of assertions.
+/// The requests to the stand-in for Google: messages for FCM, and claims of assertions for access tokens.
 type Sent = Arc<Mutex<Vec<Value>>>;
 
-/// The stand-in, in which the device of the token `dead` is gone.
+/// The stand-in, in which the token `dead` has no device any more.
 async fn fcm(
     State((key, sent)): State<(DecodingKey, Sent)>,
     uri: Uri,
@@ -172,7 +172,7 @@ async fn fcm(
     (StatusCode::NOT_FOUND, Json(json!({ "error": error })))
 }
 
-/// A Firebase service account as Google writes it, and its public key.
+/// Makes a Firebase service account in Google's format, and its public key.
 async fn service_account(token_uri: &str) -> (Value, DecodingKey) {
     let program =
         "const { publicKey, privateKey } = require('node:crypto').generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -213,7 +213,7 @@ async fn the_push_page_is_a_receiver_that_notifies_who_has_not_read_and_removes_
     let file = std::env::temp_dir().join(format!("{}.json", Uuid::new_v4()));
     std::fs::write(&file, account.to_string()).unwrap();
 
-    // The endpoint's secret comes with the endpoint, whose address is the receiver's, which needs the secret.
+    // The receiver needs the endpoint's secret, so the endpoint is registered first and gets its URL later.
     let endpoint = chat.webhook_with_recipients("http://127.0.0.1:1/").await;
     let settings = [
         ("API_KEY", key.as_str()),
@@ -244,14 +244,20 @@ async fn the_push_page_is_a_receiver_that_notifies_who_has_not_read_and_removes_
         assert!(Instant::now() < deadline, "{:?}", sent.lock().unwrap());
         sleep(Duration::from_millis(50)).await;
     }
-    // The same event again, as after an answer that was lost.
+    // The same event again, as after a response that was lost. The next event's notification shows that there is none for it.
     let again = "update tinychat.webhook_deliveries set outcome = null, next_attempt_at = now() where endpoint_id = $1";
     chat.db.execute(again, &[&endpoint.id]).await.unwrap();
     chat.until_deliveries(|delivery| delivery["attempts"] == 2).await;
-    sleep(Duration::from_secs(4)).await;
+    chat.send("ada", "Nearly there").await;
+    let is_next = |message: &Value| message["notification"]["body"] == "Nearly there";
+    while !sent.lock().unwrap().iter().any(is_next) {
+        assert!(Instant::now() < deadline, "{:?}", sent.lock().unwrap());
+        sleep(Duration::from_millis(50)).await;
+    }
 
     let sent = sent.lock().unwrap().clone();
-    let [claims, messages @ ..] = &sent[..] else { panic!("nothing was sent") };
+    let before = sent.iter().take_while(|message| !is_next(message)).collect::<Vec<_>>();
+    let [claims, messages @ ..] = &before[..] else { panic!("nothing was sent") };
     let scope = "https://www.googleapis.com/auth/firebase.messaging";
     assert_eq!((&claims["scope"], &claims["iss"]), (&json!(scope), &account["client_email"]));
     let expected = |token: &str| {
@@ -261,5 +267,5 @@ async fn the_push_page_is_a_receiver_that_notifies_who_has_not_read_and_removes_
             "data": { "conversation_id": chat.conversation, "unread_count": "1" },
         })
     };
-    assert_eq!(messages, [expected("phone"), expected("dead")]);
+    assert_eq!(messages, [&expected("phone"), &expected("dead")]);
 }

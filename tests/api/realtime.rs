@@ -1,11 +1,11 @@
-//! What listeners on a conversation's channel hear, by hand-written websocket and by the real supabase-js.
+//! The events on a conversation's channel, received by a websocket and by supabase-js.
 
-use crate::support::channel::{NEWEST, VERSIONS};
-use crate::support::{Channel, Chat, Request, setting};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+use support::channel::{NEWEST, VERSIONS};
+use support::{Channel, Chat, Request, setting};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -21,7 +21,7 @@ fn typing(chat: &Chat) -> Request {
     Request::post(chat.path("typing"), &json!({ "sender_id": "ada", "sender_name": "Ada" }))
 }
 
-/// A chat and a listener who has heard of its first message.
+/// Creates a chat, and a listener that has received the first message.
 async fn listen(version: &str) -> (Chat, Channel) {
     let mut chat = Chat::without_messages().await;
     let mut channel = Channel::join_with(&chat.conversation, version).await;
@@ -66,6 +66,7 @@ async fn the_same_client_message_id_broadcasts_once() {
     let sent = chat.call(request()).await.ok();
     assert_eq!(channel.next("message").await, sent);
     chat.call(request()).await.ok();
+    chat.settle().await;
     channel.is_silent().await;
 }
 
@@ -75,6 +76,7 @@ async fn deleting_again_broadcasts_nothing() {
     let deleted = chat.call(delete(&chat)).await.ok();
     assert_eq!(channel.next("message").await, deleted);
     chat.call(delete(&chat)).await.ok();
+    chat.settle().await;
     channel.is_silent().await;
 }
 
@@ -83,6 +85,7 @@ async fn ten_concurrent_deletions_broadcast_once() {
     let (chat, mut channel) = listen(NEWEST).await;
     futures_util::future::join_all((0..10).map(|_| chat.call(delete(&chat)))).await;
     channel.next("message").await;
+    chat.settle().await;
     channel.is_silent().await;
 }
 
@@ -106,6 +109,8 @@ async fn a_request_that_fails_broadcasts_nothing() {
     for request in [send, edit(&chat), delete(&chat), typing(&chat)] {
         assert_eq!(stranger.call(request).await.status, 404);
     }
+    chat.settle().await;
+    stranger.settle().await;
     channel.is_silent().await;
 }
 
@@ -115,6 +120,7 @@ async fn other_conversations_hear_nothing() {
     let mut elsewhere = Channel::join(&chat.converse(&["ada"]).await).await;
     chat.send("ada", "hi").await;
     chat.call(typing(&chat)).await.ok();
+    chat.settle().await;
     elsewhere.is_silent().await;
 }
 
@@ -133,7 +139,7 @@ async fn events_of_one_sender_arrive_in_the_order_of_its_requests() {
     }
 }
 
-/// supabase-js in Node, running a program of tests/realtime.
+/// supabase-js in Node.js, running a program of tests/node.
 pub struct SupabaseJs {
     lines: Lines<BufReader<ChildStdout>>,
     _node: Child,
@@ -142,7 +148,7 @@ pub struct SupabaseJs {
 impl SupabaseJs {
     /// Starts a program with these arguments and variables.
     pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("realtime");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
         assert!(folder.join("node_modules").exists(), "supabase-js is not installed: run `make setup`");
         let mut node = Command::new("node")
             .args(arguments)
@@ -165,7 +171,7 @@ impl SupabaseJs {
         client
     }
 
-    /// What it prints next.
+    /// Returns the next line of output.
     pub async fn next(&mut self) -> Value {
         let line = tokio::time::timeout(Duration::from_secs(15), self.lines.next_line()).await;
         let line = line.expect("the program must print a line in time").unwrap().expect("the program ended");

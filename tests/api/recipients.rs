@@ -1,7 +1,7 @@
-//! Webhook endpoints with `--recipients`: what a push service is told with each new message.
+//! Webhook endpoints with `--recipients`, which get a push service's data with each new message.
 
-use crate::support::{Chat, Document, Receiver, Reply, Request};
 use serde_json::{Value, json};
+use support::{Chat, Document, Receiver, Reply, Request};
 
 /// Registers a user with push tokens and preferences.
 async fn register(chat: &Chat, user: &str, tokens: &[String], prefs: Value) {

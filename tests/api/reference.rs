@@ -1,9 +1,9 @@
 //! A client that knows only the published reference. This file uses nothing else, and it doesn't change when the API grows: every
 //! field that the reference shows must be there with its meaning, and nothing else may be required.
 
-use crate::support::token_key::TokenKey;
-use crate::support::{Channel, Chat, Request, assert_time, images, setting};
 use serde_json::{Value, json};
+use support::token_key::TokenKey;
+use support::{Channel, Chat, Request, assert_time, images, setting};
 
 /// Asserts that a value has all of the expected one's members. It may have more.
 #[track_caller]

@@ -1,9 +1,9 @@
-//! `$default`: whatever no other route takes.
+//! `$default`, the route for all other requests.
 
-use crate::support::{Chat, Request};
 use reqwest::Method;
+use support::{Chat, Request};
 
-/// Asserts that a method and path are no route, under both base paths, whatever the key.
+/// Asserts that a method and path are no route, below both base paths, with and without a key.
 async fn is_no_route(method: Method, path: &str) {
     let chat = Chat::new().await;
     for base in ["", "/api"] {

@@ -1,6 +1,6 @@
-//! supabase/seed.sql, which `make dev` runs at every start: the demo works again, whatever was done to its tenant.
+//! supabase/seed.sql, which `make dev` runs at every start. It repairs the demo tenant.
 
-use crate::support::Chat;
+use support::Chat;
 
 const BREAK: &str = "update tinychat.tenants
         set status = 'suspended', message_limit = 1, tokens_required = true, guard = true, retention_days = 1

@@ -1,10 +1,10 @@
 //! POST /v1/conversations/{id}/messages
 
-use crate::support::checks::{optional_string, refuses_values, required_string};
-use crate::support::token_key::TokenKey;
-use crate::support::{Chat, Request, assert_keys, assert_time, setting};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::checks::{optional_string, refuses_values, required_string};
+use support::token_key::TokenKey;
+use support::{Chat, Request, assert_keys, assert_time, setting};
 use uuid::Uuid;
 
 fn request(chat: &Chat) -> Request {
@@ -176,7 +176,7 @@ async fn a_body_of_9_mb_is_refused_and_the_next_request_answered() {
     let chat = Chat::new().await;
     let before = chat.rows().await;
     let response = chat.call(request(&chat).with_field("body", "x".repeat(9_000_000))).await;
-    if crate::support::aws_limits() {
+    if support::aws_limits() {
         assert_eq!(
             (response.status, response.json()),
             (413, json!({ "message": "Request Entity Too Large" }))
@@ -309,7 +309,7 @@ async fn to_others_there_are_no_system_messages() {
     }
 }
 
-/// A publishable key may name any sender, but can't send in the tenant's name.
+/// A publishable key may name any sender, but only a secret key can send system messages.
 #[tokio::test]
 async fn a_system_message_is_changed_by_the_secret_key_only() {
     let mut chat = Chat::new().await;

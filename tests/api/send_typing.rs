@@ -1,8 +1,8 @@
 //! POST /v1/conversations/{id}/typing
 
-use crate::support::checks::{optional_string, required_string};
-use crate::support::{Chat, Request};
 use serde_json::json;
+use support::checks::{optional_string, required_string};
+use support::{Chat, Request};
 use uuid::Uuid;
 
 fn request(chat: &Chat) -> Request {

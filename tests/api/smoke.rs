@@ -1,11 +1,11 @@
-//! scripts/smoke, which tries any API from end to end.
+//! scripts/smoke, which tests a running API from end to end.
 
-use crate::support::relay::closed_port;
-use crate::support::{Chat, setting};
 use std::path::Path;
+use support::relay::closed_port;
+use support::{Chat, setting};
 use tokio::process::Command;
 
-/// Runs it, and gives its exit code, its standard output and its standard error.
+/// Runs the script. Returns its exit code, standard output and standard error.
 async fn smoke(address: &str, key: &str) -> (i32, String, String) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/smoke");
     let output = Command::new(script).arg(address).env("TINYCHAT_API_KEY", key).output().await.unwrap();

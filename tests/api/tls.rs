@@ -1,12 +1,12 @@
-//! TLS to Postgres, verified in full. These need the local cloud started with `DATABASE_TLS=1`.
+//! TLS to Postgres, fully verified. These tests need a local cloud with `DATABASE_TLS=1`.
 
-use crate::support::command_line::run_with;
-use crate::support::lambda::event;
-use crate::support::relay::{database_url_at, relay};
-use crate::support::{Function, setting};
 use serde_json::{Value, json};
+use support::command_line::run_with;
+use support::lambda::event;
+use support::relay::{database_url_at, relay};
+use support::{Function, setting};
 
-/// The answer of get-config with some of its settings changed.
+/// Returns the response of get-config with some settings changed.
 async fn config_with(changes: &[(&str, &str)]) -> (u64, Value) {
     assert!(std::env::var_os("DATABASE_CA_CERT").is_some(), "start the local cloud with DATABASE_TLS=1");
     Function::start("get-config", changes).await.call(event("get-config")).await
@@ -25,7 +25,7 @@ async fn the_host_name_in_the_certificate_is_accepted() {
 
 #[tokio::test]
 async fn a_host_name_that_is_not_in_the_certificate_is_refused() {
-    // 127.0.0.2 is this machine too, and the relay makes sure that it is Postgres that answers there.
+    // 127.0.0.2 is this machine, too, and the relay forwards its connections to Postgres.
     let url = database_url_at(relay("127.0.0.2:0").await).replace("localhost", "127.0.0.2");
     assert!(url.contains("127.0.0.2"), "{url}");
     for mode in ["verify-full", "verify-ca", "require", "prefer"] {

@@ -1,8 +1,8 @@
-//! `tinychat tokens`, as an operator uses it: what it makes opens and closes the API.
+//! `tinychat tokens`, and its effect on the API.
 
-use crate::support::command_line::{json, json_with, run, run_with};
-use crate::support::{Chat, Request};
 use serde_json::Value;
+use support::command_line::{json, json_with, run, run_with};
+use support::{Chat, Request};
 
 /// Signs a token for a user with a key that `tokens create` made.
 async fn sign(chat: &Chat, key: &Value, user: &str) -> String {

@@ -1,19 +1,19 @@
-//! Unread counts and the list of what is unread, against a count by brute force over random histories.
+//! Unread counts and the list of unread conversations, compared with a simple model over random histories.
 
-use crate::support::{Chat, Request};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use support::{Chat, Request};
 
 const USERS: [&str; 3] = ["ada", "bob", "cleo"];
 
-/// A message as the model has it; its place among all of its conversation's is its time.
+/// A message in the model. Its position in the conversation stands for its time.
 struct Sent {
     id: Value,
     sender: &'static str,
     deleted: bool,
 }
 
-/// A conversation, and how many of its messages each user has read.
+/// A conversation, and the number of messages that each user has read.
 #[derive(Default)]
 struct Model {
     messages: Vec<Sent>,
@@ -32,7 +32,7 @@ impl Model {
     }
 }
 
-/// What a user's list shows: unread counts by conversation, in pages of this size.
+/// Returns the unread counts in a user's list, read in pages of this size.
 async fn counts(chat: &Chat, user: &str, query: &str, limit: usize) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     let mut cursor = String::new();
@@ -48,7 +48,7 @@ async fn counts(chat: &Chat, user: &str, query: &str, limit: usize) -> BTreeMap<
     }
 }
 
-/// One random step in one conversation.
+/// Makes a random step in a conversation.
 async fn step(chat: &Chat, random: &mut fastrand::Rng, model: &mut Model) {
     let user = USERS[random.usize(..3)];
     let some = random.usize(..model.messages.len().max(1));

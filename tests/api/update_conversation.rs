@@ -1,13 +1,11 @@
 //! PATCH /v1/conversations/{id}
 
-use crate::support::checks::refuses_values;
-use crate::support::token_key::TokenKey;
-use crate::support::{Channel, Chat, Document, Receiver, Request, assert_keys};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
-use tokio::time::sleep;
+use support::checks::refuses_values;
+use support::token_key::TokenKey;
+use support::{Channel, Chat, Document, Receiver, Request, assert_keys};
 use uuid::Uuid;
 
 fn change(chat: &Chat, change: &Value) -> Request {
@@ -25,7 +23,7 @@ json_route!(request);
 const NO_SECRET: &str = "secret key required";
 const CLOSED: &str = "conversation is closed";
 
-/// The conversation as a user's list shows it, but for what it is to the user.
+/// Returns the conversation from a user's list, without the user's unread count.
 async fn listed(chat: &Chat, user: &str) -> Option<Value> {
     let mut listed = chat.conversations_of(user).await.into_iter();
     let mut conversation = listed.find(|conversation| conversation["id"] == chat.conversation)?;
@@ -249,9 +247,11 @@ async fn a_change_is_broadcast_as_it_was_answered_and_no_change_is_not() {
         let changed = chat.update(&change).await;
         assert_eq!(channel.next("conversation").await, json!({ "conversation": changed }));
         assert_eq!(chat.update(&change).await, changed);
+        chat.settle().await;
         channel.is_silent().await;
     }
     chat.call(change(&chat, &json!({ "status": "closed" }))).await.error(403, NO_SECRET);
+    chat.settle().await;
     channel.is_silent().await;
 }
 
@@ -267,7 +267,7 @@ async fn a_change_is_a_webhook_event_and_no_change_is_none() {
         assert_eq!(chat.update(&change).await, changes[changes.len() - 1]);
         receiver.wait_for(changes.len()).await;
     }
-    sleep(Duration::from_millis(300)).await;
+    chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
     let events = receiver.received();
     assert_eq!((events.len(), deaf.received().len()), (2, 0));
     for (received, conversation) in events.iter().zip(changes) {

@@ -1,14 +1,14 @@
-//! POST /v1/conversations/{id}/upload, with the file itself; `direct` is the same route with a JSON body,
-//! `storage` what Storage makes of it.
+//! POST /v1/conversations/{id}/upload with a file. `direct` tests the same route with a JSON body, and `storage` tests
+//! the use of Supabase Storage.
 
 mod direct;
 mod storage;
 
-use crate::support::{Chat, Request, assert_keys, aws_limits, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
+use support::{Chat, Request, assert_keys, aws_limits, setting};
 
-/// 10 MB, the largest upload.
+/// The largest upload, 10 MB.
 const MAX: usize = 10_485_760;
 
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9";
@@ -27,12 +27,12 @@ fn request(chat: &Chat) -> Request {
 every_route!(request);
 conversation_route!(request);
 
-/// An upload of a file of this declared type.
+/// Makes an upload of a file with this declared type.
 fn file(chat: &Chat, mime: &str, bytes: &[u8]) -> Request {
     multipart(chat, &format!("name=\"file\"; filename=\"photo.png\"\r\ncontent-type: {mime}"), bytes)
 }
 
-/// An upload of one part.
+/// Makes an upload with one part.
 fn multipart(chat: &Chat, disposition: &str, bytes: &[u8]) -> Request {
     let head = format!("--edge\r\ncontent-disposition: form-data; {disposition}\r\n\r\n");
     let body = [head.as_bytes(), bytes, b"\r\n--edge--\r\n"].concat();
@@ -40,14 +40,14 @@ fn multipart(chat: &Chat, disposition: &str, bytes: &[u8]) -> Request {
         .body("multipart/form-data; boundary=edge", body)
 }
 
-/// An image of `size` bytes.
+/// Makes an image of `size` bytes.
 fn image_of(size: usize) -> Vec<u8> {
     let mut bytes = PNG.to_vec();
     bytes.resize(size, b'x');
     bytes
 }
 
-/// Asserts that the URL in an answer serves these bytes as this type, for a year, under the promised path.
+/// Asserts that the URL in a response serves these bytes with this type, cacheable for a year, under the documented path.
 async fn serves(chat: &Chat, response: &Value, bytes: &[u8], mime: &str, extension: &str) {
     let path = response["path"].as_str().unwrap();
     let rest = path.strip_prefix(&format!("{}/{}/", chat.tenant, chat.conversation)).expect(path);
@@ -101,7 +101,7 @@ async fn a_declared_type_that_is_not_allowed_answers_415() {
     }
 }
 
-/// Each was seen from a client: curl, Chromium on Linux, Python's requests, Android's and React Native's.
+/// Each of these types was sent by a client: curl, Chromium on Linux, Python's requests, Android or React Native.
 #[tokio::test]
 async fn a_declared_type_that_is_generic_absent_or_an_alias_leaves_it_to_the_bytes() {
     let chat = Chat::new().await;

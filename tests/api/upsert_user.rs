@@ -1,9 +1,9 @@
 //! POST /v1/users
 
-use crate::support::checks::{optional_string, refuses_values, required_string};
-use crate::support::{Chat, Request, assert_keys, assert_time};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use support::checks::{optional_string, refuses_values, required_string};
+use support::{Chat, Request, assert_keys, assert_time};
 
 fn request(_: &Chat) -> Request {
     Request::post("/v1/users", &json!({ "user_id": "ada" }))
@@ -12,12 +12,12 @@ fn request(_: &Chat) -> Request {
 every_route!(request);
 json_route!(request);
 
-/// Upserts the user `ada` with these fields, and gives her as answered.
+/// Upserts the user `ada` with these fields. Returns the user as answered.
 async fn upsert(chat: &Chat, fields: Value) -> Value {
     chat.call(request(chat).with(&fields)).await.ok()["user"].take()
 }
 
-/// A user without what differs from run to run.
+/// Returns a user without the fields that differ in each run.
 fn lasting(mut user: Value) -> Value {
     for field in ["id", "tenant_id", "last_seen_at"] {
         user.as_object_mut().unwrap().remove(field).unwrap();
@@ -191,7 +191,7 @@ async fn digits_of_any_number_in_notification_prefs_come_back_exactly() {
     assert_eq!(prefs_as_text(&chat, &prefs).await, prefs);
 }
 
-/// Stores `notification_prefs`, and gives them as the answer's text has them.
+/// Stores `notification_prefs`. Returns their text in the response.
 async fn prefs_as_text(chat: &Chat, prefs: &str) -> String {
     let body = format!("{{\"user_id\": \"ada\", \"notification_prefs\": {prefs}}}");
     let response = chat.call(request(chat).body("application/json", body)).await;

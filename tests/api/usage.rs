@@ -1,10 +1,10 @@
-//! Plan limits: check-usage, and what `tinychat usage` counts.
+//! Plan limits: check-usage, and the counts of `tinychat usage`.
 
-use crate::support::command_line::{json as tinychat, json_with};
-use crate::support::lambda::event;
-use crate::support::token_key::TokenKey;
-use crate::support::{Chat, Database, Function, Request};
 use serde_json::{Value, json};
+use support::command_line::{json as tinychat, json_with};
+use support::lambda::event;
+use support::token_key::TokenKey;
+use support::{Chat, Database, Function, Request};
 use uuid::Uuid;
 
 async fn check() {
@@ -72,7 +72,7 @@ async fn a_message_is_counted_once_however_often_usage_is_checked() {
     chat.send("ada", "4").await;
     check().await;
     assert_eq!(status(&chat).await, "overage");
-    // What was counted of another month is of no account.
+    // Counts of other months don't matter.
     let last_month =
         "update tinychat.usage set month = month - interval '1 month', messages = 100 where tenant_id = $1";
     assert_eq!(chat.db.execute(last_month, &[&chat.tenant]).await.unwrap(), 1);
@@ -138,7 +138,7 @@ async fn usage_is_shown_for_a_day_too() {
     }
 }
 
-/// The output of `tinychat usage --credentials` for the chat's tenant.
+/// Returns the output of `tinychat usage --credentials` for the chat's tenant.
 async fn credentials(chat: &Chat) -> Value {
     tinychat(&format!("usage --credentials --tenant {}", chat.tenant)).await[0].take()
 }
@@ -152,13 +152,13 @@ async fn requests_are_counted_by_kind_of_credential_after_the_answer() {
     let before = credentials(&chat).await;
     assert_eq!(before["tokens"], "accepted");
     let number = |counted: &Value, kind: &str| counted[kind].as_i64().unwrap();
-    // A process writes what it has counted after its first answer.
+    // A process writes its counts after its first response.
     for credential in [&chat.key, &secret, &key.token("ada"), &key.token("bob")] {
         let mut request = event("get-config");
         request["headers"]["x-tinychat-api-key"] = json!(credential);
         let mut function = Function::start("get-config", &[]).await;
         assert_eq!(function.call(request.clone()).await.0, 200);
-        function.call(request).await; // which begins when what follows the first answer is done
+        function.call(request).await; // begins after the work of the first request
     }
     let after = credentials(&chat).await;
     for (kind, more) in [("publishable", 1), ("secret", 1), ("token", 2)] {
@@ -186,7 +186,7 @@ async fn counts_of_credentials_go_after_thirteen_months() {
     assert_eq!(chat.db.query_one(left, &[&chat.tenant]).await.unwrap().get::<_, i64>(0), 1);
 }
 
-/// Of Supabase's table of files, what matters here.
+/// The columns of Supabase's table of files that are used.
 const SUPABASE: &str = "
     create schema storage;
     create table storage.objects (bucket_id text, name text, metadata jsonb, created_at timestamptz)";

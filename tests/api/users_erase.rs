@@ -1,13 +1,13 @@
-//! `tinychat users erase`: what is left of a user, which is nothing, and what others see of it.
+//! `tinychat users erase`, which leaves nothing of a user, and its effect on others.
 
-use crate::support::command_line::{json, run, run_with};
-use crate::support::images::{is_there, send_image, upload};
-use crate::support::token_key::TokenKey;
-use crate::support::{Chat, Receiver, Reply, Request, setting};
 use serde_json::{Value, json};
 use std::path::Path;
+use support::command_line::{json, run, run_with};
+use support::images::{is_there, send_image, upload};
+use support::token_key::TokenKey;
+use support::{Chat, Receiver, Reply, Request, setting};
 
-/// The tables in which a text is, searched row by row; and the files.
+/// Returns the tables and files that contain a text.
 async fn places(chat: &Chat, text: &str) -> Vec<String> {
     let tables = "select format('%I.%I', schemaname, tablename) from pg_tables
         where schemaname not in ('pg_catalog', 'information_schema')";
@@ -70,18 +70,18 @@ async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
     let edit = json!({ "sender_id": user, "body": planted("again") });
     chat.call(Request::patch(of(1), &edit)).await.ok();
     chat.call(Request::delete(of(2), &json!({ "sender_id": user }))).await.ok();
-    // Somebody else's words to the user stay, and so does a preview that is somebody else's own.
+    // Other users' messages to the user stay, and so do previews of other users' messages.
     let reply = json!({ "sender_id": "ada", "body": "kept", "reply_to": ids[0], "receiver_id": user });
     chat.call(Request::post(&path, &reply)).await.ok();
-    // Into a conversation in which the user doesn't take part.
+    // A message in a conversation in which the user is no participant.
     chat.send(&user, &planted("elsewhere")).await;
     let deletion = chat.send("ada", "unwanted").await;
     let deletion = chat.path(&format!("messages/{}", deletion["id"].as_str().unwrap()));
-    chat.call(Request::delete(deletion, &json!({ "sender_id": "ada" }))).await.ok(); // its preview is the user's
+    chat.call(Request::delete(deletion, &json!({ "sender_id": "ada" }))).await.ok(); // now the preview is the user's message
     chat.call(Request::post(format!("/v1/conversations/{conversation}/read"), &json!({ "user_id": user })))
         .await
         .ok();
-    // One that the user has been removed from.
+    // A conversation from which the user was removed.
     let left = format!("/v1/conversations/{}", chat.converse(&["ada", &user]).await);
     chat.add_secret_key(&chat.secret_key()).await;
     for change in [json!({ "status": "closed" }), json!({ "remove_participants": [user] })] {
@@ -99,7 +99,7 @@ async fn nothing_that_a_user_was_or_said_is_left_in_database_and_storage() {
         [1, 2, 5, 1],
         "{erased}"
     );
-    // A revocation of the user's tokens is there until they have all expired.
+    // The revocation of the user's tokens stays until all of them have expired.
     assert_eq!(places(&chat, &user).await, ["tinychat.token_revocations"]);
     assert_eq!(places(&chat, "planted-request").await, Vec::<String>::new());
     assert!(!is_there(&chat, &image).await);
@@ -179,7 +179,7 @@ async fn an_image_that_somebody_elses_message_names_stays_and_anothers_tenant_is
         send_image(&chat, "ada", url).await;
     }
     send_image(&chat, "bob", &format!("{shared}?download")).await;
-    send_image(&other, "eve", &own).await; // which another tenant can't keep
+    send_image(&other, "eve", &own).await; // another tenant's message doesn't keep the image
     let before = other.rows().await;
     assert_eq!(erase(&chat, "ada").await["images"], 1);
     assert!(

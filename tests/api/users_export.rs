@@ -1,10 +1,10 @@
-//! `tinychat users export`, `conversations export` and `tenants export`: what is stored, as JSON lines.
+//! `tinychat users export`, `conversations export` and `tenants export`, which print stored data as JSON lines.
 
-use crate::support::command_line::run;
-use crate::support::{Chat, Request};
 use serde_json::{Value, json};
+use support::command_line::run;
+use support::{Chat, Request};
 
-/// The lines that a command prints.
+/// Returns the lines that a command prints.
 async fn lines(line: &str) -> Vec<Value> {
     let (code, output, errors) = run(line).await;
     assert_eq!((code, errors.as_str()), (0, ""), "{line}");

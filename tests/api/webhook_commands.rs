@@ -1,23 +1,22 @@
-//! `tinychat webhooks`, and what it does to deliveries.
+//! `tinychat webhooks`, and its effect on deliveries.
 
-use crate::support::command_line::{json, run};
-use crate::support::lambda::binary;
-use crate::support::{Chat, Receiver, Reply, assert_keys};
 use serde_json::Value;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use support::command_line::{json, run};
+use support::lambda::binary;
+use support::receiver::until_claimed;
+use support::{Chat, Receiver, Reply, assert_keys};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
-use tokio::time::sleep;
 use uuid::Uuid;
 
 fn is_delivered(delivery: &Value) -> bool {
     delivery["outcome"] == "delivered"
 }
 
-/// Registers an endpoint, and gives its id and its secret.
+/// Registers an endpoint. Returns its id and its secret.
 async fn create(chat: &Chat, url: &str) -> (String, String) {
     let made = json(&format!("webhooks create {} {url}", chat.tenant)).await;
     assert_keys(&made, &["endpoint", "secret"]);
@@ -150,7 +149,8 @@ async fn what_waits_at_an_enabled_endpoint_follows_when_it_has_taken_a_first_eve
     json(&format!("webhooks enable {} {id}", chat.tenant)).await;
     let before = receiver.received().len();
     receiver.wait_for(before + 1).await;
-    sleep(Duration::from_millis(500)).await;
+    until_claimed().await;
+    chat.until_deliveries(|delivery| delivery["claimed"] == false).await;
     assert_eq!(receiver.received().len(), before + 1, "a single event shows that it still fails");
 
     status.store(200, Ordering::Relaxed);
@@ -316,7 +316,7 @@ async fn listen_verifies_what_arrives_and_prints_a_line_each() {
 
         let forged = reqwest::Client::new().post(url).body("{}").send().await.unwrap();
         assert_eq!(forged.status(), 401);
-        // The event may come twice, because it was made due while its first attempt was under way.
+        // The event may come twice, because it was made due during its first attempt.
         let mut line = lines.next_line().await.unwrap().unwrap();
         if line.starts_with("✓ message.created  ") {
             line = lines.next_line().await.unwrap().unwrap();

@@ -1,12 +1,12 @@
-//! Webhooks: what endpoints hear, how it is signed, and what becomes of what they don't take.
+//! Webhooks: the events that endpoints get, their signatures, and retries.
 
-use crate::support::lambda::event_of;
-use crate::support::receiver::{Received, new_secret};
-use crate::support::{Chat, Document, Function, Receiver, Reply, Request};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+use support::lambda::event_of;
+use support::receiver::{Received, new_secret, until_claimed};
+use support::{Chat, Document, Function, Receiver, Reply, Request};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -20,19 +20,16 @@ fn delete(chat: &Chat) -> Request {
     Request::delete(chat.message_path(), &json!({ "sender_id": "ada" }))
 }
 
-/// How long no event may come before it is taken to be none.
-const SILENCE: Duration = Duration::from_millis(300);
-
 fn is_delivered(delivery: &Value) -> bool {
     delivery["outcome"] == "delivered"
 }
 
-/// Waits until every event of the chat has had so many attempts.
+/// Waits until every event of the chat has had this number of attempts.
 async fn until_attempted(chat: &Chat, attempts: u64) -> Vec<Value> {
     chat.until_deliveries(|delivery| delivery["attempts"] == attempts).await
 }
 
-/// Her conversation as a list shows it, but for what it is to her.
+/// Returns the conversation from the list of `ada`, without the unread count.
 async fn of_ada(chat: &Chat) -> Value {
     let mut conversation = chat.conversations_of("ada").await[0].take();
     conversation.as_object_mut().unwrap().remove("unread_count");
@@ -97,10 +94,10 @@ fn seen_by_javascript(received: &Received, secret: &str) -> Value {
     json!({ "secret": secret, "headers": headers, "body": received.body })
 }
 
-/// What verify.mjs prints.
+/// Returns the output of verify.mjs.
 async fn verify(lines: &[Value]) -> Vec<Value> {
     let lines: String = lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("webhooks");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
     assert!(folder.join("node_modules").exists(), "standardwebhooks is not installed: run `make setup`");
     let mut node = Command::new("node")
         .arg("verify.mjs")
@@ -151,13 +148,11 @@ async fn each_endpoint_hears_what_it_wants_under_one_id() {
     chat.db.execute(disable, &[&disabled.id]).await.unwrap();
     chat.message = chat.send("ada", "hi").await;
     chat.call(delete(&chat)).await.ok();
-    let all = all.wait_for(2).await;
+    assert_eq!(chat.until_deliveries(is_delivered).await.len(), 3);
+    let [all, some, none] = [all.received(), some.received(), none.received()];
+    assert_eq!((all.len(), some.len(), none.len()), (2, 1, 0));
     let deleted = all.iter().find(|received| received.json()["type"] == "message.deleted").unwrap();
-    let some = some.wait_for(1).await;
     assert_eq!((&some[0].id, &some[0].body), (&deleted.id, &deleted.body));
-    sleep(SILENCE).await;
-    assert_eq!((some.len(), none.received().len()), (1, 0));
-    assert_eq!(chat.deliveries().await.len(), 3);
 }
 
 #[tokio::test]
@@ -170,7 +165,8 @@ async fn other_tenants_hear_nothing() {
     for request in [edit(&chat), delete(&chat)] {
         assert_eq!(stranger.call(request).await.status, 404);
     }
-    sleep(SILENCE).await;
+    chat.settle().await;
+    stranger.settle().await;
     assert_eq!((receiver.received().len(), stranger.deliveries().await.len()), (0, 0));
 }
 
@@ -193,10 +189,11 @@ async fn what_changes_nothing_is_no_event() {
     ] {
         assert_eq!(chat.call(request).await.status, status);
     }
-    sleep(SILENCE).await;
-    let kinds: Vec<_> = receiver.received().iter().map(|received| received.json()["type"].take()).collect();
-    assert_eq!(kinds, ["message.created", "message.deleted"]);
-    assert_eq!(chat.deliveries().await.len(), 2);
+    assert_eq!(chat.until_deliveries(is_delivered).await.len(), 2);
+    let mut kinds: Vec<_> =
+        receiver.received().iter().map(|received| received.json()["type"].to_string()).collect();
+    kinds.sort();
+    assert_eq!(kinds, [r#""message.created""#, r#""message.deleted""#]);
 }
 
 #[tokio::test]
@@ -205,9 +202,8 @@ async fn ten_deletions_at_once_are_one_event() {
     let receiver = Receiver::new().await;
     chat.webhook(&receiver.url).await;
     futures_util::future::join_all((0..10).map(|_| chat.call(delete(&chat)))).await;
-    receiver.wait_for(1).await;
-    sleep(SILENCE).await;
-    assert_eq!((receiver.received().len(), chat.deliveries().await.len()), (1, 1));
+    assert_eq!(chat.until_deliveries(is_delivered).await.len(), 1);
+    assert_eq!(receiver.received().len(), 1);
 }
 
 #[tokio::test]
@@ -264,8 +260,8 @@ async fn pauses_grow_until_an_event_is_given_up() {
     let delivery = until_attempted(&chat, 8).await.remove(0);
     assert_eq!(delivery["outcome"], "dead");
     chat.make_due().await;
-    sleep(SILENCE).await;
-    assert_eq!(receiver.received().len(), 8);
+    until_claimed().await;
+    assert_eq!((until_attempted(&chat, 8).await.len(), receiver.received().len()), (1, 8));
 }
 
 #[tokio::test]
@@ -365,26 +361,31 @@ async fn an_endpoint_that_keeps_failing_is_on_hold_until_it_takes_an_event() {
     let held = |endpoint: &Value| endpoint["held_until"] != Value::Null;
     assert!(held(&chat.endpoints().await[0]));
     chat.send("ada", "waits").await;
-    sleep(SILENCE).await;
-    assert_eq!(receiver.received().len(), 10, "an endpoint on hold is left alone");
+    chat.settle().await;
+    until_claimed().await;
+    let attempts = async || {
+        chat.until_deliveries(|delivery| delivery["claimed"] == false).await;
+        receiver.received().len()
+    };
+    assert_eq!(attempts().await, 10, "an endpoint on hold gets no attempt");
 
     chat.make_due().await;
     receiver.wait_for(11).await;
-    sleep(SILENCE).await;
-    assert_eq!(receiver.received().len(), 11, "a single event shows that it still fails");
+    until_claimed().await;
+    assert_eq!(attempts().await, 11, "a single event shows that it still fails");
     assert!(held(&chat.endpoints().await[0]));
 
     let deadline = Instant::now() + Duration::from_secs(10);
     while chat.deliveries().await.iter().any(|delivery| !is_delivered(delivery)) {
         assert!(Instant::now() < deadline);
         chat.make_due().await;
-        sleep(SILENCE).await;
+        sleep(Duration::from_millis(50)).await;
     }
     let endpoint = &chat.endpoints().await[0];
     assert_eq!((&endpoint["failures"], held(endpoint)), (&json!(0), false));
 }
 
-/// What a delivery to this URL says where no private address is allowed, as in a deployment.
+/// Sends an event to this URL with the settings of a deployment, which allow no private addresses. Returns the delivery.
 async fn deployed(process: &mut Function, chat: &Chat, url: &str) -> Value {
     chat.webhook(url).await;
     let before = chat.deliveries().await.len();

@@ -1,12 +1,12 @@
 //! Broadcasts through a Realtime that is slow, down or broken. Callers must not notice.
 
 use crate::cloud::{Log, assert_silent, during, kill, listen, until, until_frozen};
-use crate::support::lambda::event_of;
-use crate::support::{Channel, Chat, Function, Request, setting};
 use futures_util::future::join_all;
 use reqwest::Url;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use support::lambda::event_of;
+use support::{Channel, Chat, Function, Request, setting};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
@@ -152,7 +152,7 @@ async fn a_broken_realtime_changes_no_answer_and_what_is_lost_is_logged() {
                 assert!(text.contains(id.as_str().unwrap()), "{function} with {fault}: {text}");
             }
         }
-        assert_silent(&chat, &mut channel).await;
+        assert_silent(&mut channel).await;
     }
 }
 
@@ -263,6 +263,7 @@ async fn a_batch_that_is_too_large_for_realtime_reaches_the_conversation_without
             assert!(line["error"].as_str().unwrap().contains("without the inbox channels"), "{line}");
             process.log_line("broadcasts_lost\":1").await;
         }
+        process.settle().await;
         for channel in [&mut channel, &mut inbox] {
             channel.is_silent().await;
         }

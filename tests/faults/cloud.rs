@@ -1,6 +1,5 @@
 //! Control of the local cloud: its faults, its processes and its logs.
 
-use crate::support::{Channel, Chat, Request, setting};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -8,6 +7,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
+use support::{Channel, Chat, setting};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::NoTls;
 
@@ -84,13 +84,10 @@ pub async fn listen(chat: &Chat) -> Channel {
     Channel::join(&chat.conversation).await
 }
 
-/// Asserts that no broadcast is waiting in a channel. When all functions have finished, it sends a typing event, which must
-/// be the next one.
-pub async fn assert_silent(chat: &Chat, channel: &mut Channel) {
+/// Asserts that there has been no further broadcast, when all functions have finished their work.
+pub async fn assert_silent(channel: &mut Channel) {
     until_frozen().await;
-    let typing = Request::post(chat.path("typing"), &json!({ "sender_id": "sentinel" }));
-    chat.call(typing).await.ok();
-    assert_eq!(channel.next("typing").await["senderId"], "sentinel");
+    channel.is_silent().await;
 }
 
 /// Returns the states of this cloud's functions, as the letters of `ps`. `T` is stopped.

@@ -1,15 +1,15 @@
 //! Erasures and retention beside traffic, and an erasure that is interrupted.
 
 use crate::cloud::superuser;
-use crate::support::command_line::{json as tinychat, run};
-use crate::support::lambda::binary;
-use crate::support::{Chat, Request};
 use futures_util::future::join_all;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use support::command_line::{json as tinychat, run};
+use support::lambda::binary;
+use support::{Chat, Request};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;

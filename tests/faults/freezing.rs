@@ -2,7 +2,7 @@
 
 use crate::cloud::{downs, during, kill_backends, until_frozen};
 use crate::routes::routes;
-use crate::support::Chat;
+use support::Chat;
 
 #[tokio::test]
 async fn connections_that_end_while_functions_are_frozen_fail_no_request() {

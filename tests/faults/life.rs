@@ -1,11 +1,11 @@
 //! Concurrent changes of a conversation: participants are added and removed, and it is closed while users write.
 
-use crate::support::{Chat, Request, Response};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use support::{Chat, Request, Response};
 use tokio::time::sleep;
 
 /// The number of concurrent clients that change a conversation's participants, and of the changes that each makes.

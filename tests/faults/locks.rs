@@ -2,10 +2,10 @@
 //! be broadcast.
 
 use crate::cloud::{assert_silent, listen, superuser};
-use crate::support::lambda::event_of;
-use crate::support::{Channel, Chat, Function, Receiver, Reply, Request};
 use serde_json::{Value, json};
 use std::time::Duration;
+use support::lambda::event_of;
+use support::{Channel, Chat, Function, Receiver, Reply, Request};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
@@ -87,7 +87,7 @@ async fn repetition_is_broadcast_once(chat: &Chat, channel: &mut Channel, change
     let repeated = chat.call(change.request.clone()).await.ok();
     assert_eq!(channel.next(change.event).await, repeated, "{}", change.function);
     assert_eq!(chat.call(change.request.clone()).await.ok(), repeated);
-    assert_silent(chat, channel).await;
+    assert_silent(channel).await;
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn what_was_answered_500_is_not_done_later_and_its_repeat_is_heard() {
         };
         tokio::join!(refused, ended, released);
         locked.batch_execute("rollback").await.unwrap();
-        assert_silent(&chat, &mut channel).await;
+        assert_silent(&mut channel).await;
         until_connections(BUSY, 0).await;
         assert_eq!(chat.rows().await, before, "{function} changed rows after its response");
         repetition_is_broadcast_once(&chat, &mut channel, &change).await;
@@ -144,7 +144,7 @@ async fn the_repetition_of_a_change_whose_function_died_before_its_broadcast_is_
             assert!(Instant::now() < deadline, "{} didn't happen", change.function);
             sleep(Duration::from_millis(20)).await;
         }
-        assert_silent(&chat, &mut channel).await;
+        assert_silent(&mut channel).await;
         repetition_is_broadcast_once(&chat, &mut channel, &change).await;
     }
 }
@@ -159,7 +159,7 @@ async fn concurrent_repetitions_are_broadcast_once() {
         let responses: Vec<Value> = responses.iter().map(|response| response.ok()).collect();
         assert!(responses.iter().all(|response| *response == responses[0]));
         assert_eq!(channel.next(change.event).await, responses[0]);
-        assert_silent(&chat, &mut channel).await;
+        assert_silent(&mut channel).await;
     }
 }
 

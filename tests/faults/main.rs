@@ -1,17 +1,8 @@
 //! Tests that inject faults into the local cloud they run in. They therefore run one at a time: `make test`.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod cloud;
 mod routes;
-#[path = "../api/support/mod.rs"]
-#[expect(dead_code, unused_imports, unused_macros, reason = "tests/api uses the rest")]
-mod support;
 mod wire;
 
 mod broadcasts;

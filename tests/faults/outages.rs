@@ -1,12 +1,12 @@
 //! Many senders, during outages of the database.
 
 use crate::cloud::{downs, during, kill_backends, superuser, until};
-use crate::support::{Chat, Request};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::Duration;
+use support::{Chat, Request};
 use tokio::time::{Instant, sleep};
 
 const CLIENTS: usize = 8;

@@ -1,13 +1,13 @@
 //! Two releases with different SQL of a route, at the same time on one database.
 
-use crate::support::lambda::{binary, event_of};
-use crate::support::{Chat, Database, Function, Request, setting};
 use reqwest::Url;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use support::lambda::{binary, event_of};
+use support::{Chat, Database, Function, Request, setting};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 

@@ -1,11 +1,11 @@
 //! Retries of a statement whose connection ends, or that Postgres cancels. The change must happen once and be broadcast once.
 
 use crate::cloud::{assert_silent, listen, superuser};
-use crate::support::lambda::event_of;
-use crate::support::{Channel, Chat, Function, Request};
 use crate::wire::{Cut, Wire};
 use serde_json::{Value, json};
 use std::time::Duration;
+use support::lambda::event_of;
+use support::{Channel, Chat, Function, Request};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -24,20 +24,17 @@ impl Warm {
         let settings = [("DATABASE_URL", wire.database_url.as_str()), ("REALTIME_INBOX", "true")];
         let process = Function::start(function, &settings).await;
         let mut warm = Self { function, process, wire };
-        warm.call_with_unknown_key(chat).await; // opens the connection
+        // This opens the connection.
+        let unknown =
+            Request::post("/v1/", &json!({})).with_key(format!("pk_test_{}", Uuid::new_v4().simple()));
+        assert_eq!(warm.process.call(event_of(function, chat, &unknown)).await.0, 401);
         warm
     }
 
-    async fn call_with_unknown_key(&mut self, chat: &Chat) {
-        let unknown =
-            Request::post("/v1/", &json!({})).with_key(format!("pk_test_{}", Uuid::new_v4().simple()));
-        assert_eq!(self.process.call(event_of(self.function, chat, &unknown)).await.0, 401);
-    }
-
-    /// Asserts that the process has sent no further broadcast.
-    async fn assert_silent(&mut self, chat: &Chat, channel: &mut Channel) {
-        self.call_with_unknown_key(chat).await; // starts after the work of the request before
-        assert_silent(chat, channel).await;
+    /// Asserts that there has been no further broadcast.
+    async fn assert_silent(&mut self, channel: &mut Channel) {
+        self.process.settle().await;
+        assert_silent(channel).await;
     }
 
     /// Makes a request whose connection is cut. Returns the response.
@@ -63,7 +60,7 @@ async fn a_send_is_stored_and_broadcast_once() {
             let before = chat.history("").await;
             let sent = warm.cut(cut, &chat, &request).await;
             assert_eq!(channel.next("message").await, sent);
-            warm.assert_silent(&chat, &mut channel).await;
+            warm.assert_silent(&mut channel).await;
             let after = chat.history("").await;
             assert_eq!(after.len(), before.len() + 1);
             assert_eq!(after.last().unwrap()["id"], sent["message"]["id"]);
@@ -82,7 +79,7 @@ async fn an_edit_is_broadcast_once() {
         let edited = warm.cut(cut, &chat, &request).await;
         assert_eq!(edited["message"]["body"], text);
         assert_eq!(channel.next("message").await, edited);
-        warm.assert_silent(&chat, &mut channel).await;
+        warm.assert_silent(&mut channel).await;
     }
 }
 
@@ -99,7 +96,7 @@ async fn a_delete_is_broadcast_once() {
         assert_eq!(channel.next("message").await, deleted, "{cut:?}");
         let again = warm.process.call(event_of(warm.function, &chat, &request)).await;
         assert_eq!(again, (200, deleted));
-        warm.assert_silent(&chat, &mut channel).await;
+        warm.assert_silent(&mut channel).await;
     }
 }
 
@@ -117,7 +114,7 @@ async fn a_change_of_a_conversation_is_broadcast_once() {
         assert_eq!(channel.next("conversation").await, changed, "{cut:?}");
         let again = warm.process.call(event_of(warm.function, &chat, &request)).await;
         assert_eq!(again, (200, changed));
-        channel.is_silent().await;
+        warm.assert_silent(&mut channel).await;
     }
 }
 
@@ -132,7 +129,7 @@ async fn a_removed_participant_receives_the_change_once() {
         let request = Request::patch(path, &json!({ "remove_participants": ["bob"] })).with_secret_key();
         let changed = warm.cut(cut, &chat, &request).await;
         assert_eq!(inbox.next("conversation").await, changed, "{cut:?}");
-        inbox.is_silent().await;
+        warm.assert_silent(&mut inbox).await;
     }
 }
 
@@ -145,7 +142,7 @@ async fn typing_is_broadcast_once() {
         let request = Request::post(chat.path("typing"), &json!({ "sender_id": "ada" }));
         warm.cut(cut, &chat, &request).await;
         assert_eq!(channel.next("typing").await["senderId"], "ada");
-        warm.assert_silent(&chat, &mut channel).await;
+        warm.assert_silent(&mut channel).await;
     }
 }
 
@@ -164,7 +161,7 @@ async fn a_conversation_is_created_and_broadcast_once() {
             assert_eq!(after.len(), before.len() + 1);
             assert!(after.iter().any(|listed| listed["id"] == created["conversation"]["id"]));
             assert_eq!(inbox.next("conversation").await, created);
-            inbox.is_silent().await;
+            warm.assert_silent(&mut inbox).await;
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Round trips to Postgres: one per request, without anything that a pooler doesn't support.
 
 use crate::routes::{Route, routes};
-use crate::support::lambda::event_of;
-use crate::support::relay::{closed_port, database_url_at};
-use crate::support::{Chat, Function, Request};
 use crate::wire::{Cut, Tally, Wire};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use support::lambda::event_of;
+use support::relay::{closed_port, database_url_at};
+use support::{Chat, Function, Request};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 

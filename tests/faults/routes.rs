@@ -1,7 +1,7 @@
 //! All routes that use the database, each with a request that succeeds.
 
-use crate::support::{Chat, Request, lambda};
 use serde_json::json;
+use support::{Chat, Request, lambda};
 
 /// A route's function, and a request that succeeds.
 pub struct Route {

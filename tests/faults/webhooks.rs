@@ -2,9 +2,6 @@
 
 use crate::broadcasts::{TOLERANCE, median, sends_at_a_steady_rate};
 use crate::cloud::{during, kill, peak_memory, superuser};
-use crate::support::lambda::event_of;
-use crate::support::receiver::{Endpoint, Received};
-use crate::support::{Chat, Function, Receiver, Reply, Request, setting};
 use crate::wire::{Cut, Wire};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
@@ -13,48 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use support::lambda::event_of;
+use support::receiver::{Endpoint, Received};
+use support::{Chat, Function, Receiver, Reply, Request, setting};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::IsolationLevel;
 
 /// A time that is longer than the lease of a function's own attempt.
 const LEASE: Duration = Duration::from_secs(12);
-
-impl Chat {
-    /// Adds due events for an endpoint to the outbox.
-    async fn backlog(&self, endpoint: &Endpoint, count: usize) {
-        let sql = r#"insert into tinychat.webhook_deliveries (endpoint_id, event_id, type, payload, next_attempt_at)
-            select $1, gen_random_uuid(), 'message.created', '{"type":"message.created"}', now()
-            from generate_series(1, $2)"#;
-        self.db.execute(sql, &[&endpoint.id, &i32::try_from(count).unwrap()]).await.unwrap();
-    }
-
-    /// Returns the number of an endpoint's delivered events.
-    async fn delivered(&self, endpoint: &Endpoint) -> usize {
-        let sql = "select count(*) from tinychat.webhook_deliveries
-            where endpoint_id = $1 and outcome = 'delivered'";
-        let count: i64 = self.db.query_one(sql, &[&endpoint.id]).await.unwrap().get(0);
-        usize::try_from(count).unwrap()
-    }
-
-    /// Waits until this number of an endpoint's events has been delivered.
-    async fn until_delivered(&self, endpoint: &Endpoint, count: usize, timeout: Duration) {
-        let deadline = Instant::now() + timeout;
-        while self.delivered(endpoint).await < count {
-            assert!(
-                Instant::now() < deadline,
-                "only {} of {count} events were delivered",
-                self.delivered(endpoint).await
-            );
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Disables an endpoint, so that its waiting events don't slow down later tests.
-    async fn disable(&self, endpoint: &Endpoint) {
-        let sql = "update tinychat.webhook_endpoints set disabled_at = now() where id = $1";
-        self.db.execute(sql, &[&endpoint.id]).await.unwrap();
-    }
-}
 
 /// Disables all endpoints.
 async fn disable_all(chat: &Chat) {
@@ -165,7 +128,8 @@ async fn the_event_of_a_killed_deliverer_is_delivered_when_its_lease_expires() {
     let leased: i64 = chat.db.query_one(leased, &[&endpoint.id]).await.unwrap().get(0);
     assert_eq!(leased, 1);
     kill("deliver-webhooks");
-    chat.until_delivered(&endpoint, 1, Duration::from_secs(40)).await;
+    chat.make_due().await; // the lease expires
+    chat.until_delivered(&endpoint, 1, Duration::from_secs(10)).await;
     assert_eq!(receiver.received().len(), 2);
     chat.disable(&endpoint).await;
 }
@@ -566,7 +530,7 @@ async fn an_endpoint_that_has_failed_for_five_days_is_disabled_and_that_is_logge
     let attempts = receiver.received().len();
     chat.make_due().await;
     receiver.wait_for(attempts + 1).await;
-    sleep(Duration::from_millis(500)).await;
+    chat.until_deliveries(|delivery| delivery["claimed"] == false).await;
     assert_eq!(disabled().await, Value::Null, "the endpoint must not be disabled after 119 hours");
 
     let log = |name: &str| {
@@ -701,7 +665,7 @@ async fn a_row_that_cannot_be_purged_delays_no_delivery() {
 #[tokio::test]
 async fn claims_do_not_read_dead_rows_repeatedly() {
     const DELIVERED: i64 = 20_000;
-    let chat = Chat::without_messages().await;
+    let mut chat = Chat::without_messages().await;
     disable_all(&chat).await;
     let receiver = Receiver::replying(|_| Reply::Slow(100)).await;
     let endpoint = chat.webhook(&receiver.url).await;
@@ -711,12 +675,14 @@ async fn claims_do_not_read_dead_rows_repeatedly() {
     snapshot.execute("select 1 from tinychat.tenants", &[]).await.unwrap();
     let fill =
         "insert into tinychat.webhook_deliveries (endpoint_id, event_id, type, payload, next_attempt_at)
-        select $1, gen_random_uuid(), 'message.created', '{}', now() + interval '9 s' - n * interval '1 ms'
+        select $1, gen_random_uuid(), 'message.created', '{}', now() - interval '11 s' - n * interval '1 ms'
         from generate_series(1, $2::bigint) n";
-    chat.db.execute(fill, &[&endpoint.id, &DELIVERED]).await.unwrap();
     let settle = "update tinychat.webhook_deliveries set outcome = 'delivered', settled_at = now() where endpoint_id = $1";
-    chat.db.execute(settle, &[&endpoint.id]).await.unwrap();
-    sleep(Duration::from_secs(20)).await; // a claim reads the last ten seconds of the index again
+    // One transaction, so that nothing is delivered before. A claim reads the last ten seconds of the index again.
+    let filling = chat.db.transaction().await.unwrap();
+    filling.execute(fill, &[&endpoint.id, &DELIVERED]).await.unwrap();
+    filling.execute(settle, &[&endpoint.id]).await.unwrap();
+    filling.commit().await.unwrap();
     let read = async || -> i64 {
         sleep(Duration::from_millis(1_500)).await;
         let sql =

@@ -3,13 +3,13 @@
 //! See "Message Formats" in the PostgreSQL documentation: a message has a type, a length and the content. The length is four
 //! bytes and includes them. The first message of a connection has no type.
 
-use crate::support::relay::database_url_at;
-use crate::support::setting;
 use reqwest::Url;
 use std::future::pending;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use support::relay::database_url_at;
+use support::setting;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};

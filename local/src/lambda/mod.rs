@@ -79,6 +79,7 @@ impl Functions {
 impl Function {
     async fn run(self: Arc<Self>, request_id: String, event: Bytes, response: oneshot::Sender<Invoked>) {
         let program = &self.program;
+        let _under_way = self.faults.invocation(request_id.clone());
         let Ok(_slot) = self.slots.acquire().await else {
             return;
         };

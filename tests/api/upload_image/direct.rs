@@ -1,10 +1,10 @@
-//! POST /v1/conversations/{id}/upload, with a JSON body: a signed upload that goes straight to Storage.
+//! POST /v1/conversations/{id}/upload with a JSON body, which returns a signed URL for an upload directly to Storage.
 
 use super::{HEIC, JPEG, MAX, PNG, image_of, serves};
-use crate::support::checks::required_string;
-use crate::support::{Chat, Request, Response, assert_keys, assert_time};
 use reqwest::Method;
 use serde_json::{Value, json};
+use support::checks::required_string;
+use support::{Chat, Request, Response, assert_keys, assert_time};
 
 fn request(chat: &Chat) -> Request {
     Request::post(chat.path("upload"), &json!({ "content_type": "image/png", "size": PNG.len() }))
@@ -19,19 +19,19 @@ checks! { request: json_route {
     fields_that_nobody_knows_are_ignored
 } }
 
-/// Asks for a direct upload of a file, and gives the answer.
+/// Requests a direct upload of a file. Returns the response.
 async fn sign(chat: &Chat, mime: &str, size: usize) -> Value {
     chat.call(request(chat).with(&json!({ "content_type": mime, "size": size }))).await.ok()
 }
 
-/// Uploads as the answer says, with some headers set to other values.
+/// Uploads a file as a response describes, with some headers set to other values.
 async fn put(chat: &Chat, response: &Value, changes: &[(&str, &str)], bytes: Vec<u8>) -> Response {
     let upload = &response["upload"];
     let mut request = chat.request(Method::PUT, upload["url"].as_str().unwrap());
     for (name, value) in upload["headers"].as_object().unwrap() {
         let name = name.to_lowercase();
         let other = changes.iter().find(|(changed, _)| *changed == name).map(|(_, value)| *value);
-        // The length is the client's own business: a browser doesn't even let it be set.
+        // The HTTP client sets the length. A browser doesn't allow it to be set.
         if name != "content-length" {
             request = request.header(&name, other.unwrap_or(value.as_str().unwrap()));
         }

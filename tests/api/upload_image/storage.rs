@@ -1,8 +1,6 @@
-//! Supabase Storage below the route: answers of it that are no success, and what the local stand-in has of the real one.
+//! Supabase Storage: its errors, and the behaviour that the local stand-in copies.
 
 use super::{PNG, file, request};
-use crate::support::lambda::event_of;
-use crate::support::{Chat, Function, Request, Response, setting};
 use axum::Router;
 use axum::http::{Method as HttpMethod, StatusCode, Uri};
 use axum::response::IntoResponse;
@@ -11,9 +9,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::lambda::event_of;
+use support::{Chat, Function, Request, Response, setting};
 use tokio::net::TcpListener;
 
-/// An upload as the event that API Gateway makes of it.
+/// Converts an upload to an event, as API Gateway does.
 fn event(chat: &Chat) -> Value {
     let upload = file(chat, "image/png", PNG);
     let mut event = event_of("upload-image", chat, &Request { body: Vec::new(), ..upload.clone() });
@@ -22,7 +22,8 @@ fn event(chat: &Chat) -> Value {
     event
 }
 
-/// A Storage that answers every PUT with a status, a body and a Location that would take anything, and counts requests.
+/// Starts a Storage that responds to every PUT with this status and body, and with a Location that accepts everything. Returns
+/// its URL and the number of requests.
 async fn storage(status: u16, body: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -79,13 +80,13 @@ async fn an_address_in_capitals_works() {
     assert_eq!((stored.status, &*stored.body), (200, PNG));
 }
 
-/// Asks for a signed upload of [`PNG`], and gives its URL and the headers.
+/// Requests a signed upload of [`PNG`]. Returns its URL and headers.
 async fn sign(chat: &Chat) -> Value {
     let body = json!({ "content_type": "image/png", "size": PNG.len() });
     chat.call(Request::post(chat.path("upload"), &body)).await.ok()["upload"].take()
 }
 
-/// PUTs [`PNG`] to an address, with the headers that belong to an upload.
+/// PUTs [`PNG`] to a URL, with the headers of an upload.
 async fn put(chat: &Chat, upload: &Value, url: &str) -> Response {
     let mut request = chat.request(Method::PUT, url);
     for (name, value) in upload["headers"].as_object().unwrap() {
@@ -94,7 +95,7 @@ async fn put(chat: &Chat, upload: &Value, url: &str) -> Response {
     chat.fetch(request.body(PNG)).await
 }
 
-/// The value of a parameter in an upload's URL.
+/// Returns a parameter of an upload's URL.
 fn parameter(upload: &Value, name: &str) -> String {
     let url = reqwest::Url::parse(upload["url"].as_str().unwrap()).unwrap();
     url.query_pairs().find(|(each, _)| each == name).unwrap().1.into_owned()

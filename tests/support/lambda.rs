@@ -1,8 +1,8 @@
-//! A function's own process on a Lambda Runtime API of a few lines, for what can't come over HTTP: events that API
-//! Gateway would never make, and dependencies that are broken.
+//! A process of a function for one test, on a small Lambda Runtime API. Its settings can differ from the local cloud's, and it
+//! can get events that API Gateway would never make.
 
-use super::request::{Key, Request};
-use super::{Chat, setting};
+use crate::request::{Key, Request};
+use crate::{Chat, setting};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
-/// What a function makes of an event: its answer, or an error in place of one.
+/// A function's response to an event, or its error.
 pub type Outcome = Result<Value, String>;
 
 /// A running function. It is killed when it is dropped.
@@ -37,12 +37,12 @@ struct RuntimeApi {
 }
 
 impl Function {
-    /// Starts a function in the local cloud, with some of its settings changed.
+    /// Starts a function with the local cloud's settings, some of them changed.
     pub async fn start(name: &str, changes: &[(&str, &str)]) -> Self {
         Self::start_program(&binary(name), name, changes).await
     }
 
-    /// Likewise from another binary.
+    /// Starts a function from another binary.
     pub async fn start_program(program: &Path, name: &str, changes: &[(&str, &str)]) -> Self {
         let (events, next_events) = mpsc::channel(1);
         let (next_outcomes, outcomes) = mpsc::channel(1);
@@ -57,7 +57,7 @@ impl Function {
         Self { name: name.to_owned(), events, outcomes, lines, _process: process }
     }
 
-    /// What a function says of itself that ends at its start.
+    /// Starts a function that must fail at its start. Returns its standard error.
     pub async fn start_up_error(name: &str, changes: &[(&str, &str)]) -> String {
         let process = command(&binary(name), name, "127.0.0.1:1", changes).output();
         let output = timeout(Duration::from_secs(15), process).await.expect("an end").unwrap();
@@ -65,7 +65,7 @@ impl Function {
         String::from_utf8(output.stderr).unwrap()
     }
 
-    /// The next line of the log that has this text in it.
+    /// Returns the next line of the log that contains this text.
     pub async fn log_line(&mut self, text: &str) -> String {
         let line = async {
             loop {
@@ -78,14 +78,20 @@ impl Function {
         timeout(Duration::from_secs(15), line).await.expect(text)
     }
 
-    /// Hands over an event, and gives what the function makes of it.
+    /// Delivers an event. Returns the function's response or error.
     pub async fn invoke(&mut self, event: Value) -> Outcome {
         self.events.send(event).await.unwrap();
         let outcome = timeout(Duration::from_secs(15), self.outcomes.recv()).await;
         outcome.unwrap_or_else(|_| panic!("{} died or hangs", self.name)).unwrap()
     }
 
-    /// Hands over an HTTP event, and gives the answer's status and JSON body.
+    /// Waits until the work after the last response is done. The process takes the next event only then, and refuses this one,
+    /// which has no key.
+    pub async fn settle(&mut self) {
+        assert_eq!(self.call(json!({})).await.0, 401, "{}", self.name);
+    }
+
+    /// Delivers an HTTP event. Returns the response's status and JSON body.
     pub async fn call(&mut self, event: Value) -> (u64, Value) {
         let response = self.invoke(event).await.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         match response["statusCode"].as_u64() {
@@ -95,7 +101,7 @@ impl Function {
     }
 }
 
-/// A function's program with the local cloud's settings, some of them changed.
+/// Returns the command that starts a function with the local cloud's settings, some of them changed.
 fn command(program: &Path, name: &str, runtime_api: &str, changes: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
     command
@@ -110,14 +116,14 @@ fn command(program: &Path, name: &str, runtime_api: &str, changes: &[(&str, &str
     command
 }
 
-/// A function's event in events/, which is about the demo data.
+/// Returns a function's event in events/, which belongs to the demo data.
 pub fn event(function: &str) -> Value {
     let path = project().join(format!("events/{function}.json"));
     let json = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&json).unwrap()
 }
 
-/// A request as the event that API Gateway makes of it.
+/// Converts a request to an event, as API Gateway does.
 pub fn event_of(function: &str, chat: &Chat, request: &Request) -> Value {
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     let ids = path.split('/').skip(3).step_by(2);
@@ -138,12 +144,12 @@ pub fn event_of(function: &str, chat: &Chat, request: &Request) -> Value {
     event
 }
 
-/// The names of the functions that answer HTTP requests; a schedule invokes the others.
+/// Returns the names of the functions that serve HTTP requests. A schedule invokes the others.
 pub fn routes() -> Vec<String> {
     functions().into_iter().filter(|name| event(name)["version"] == "2.0").collect()
 }
 
-/// The names of all functions: those of their folders.
+/// Returns the names of all functions, which are those of their folders.
 pub fn functions() -> Vec<String> {
     let folders = std::fs::read_dir(project().join("functions")).unwrap();
     folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect()
@@ -153,13 +159,13 @@ fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The programs are built beside this very one, unless `FUNCTION_BIN_DIR` names another folder.
+/// Returns the path of a program. It is in the folder above this test's, unless `FUNCTION_BIN_DIR` names another folder.
 pub fn binary(name: &str) -> PathBuf {
     let beside = || std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
     std::env::var_os("FUNCTION_BIN_DIR").map_or_else(beside, PathBuf::from).join(name)
 }
 
-/// The settings of the local cloud's own functions.
+/// Returns the settings of the local cloud's functions.
 fn settings() -> Vec<(String, String)> {
     const PREFIXES: [&str; 3] = ["SUPABASE_", "STORAGE_", "WEBHOOK_"];
     let given = std::env::vars().filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));

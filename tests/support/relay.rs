@@ -1,11 +1,11 @@
-//! A TCP relay to the functions' Postgres, so that a test can put it behind another address, or behind none.
+//! A TCP relay to the functions' Postgres, with which a test can give it another address.
 
-use super::setting;
+use crate::setting;
 use reqwest::Url;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Listens on an address (`127.0.0.2:0`), relays what comes to Postgres, and gives the port.
+/// Relays connections to this address, such as `127.0.0.2:0`, to Postgres. Returns the port.
 pub async fn relay(address: &str) -> u16 {
     let url = Url::parse(&setting("FUNCTION_DATABASE_URL")).unwrap();
     let postgres = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
@@ -23,12 +23,12 @@ pub async fn relay(address: &str) -> u16 {
     port
 }
 
-/// A port of this machine that nobody listens on.
+/// Returns a port of this machine on which nothing listens.
 pub async fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }
 
-/// The functions' `DATABASE_URL` with another port.
+/// Returns the functions' `DATABASE_URL` with another port.
 pub fn database_url_at(port: u16) -> String {
     let mut url = Url::parse(&setting("FUNCTION_DATABASE_URL")).unwrap();
     url.set_port(Some(port)).unwrap();

@@ -1,35 +1,47 @@
-//! A tenant of the test's own, with one conversation in it.
+//! A tenant for one test, with a conversation.
 
-use super::request::{Key, Request};
-use super::{Document, Response, setting};
+use crate::request::{Key, Request};
+use crate::{Document, Response, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
 use tokio_postgres::NoTls;
 use uuid::Uuid;
 
-/// A fresh tenant, and a conversation between its users `ada` and `bob` in which `ada` has sent one message.
+/// A new tenant, and a conversation between its users `ada` and `bob` in which `ada` has sent one message.
 ///
-/// The tenant and its key are written straight into Postgres; the rest comes about through the API.
+/// The tenant and its key are written into Postgres directly, and everything else is made with the API.
 pub struct Chat {
+    /// The tenant's id.
     pub tenant: Uuid,
+    /// Its publishable key.
     pub key: String,
+    /// The conversation's id.
     pub conversation: String,
+    /// The message as it was answered.
     pub message: Value,
+    /// A connection to Postgres as the superuser.
     pub db: tokio_postgres::Client,
     http: reqwest::Client,
     has_secret_key: OnceCell<()>,
+    /// The ids of the requests whose functions may still be at work.
+    requests: Mutex<BTreeSet<String>>,
 }
 
 impl Chat {
+    /// Creates the tenant, the conversation and the message.
     pub async fn new() -> Self {
         let mut chat = Self::without_messages().await;
         chat.message = chat.send("ada", "hello").await;
         chat
     }
 
-    /// The same before the first message, for a test that must not hear of it later: broadcasts follow the answer.
+    /// Creates the tenant and the conversation. The broadcast of a first message could come later than its response.
     pub async fn without_messages() -> Self {
         let mut chat = Self {
             tenant: Uuid::new_v4(),
@@ -39,6 +51,7 @@ impl Chat {
             db: connect().await,
             http: http_client(),
             has_secret_key: OnceCell::new(),
+            requests: Mutex::default(),
         };
         chat.db
             .execute("insert into tinychat.tenants (id, name) values ($1, 'Test')", &[&chat.tenant])
@@ -49,55 +62,55 @@ impl Chat {
         chat
     }
 
-    /// Creates another conversation, and gives its id.
+    /// Creates another conversation. Returns its id.
     pub async fn converse(&self, participants: &[&str]) -> String {
         let body = json!({ "kind": "direct", "participants": participants });
         let response = self.call(Request::post("/v1/conversations", &body)).await.ok();
         response["conversation"]["id"].as_str().unwrap().to_owned()
     }
 
-    /// Registers a user, and gives the UUID that the API answers.
+    /// Registers a user. Returns the UUID in the response.
     pub async fn register(&self, user: &str) -> String {
         let response = self.call(Request::post("/v1/users", &json!({ "user_id": user }))).await.ok();
         response["user"]["id"].as_str().unwrap().to_owned()
     }
 
-    /// A path below this conversation.
+    /// Returns a path below this conversation.
     pub fn path(&self, rest: &str) -> String {
         format!("/v1/conversations/{}/{rest}", self.conversation)
     }
 
-    /// The path of this conversation's first message.
+    /// Returns the path of this conversation's first message.
     pub fn message_path(&self) -> String {
         self.path(&format!("messages/{}", self.message["id"].as_str().unwrap()))
     }
 
-    /// Sends a text message, and gives it as answered.
+    /// Sends a text message. Returns it as it was answered.
     pub async fn send(&self, sender: &str, body: &str) -> Value {
         self.send_with(&json!({ "sender_id": sender, "body": body })).await
     }
 
-    /// Sends a message with this JSON body, and gives it as answered.
+    /// Sends a message with this JSON body. Returns it as it was answered.
     pub async fn send_with(&self, body: &Value) -> Value {
         self.call(Request::post(self.path("messages"), body)).await.ok()["message"].take()
     }
 
-    /// The conversation's history, with a query string.
+    /// Returns the conversation's history, for a query string.
     pub async fn history(&self, query: &str) -> Vec<Value> {
         let mut response = self.call(Request::get(self.path(&format!("messages{query}")))).await.ok();
-        super::assert_keys(&response, &["messages"]);
+        crate::assert_keys(&response, &["messages"]);
         serde_json::from_value(response["messages"].take()).unwrap()
     }
 
-    /// The conversations of a user.
+    /// Returns a user's conversations.
     pub async fn conversations_of(&self, user: &str) -> Vec<Value> {
         let mut response = self.call(Request::get(format!("/v1/conversations?user_id={user}"))).await.ok();
-        super::assert_keys(&response, &["conversations", "next"]);
+        crate::assert_keys(&response, &["conversations", "next"]);
         serde_json::from_value(response["conversations"].take()).unwrap()
     }
 
-    /// Sends a request as a browser would from another origin, and asserts that the browser may read the answer and
-    /// that docs/openapi.yaml describes it.
+    /// Sends a request as a browser would from another origin. Asserts that the browser may read the response and that
+    /// docs/openapi.yaml describes it.
     pub async fn call(&self, request: Request) -> Response {
         let url = format!("{}{}", setting("API_URL"), request.path);
         let mut builder =
@@ -117,10 +130,27 @@ impl Chat {
         let response = self.fetch(builder.body(request.body)).await;
         assert_eq!(response.header("access-control-allow-origin"), "*", "{}", response.request);
         Document::get().check(&request.method, &request.path, &response);
+        self.requests.lock().unwrap().insert(response.header("apigw-requestid").to_owned());
         response
     }
 
-    /// Sends a request anywhere, and reads the answer to the end.
+    /// Waits until all work after the responses is done, such as broadcasts and the first attempts of webhooks.
+    pub async fn settle(&self) {
+        let url = format!("{}/__invocations", setting("SUPABASE_URL"));
+        let requests = std::mem::take(&mut *self.requests.lock().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let under_way = self.fetch(self.request(Method::GET, &url)).await.json();
+            let under_way: BTreeSet<String> = serde_json::from_value(under_way).unwrap();
+            if under_way.is_disjoint(&requests) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "a function is still at work");
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Sends a request to any address, and reads the response to the end.
     pub async fn fetch(&self, request: reqwest::RequestBuilder) -> Response {
         let request = request.build().unwrap();
         let line = format!("{} {}", request.method(), request.url());
@@ -133,19 +163,19 @@ impl Chat {
         }
     }
 
-    /// Starts a request to any address.
+    /// Begins a request to any address.
     pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
         self.http.request(method, url)
     }
 
-    /// Asserts that a request fails with this status and text, and leaves nothing behind.
+    /// Asserts that a request fails with this status and text, and changes nothing.
     pub async fn refuses(&self, request: Request, status: u16, text: &str) {
         let before = self.rows().await;
         self.call(request).await.error(status, text);
         assert_eq!(self.rows().await, before);
     }
 
-    /// Everything that is stored for the tenant.
+    /// Returns everything that is stored for the tenant.
     pub async fn rows(&self) -> Value {
         const ROWS: &str = "select jsonb_build_object(
             'users', (select jsonb_agg(to_jsonb(u) order by u.id) from tinychat.users u where u.tenant_id = $1),
@@ -162,7 +192,7 @@ impl Chat {
         self.db.query_one(ROWS, &[&self.tenant]).await.unwrap().get(0)
     }
 
-    /// Changes the conversation's participants or status, and gives it as answered.
+    /// Changes the conversation's participants or status. Returns the conversation as it was answered.
     pub async fn update(&self, change: &Value) -> Value {
         let path = format!("/v1/conversations/{}", self.conversation);
         self.call(Request::patch(path, change).with_secret_key()).await.ok()["conversation"].take()
@@ -176,24 +206,24 @@ impl Chat {
             .unwrap();
     }
 
-    /// The secret key that the tenant gets when it is first used.
+    /// Returns the secret key, which the tenant gets when it is first used.
     pub fn secret_key(&self) -> String {
         self.key.replace("pk_test_", "sk_live_")
     }
 
-    /// Gives the tenant its secret key, the first time: a test may end the connection later.
+    /// Gives the tenant its secret key, once. Some tests do this before they end the connection.
     pub async fn need_secret_key(&self) {
         self.has_secret_key.get_or_init(async || self.add_secret_key(&self.secret_key()).await).await;
     }
 
-    /// Gives the tenant another key.
+    /// Adds a publishable key.
     pub async fn add_key(&self, key: &str) {
         let add = "insert into tinychat.api_keys (hash, tenant_id, prefix) values ($1, $2, left($3, 12))
             on conflict do nothing";
         self.db.execute(add, &[&hash(key), &self.tenant, &key]).await.unwrap();
     }
 
-    /// Gives the tenant a secret key.
+    /// Adds a secret key.
     pub async fn add_secret_key(&self, key: &str) {
         self.add_key(key).await;
         let secret = "update tinychat.api_keys set kind = 'secret' where hash = $1";
@@ -206,7 +236,7 @@ impl Chat {
         self.db.execute(require, &[&self.tenant]).await.unwrap();
     }
 
-    /// Revokes the key that the tenant began with, and its secret key.
+    /// Revokes the tenant's first key and its secret key.
     pub async fn revoke_key(&self) {
         let revoke = "update tinychat.api_keys set revoked_at = now() where hash = any ($1)";
         let hashes = [hash(&self.key), hash(&self.secret_key())];
@@ -224,7 +254,7 @@ async fn connect() -> tokio_postgres::Client {
     client
 }
 
-/// A client for plain HTTP on this machine: TLS roots are not loaded, which would cost more than all its requests.
+/// Returns a client for plain HTTP on this machine. It loads no TLS roots, because that takes longer than its requests.
 fn http_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()

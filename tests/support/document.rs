@@ -1,6 +1,6 @@
-//! docs/openapi.yaml: what the API may answer.
+//! docs/openapi.yaml, which describes all responses of the API.
 
-use super::Response;
+use crate::Response;
 use jsonschema::Validator;
 use matchit::Router;
 use reqwest::Method;
@@ -11,24 +11,26 @@ use std::sync::LazyLock;
 /// The methods that a path of the document may have.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// The document, ready to check answers.
+/// The document, prepared for checking responses.
 pub struct Document {
+    /// The document as JSON.
     pub json: Value,
-    /// By method: where a path leads.
+    /// The operations by path, for each method.
     operations: BTreeMap<String, Router<Operation>>,
 }
 
-/// The schemas of an operation's answers, by status.
+/// The schemas of an operation's responses, by status.
 type Operation = BTreeMap<u16, Validator>;
 
 impl Document {
+    /// Returns the document, which is read once.
     pub fn get() -> &'static Self {
         static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::read);
         &DOCUMENT
     }
 
     fn read() -> Self {
-        let text = include_str!("../../../docs/openapi.yaml");
+        let text = include_str!("../../docs/openapi.yaml");
         let mut document = Self { json: yaml_serde::from_str(text).unwrap(), operations: BTreeMap::new() };
         for (method, path, operation) in document.operations() {
             let validators = document.responses(&operation).map(|(status, response)| {
@@ -43,7 +45,7 @@ impl Document {
         document
     }
 
-    /// Every operation with its method and path.
+    /// Returns every operation with its method and path.
     pub fn operations(&self) -> Vec<(String, String, Value)> {
         let paths = self.json["paths"].as_object().unwrap();
         let all = paths.iter().flat_map(|(path, item)| {
@@ -53,13 +55,13 @@ impl Document {
         all.collect()
     }
 
-    /// An operation's responses by status, their references resolved.
+    /// Returns an operation's responses by status, with their references resolved.
     pub fn responses(&self, operation: &Value) -> impl Iterator<Item = (String, Value)> {
         let responses: Map<String, Value> = serde_json::from_value(operation["responses"].clone()).unwrap();
         responses.into_iter().map(|(status, response)| (status, self.resolve(response)))
     }
 
-    /// What a reference leads to; anything else is itself.
+    /// Returns the target of a reference, and any other value as it is.
     pub fn resolve(&self, value: Value) -> Value {
         match value["$ref"].as_str() {
             Some(reference) => self.json.pointer(&reference[1..]).expect(reference).clone(),
@@ -67,7 +69,7 @@ impl Document {
         }
     }
 
-    /// A validator of one of the document's schemas, and of no field more than it names.
+    /// Returns a validator of one of the document's schemas. It refuses fields that the schema doesn't name.
     pub fn validator(&self, schema: &Value) -> Validator {
         let mut components = self.json["components"]["schemas"].clone();
         components.as_object_mut().unwrap().values_mut().for_each(close_inside);
@@ -77,7 +79,7 @@ impl Document {
         jsonschema::options().should_validate_formats(true).build(&whole).unwrap()
     }
 
-    /// Asserts that an answer is one that the document describes.
+    /// Asserts that the document describes a response.
     #[track_caller]
     pub fn check(&self, method: &Method, path: &str, response: &Response) {
         let path = path.split('?').next().unwrap_or_default();
@@ -99,7 +101,7 @@ impl Document {
         }
     }
 
-    /// Asserts that the body of a webhook is one that the document describes.
+    /// Asserts that the document describes the body of a webhook.
     #[track_caller]
     pub fn check_webhook(&self, body: &Value) {
         let webhook = &self.json["webhooks"][body["type"].as_str().unwrap()]["post"];
@@ -110,8 +112,8 @@ impl Document {
     }
 }
 
-/// Lets an object have no field but those that its schema names, wherever they are named. In the document schemas are
-/// open, so that a client made from it doesn't mind a new field.
+/// Makes a schema refuse fields that it doesn't name. In the document the schemas are open, so that a generated client accepts
+/// new fields.
 fn close(schema: &mut Value) {
     close_inside(schema);
     if let Some(fields) = schema.as_object_mut()
@@ -121,7 +123,7 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// The same for what is inside a schema. The parts of an `allOf` stay open, for each names only some of the fields.
+/// Closes the schemas inside a schema. The parts of an `allOf` stay open, because each names only some of the fields.
 fn close_inside(schema: &mut Value) {
     let Some(fields) = schema.as_object_mut() else { return };
     for (keyword, value) in fields {

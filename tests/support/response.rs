@@ -1,20 +1,23 @@
-//! An answer of the API, and what must be true of any.
+//! A response of the API, and assertions that hold for every response.
 
 use chrono::NaiveDateTime;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-/// An answer, read to the end.
+/// A response, read to the end.
 pub struct Response {
     /// The request's method and path, for the message of a failed test.
     pub request: String,
+    /// The status code.
     pub status: u16,
+    /// The headers.
     pub headers: HeaderMap,
+    /// The body.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// Asserts success, and gives the JSON object that every route answers with.
+    /// Asserts success, and returns the JSON object with which every route responds.
     #[track_caller]
     pub fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}: {}", self.request, self.text());
@@ -23,7 +26,7 @@ impl Response {
         body
     }
 
-    /// Asserts a failure with this status and exactly this text.
+    /// Asserts a failure with exactly this status and text.
     #[track_caller]
     pub fn error(&self, status: u16, text: &str) {
         assert_eq!(
@@ -35,7 +38,7 @@ impl Response {
         );
     }
 
-    /// The JSON body.
+    /// Returns the JSON body.
     #[track_caller]
     pub fn json(&self) -> Value {
         assert!(
@@ -48,7 +51,7 @@ impl Response {
             .unwrap_or_else(|error| panic!("{}: {error}: {}", self.request, self.text()))
     }
 
-    /// A header's value, or an empty text.
+    /// Returns a header's value, or an empty text.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }

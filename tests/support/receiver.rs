@@ -1,6 +1,6 @@
-//! A receiver of webhooks that does to them what a test wants, and remembers all that came.
+//! A receiver of webhooks that responds as a test wants and records all attempts, and a tenant's endpoints and deliveries.
 
-use super::Chat;
+use crate::Chat;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,35 +15,42 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-/// How long events may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time in which events must arrive.
+const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What a receiver answers.
+/// A receiver's response.
 #[derive(Clone)]
 pub enum Reply {
+    /// This status.
     Status(u16),
+    /// This status and body.
     Text(u16, String),
+    /// A redirection to this URL.
     Redirect(String),
-    /// After so many milliseconds: 200.
+    /// 200, after so many milliseconds.
     Slow(u64),
-    /// After so many milliseconds: 200, and the event itself.
+    /// 200 and the event itself, after so many milliseconds.
     Echo(u64),
-    /// Nothing, ever.
+    /// No response.
     Hang,
-    /// 200, and a body without end.
+    /// 200, and an endless body.
     Flood,
 }
 
 /// An attempt that arrived.
 #[derive(Clone)]
 pub struct Received {
+    /// The event's id, from the header `webhook-id`.
     pub id: String,
+    /// The headers.
     pub headers: HeaderMap,
+    /// The body.
     pub body: String,
 }
 
 /// A running receiver.
 pub struct Receiver {
+    /// The URL to register.
     pub url: String,
     state: Arc<Shared>,
 }
@@ -54,19 +61,21 @@ struct Shared {
     attempts: Mutex<HashMap<String, usize>>,
 }
 
-/// An endpoint as it is registered.
+/// A registered endpoint.
 pub struct Endpoint {
+    /// Its id.
     pub id: Uuid,
+    /// Its secret.
     pub secret: String,
 }
 
 impl Receiver {
-    /// One that takes every event.
+    /// Starts a receiver that accepts every event.
     pub async fn new() -> Self {
         Self::replying(|_| Reply::Status(200)).await
     }
 
-    /// One that answers an event's n-th attempt, counted from 0, as told.
+    /// Starts a receiver whose response depends on the number of the event's attempt, counted from 0.
     pub async fn replying(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook?token=t0ken", listener.local_addr().unwrap());
@@ -80,14 +89,14 @@ impl Receiver {
         Self { url, state }
     }
 
-    /// All that has arrived so far.
+    /// Returns all attempts that have arrived.
     pub fn received(&self) -> Vec<Received> {
         self.state.received.lock().unwrap().clone()
     }
 
-    /// Waits until so many attempts have arrived, and gives all.
+    /// Waits until this number of attempts has arrived. Returns all attempts.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.received().len() < count {
             assert!(Instant::now() < deadline, "{} of {count} attempts", self.received().len());
             sleep(Duration::from_millis(5)).await;
@@ -129,12 +138,12 @@ async fn receive(State(state): State<Arc<Shared>>, request: Request) -> Response
 }
 
 impl Received {
-    /// The body.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// Whether the signature is by this secret, and not old.
+    /// Whether the attempt has a signature by this secret, and a recent time.
     pub fn is_signed_by(&self, secret: &str) -> bool {
         Webhook::new(secret).unwrap().verify(self.body.as_bytes(), &self.headers).is_ok()
     }
@@ -155,7 +164,7 @@ impl Chat {
         endpoint
     }
 
-    /// Registers an endpoint for all events that is also told whom a new message is for.
+    /// Registers an endpoint for all events that also gets the recipients of new messages.
     pub async fn webhook_with_recipients(&self, url: &str) -> Endpoint {
         let endpoint = self.webhook(url).await;
         let recipients = "update tinychat.webhook_endpoints set recipients = true where id = $1";
@@ -163,7 +172,7 @@ impl Chat {
         endpoint
     }
 
-    /// The tenant's deliveries, the oldest first.
+    /// Returns the tenant's deliveries, the oldest first.
     pub async fn deliveries(&self) -> Vec<Value> {
         let sql = "select to_jsonb(d) from tinychat.webhook_deliveries d
             join tinychat.webhook_endpoints w on w.id = d.endpoint_id
@@ -172,7 +181,7 @@ impl Chat {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// The tenant's endpoints, the oldest first.
+    /// Returns the tenant's endpoints, the oldest first.
     pub async fn endpoints(&self) -> Vec<Value> {
         let sql = "select to_jsonb(w) from tinychat.webhook_endpoints w
             where w.tenant_id = $1 order by w.created_at, w.id";
@@ -180,9 +189,9 @@ impl Chat {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
-    /// Waits until this holds for every delivery of the tenant, and gives them.
+    /// Waits until a condition holds for every delivery of the tenant. Returns the deliveries.
     pub async fn until_deliveries(&self, holds: impl Fn(&Value) -> bool) -> Vec<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let deliveries = self.deliveries().await;
             if !deliveries.is_empty() && deliveries.iter().all(&holds) {
@@ -193,20 +202,64 @@ impl Chat {
         }
     }
 
-    /// Lets time pass until everything of the tenant's is due.
+    /// Makes all waiting deliveries of the tenant due.
     pub async fn make_due(&self) {
         let endpoints = "update tinychat.webhook_endpoints set held_until = null where tenant_id = $1";
         let deliveries = "update tinychat.webhook_deliveries d set next_attempt_at = now()
             from tinychat.webhook_endpoints w
             where d.endpoint_id = w.id and w.tenant_id = $1 and d.outcome is null and d.next_attempt_at > now()";
-        // One by one: who records an attempt locks them the other way round.
+        // Two statements, because the recording of an attempt locks the rows in the other order.
         for sql in [endpoints, deliveries] {
             self.db.execute(sql, &[&self.tenant]).await.unwrap();
         }
     }
+
+    /// Adds due events for an endpoint to the outbox.
+    pub async fn backlog(&self, endpoint: &Endpoint, count: usize) {
+        let sql = r#"insert into tinychat.webhook_deliveries (endpoint_id, event_id, type, payload, next_attempt_at)
+            select $1, gen_random_uuid(), 'message.created', '{"type":"message.created"}', now()
+            from generate_series(1, $2)"#;
+        self.db.execute(sql, &[&endpoint.id, &i32::try_from(count).unwrap()]).await.unwrap();
+    }
+
+    /// Returns the number of an endpoint's delivered events.
+    pub async fn delivered(&self, endpoint: &Endpoint) -> usize {
+        let sql = "select count(*) from tinychat.webhook_deliveries
+            where endpoint_id = $1 and outcome = 'delivered'";
+        let count: i64 = self.db.query_one(sql, &[&endpoint.id]).await.unwrap().get(0);
+        usize::try_from(count).unwrap()
+    }
+
+    /// Waits until this number of an endpoint's events has been delivered.
+    pub async fn until_delivered(&self, endpoint: &Endpoint, count: usize, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        while self.delivered(endpoint).await < count {
+            assert!(
+                Instant::now() < deadline,
+                "only {} of {count} events were delivered",
+                self.delivered(endpoint).await
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Disables an endpoint, so that its waiting events don't slow down later tests.
+    pub async fn disable(&self, endpoint: &Endpoint) {
+        let sql = "update tinychat.webhook_endpoints set disabled_at = now() where id = $1";
+        self.db.execute(sql, &[&endpoint.id]).await.unwrap();
+    }
 }
 
-/// A secret that nobody has had before.
+/// Waits until deliver-webhooks has claimed all events that are due now. It delivers an event of another tenant, which is due
+/// after them.
+pub async fn until_claimed() {
+    let (chat, receiver) = (Chat::without_messages().await, Receiver::new().await);
+    let endpoint = chat.webhook(&receiver.url).await;
+    chat.backlog(&endpoint, 1).await;
+    receiver.wait_for(1).await;
+}
+
+/// Returns a new secret.
 pub fn new_secret() -> String {
     use base64::prelude::{BASE64_STANDARD, Engine};
     let key: Vec<u8> = [Uuid::new_v4(), Uuid::new_v4()].iter().flat_map(|id| id.into_bytes()).collect();

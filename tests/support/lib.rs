@@ -1,9 +1,17 @@
-//! What every test stands on: a tenant of its own, requests and answers, and the checks that all routes share.
+//! Support for the suites in tests/api and tests/faults: a tenant for each test, requests and responses, channels, receivers
+//! of webhooks, functions' processes, and the checks that all routes share.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
+    reason = "tests"
+)]
 
 pub mod channel;
 pub mod chat;
-pub mod response;
-#[macro_use]
 pub mod checks;
 pub mod command_line;
 pub mod database;
@@ -13,6 +21,7 @@ pub mod lambda;
 pub mod receiver;
 pub mod relay;
 pub mod request;
+pub mod response;
 pub mod token_key;
 
 pub use channel::Channel;
@@ -26,7 +35,7 @@ pub use response::{Response, assert_keys, assert_time};
 
 use std::io::Write;
 
-/// A setting of the local cloud that the suite runs in. Without one there is nothing to test, so the run ends.
+/// Returns a setting of the local cloud that the suite runs in. Without it there is nothing to test, so the run ends.
 pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         // Not eprintln!, which the test runner holds back until the test is over.

@@ -1,27 +1,28 @@
-//! A database of a test's own, for what Supabase's has and the suite's hasn't.
+//! A separate database for a test, which can have what Supabase has and the suite's database lacks.
 
-use super::command_line::run_with;
-use super::{Chat, setting};
+use crate::command_line::run_with;
+use crate::{Chat, setting};
 use reqwest::Url;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, NoTls};
 use uuid::Uuid;
 
-/// Roles belong to all databases of a server, which refuses to change one for two at once.
+/// Roles belong to all databases of a server. Two migrations at once would change the same role, which Postgres refuses.
 static MIGRATING: Mutex<()> = Mutex::const_new(());
 
 /// A migrated database.
 pub struct Database {
     /// Its `DATABASE_URL`.
     pub url: String,
+    /// A connection as the superuser.
     pub client: Client,
     name: String,
     connection: JoinHandle<Result<(), Error>>,
 }
 
 impl Database {
-    /// Makes one, with what the SQL makes in it before the migrations.
+    /// Creates a database, runs this SQL in it, and then the migrations.
     pub async fn with(chat: &Chat, sql: &str) -> Self {
         let name = format!("test_{}", Uuid::new_v4().simple());
         chat.db.batch_execute(&format!("create database {name}")).await.unwrap();
@@ -37,6 +38,7 @@ impl Database {
         Self { url: url.into(), client, name, connection }
     }
 
+    /// Drops the database.
     pub async fn drop(self, chat: &Chat) {
         drop(self.client);
         self.connection.await.unwrap().unwrap();

@@ -1,27 +1,29 @@
-//! What routes have in common: written once, and made a named test in every route that it applies to.
+//! Checks that several routes share. A macro makes each of them a named test of a route.
 
-use super::request::Example;
-use super::{Chat, Request};
+use crate::request::Example;
+use crate::{Chat, Request};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Makes the named checks of this module tests of a route, whose example request they are run with.
+/// Makes checks of this module tests of a route. They use the route's example request.
+#[macro_export]
 macro_rules! checks {
     ($request:ident: $($group:ident { $($check:ident)+ })+) => {
         $(mod $group {
             $(#[tokio::test]
             async fn $check() {
-                crate::support::checks::$check(super::$request).await;
+                $crate::checks::$check(super::$request).await;
             })+
         })+
     };
 }
 
-/// The tests of every route: its addresses, CORS, and whose key opens it.
+/// The tests of every route: its addresses, CORS, and the keys that it accepts.
+#[macro_export]
 macro_rules! every_route {
     ($request:ident) => {
-        checks! { $request: every_route {
+        $crate::checks! { $request: every_route {
             both_base_paths_answer_200
             a_preflight_needs_no_key
             a_missing_key_answers_401
@@ -35,9 +37,10 @@ macro_rules! every_route {
 }
 
 /// The tests of every route below `/v1/conversations/{id}`.
+#[macro_export]
 macro_rules! conversation_route {
     ($request:ident) => {
-        checks! { $request: conversation_route {
+        $crate::checks! { $request: conversation_route {
             an_unknown_conversation_answers_404
             another_tenants_conversation_answers_404
             an_id_that_is_no_uuid_answers_404
@@ -46,9 +49,10 @@ macro_rules! conversation_route {
 }
 
 /// The tests of every route that takes a JSON body.
+#[macro_export]
 macro_rules! json_route {
     ($request:ident) => {
-        checks! { $request: json_route {
+        $crate::checks! { $request: json_route {
             a_body_that_is_no_json_object_answers_400
             a_bad_body_with_a_bad_key_answers_401
             a_bad_body_from_an_overage_tenant_answers_403
@@ -59,9 +63,10 @@ macro_rules! json_route {
 }
 
 /// The tests of every route below `/v1/conversations/{id}/messages/{msgId}`.
+#[macro_export]
 macro_rules! message_route {
     ($request:ident) => {
-        checks! { $request: message_route {
+        $crate::checks! { $request: message_route {
             an_unknown_message_answers_404_whoever_asks
             a_message_of_another_conversation_answers_404
             another_tenants_message_answers_404_in_ones_own_conversation
@@ -71,6 +76,7 @@ macro_rules! message_route {
     };
 }
 
+/// Asserts that the route responds below `/v1` and below `/api/v1`.
 pub async fn both_base_paths_answer_200(example: Example) {
     let chat = Chat::new().await;
     let request = example(&chat);
@@ -78,11 +84,12 @@ pub async fn both_base_paths_answer_200(example: Example) {
     chat.call(Request { path: format!("/api{}", request.path), ..request }).await.ok();
 }
 
+/// Asserts that a preflight succeeds without a key, with the allowed methods and headers.
 pub async fn a_preflight_needs_no_key(example: Example) {
     let chat = Chat::new().await;
     let request = example(&chat);
     let preflight = chat
-        .request(Method::OPTIONS, &format!("{}{}", super::setting("API_URL"), request.path))
+        .request(Method::OPTIONS, &format!("{}{}", crate::setting("API_URL"), request.path))
         .header("origin", "https://app.example")
         .header("access-control-request-method", request.method.as_str())
         .header("access-control-request-headers", "content-type,x-tinychat-api-key");
@@ -99,6 +106,7 @@ pub async fn a_preflight_needs_no_key(example: Example) {
     assert_eq!(list("access-control-allow-headers"), ["content-type", "x-tinychat-api-key"]);
 }
 
+/// Asserts that a request without a key is refused.
 pub async fn a_missing_key_answers_401(example: Example) {
     let chat = Chat::new().await;
     for request in [example(&chat).without_key(), example(&chat).with_key("")] {
@@ -106,6 +114,7 @@ pub async fn a_missing_key_answers_401(example: Example) {
     }
 }
 
+/// Asserts that a key of another form is refused.
 pub async fn a_malformed_key_answers_401(example: Example) {
     let chat = Chat::new().await;
     let secret = chat.key.strip_prefix("pk_test_").unwrap();
@@ -125,6 +134,7 @@ pub async fn a_malformed_key_answers_401(example: Example) {
     }
 }
 
+/// Asserts that a key of the right form that nobody has is refused.
 pub async fn an_unknown_key_answers_401(example: Example) {
     let chat = Chat::new().await;
     let unknown = [
@@ -138,6 +148,7 @@ pub async fn an_unknown_key_answers_401(example: Example) {
     }
 }
 
+/// Asserts that a key is refused once it is revoked.
 pub async fn a_revoked_key_answers_401(example: Example) {
     let chat = Chat::new().await;
     chat.call(example(&chat)).await.ok();
@@ -145,10 +156,12 @@ pub async fn a_revoked_key_answers_401(example: Example) {
     chat.refuses(example(&chat), 401, "invalid api key").await;
 }
 
+/// Asserts that a tenant over its limit is refused.
 pub async fn an_overage_tenant_answers_403(example: Example) {
     is_turned_away_when("overage", example).await;
 }
 
+/// Asserts that a suspended tenant is refused.
 pub async fn a_suspended_tenant_answers_403(example: Example) {
     is_turned_away_when("suspended", example).await;
 }
@@ -161,12 +174,14 @@ async fn is_turned_away_when(status: &str, example: Example) {
     chat.call(example(&chat)).await.ok();
 }
 
+/// Asserts that an id without a conversation is not found.
 pub async fn an_unknown_conversation_answers_404(example: Example) {
     let mut chat = Chat::new().await;
     chat.conversation = Uuid::new_v4().to_string();
     chat.refuses(example(&chat), 404, "conversation not found").await;
 }
 
+/// Asserts that another tenant's conversation is not found.
 pub async fn another_tenants_conversation_answers_404(example: Example) {
     let (chat, stranger) = (Chat::new().await, Chat::new().await);
     let before = chat.rows().await;
@@ -174,6 +189,7 @@ pub async fn another_tenants_conversation_answers_404(example: Example) {
     assert_eq!(chat.rows().await, before);
 }
 
+/// Asserts that a conversation id that is no UUID is not found.
 pub async fn an_id_that_is_no_uuid_answers_404(example: Example) {
     let mut chat = Chat::new().await;
     let id = chat.conversation.clone();
@@ -194,6 +210,7 @@ pub async fn an_id_that_is_no_uuid_answers_404(example: Example) {
     }
 }
 
+/// Asserts that a body must be a JSON object.
 pub async fn a_body_that_is_no_json_object_answers_400(example: Example) {
     let chat = Chat::new().await;
     let whole = example(&chat);
@@ -221,6 +238,7 @@ pub async fn a_body_that_is_no_json_object_answers_400(example: Example) {
     chat.call(whole).await.ok();
 }
 
+/// Asserts that the key is checked before the body.
 pub async fn a_bad_body_with_a_bad_key_answers_401(example: Example) {
     let chat = Chat::new().await;
     for body in ["{", "{}"] {
@@ -232,17 +250,20 @@ pub async fn a_bad_body_with_a_bad_key_answers_401(example: Example) {
     }
 }
 
+/// Asserts that the tenant's status is checked before the body.
 pub async fn a_bad_body_from_an_overage_tenant_answers_403(example: Example) {
     let chat = Chat::new().await;
     chat.set_status("overage").await;
     chat.refuses(example(&chat).body("application/json", "{"), 403, "tenant is overage").await;
 }
 
+/// Asserts that unknown fields are ignored.
 pub async fn fields_that_nobody_knows_are_ignored(example: Example) {
     let chat = Chat::new().await;
     chat.call(example(&chat).with(&json!({ "x": [{}], "tenant_id": 1, "id": null }))).await.ok();
 }
 
+/// Asserts that the declared content type is ignored.
 pub async fn the_content_type_does_not_matter(example: Example) {
     let chat = Chat::new().await;
     for content_type in
@@ -253,6 +274,7 @@ pub async fn the_content_type_does_not_matter(example: Example) {
     }
 }
 
+/// Asserts that an id without a message is not found.
 pub async fn an_unknown_message_answers_404_whoever_asks(example: Example) {
     let mut chat = Chat::new().await;
     for id in [&Uuid::now_v7().to_string(), &Uuid::nil().to_string(), "m_42", "%00", "%27"] {
@@ -263,12 +285,14 @@ pub async fn an_unknown_message_answers_404_whoever_asks(example: Example) {
     }
 }
 
+/// Asserts that a message of another conversation is not found.
 pub async fn a_message_of_another_conversation_answers_404(example: Example) {
     let mut chat = Chat::new().await;
     chat.conversation = chat.converse(&["ada"]).await;
     chat.refuses(example(&chat), 404, "message not found").await;
 }
 
+/// Asserts that another tenant's message is not found.
 pub async fn another_tenants_message_answers_404_in_ones_own_conversation(example: Example) {
     let (mut chat, stranger) = (Chat::new().await, Chat::new().await);
     let before = stranger.rows().await;
@@ -277,6 +301,7 @@ pub async fn another_tenants_message_answers_404_in_ones_own_conversation(exampl
     assert_eq!(stranger.rows().await, before);
 }
 
+/// Asserts that only the sender may change a message.
 pub async fn another_sender_answers_403(example: Example) {
     let chat = Chat::new().await;
     for sender in ["bob", "ADA", "ada "] {
@@ -285,6 +310,7 @@ pub async fn another_sender_answers_403(example: Example) {
     }
 }
 
+/// Asserts the order of the checks.
 pub async fn input_is_checked_before_the_conversation_and_that_before_the_message(example: Example) {
     let mut chat = Chat::new().await;
     chat.conversation = Uuid::new_v4().to_string();
@@ -293,7 +319,7 @@ pub async fn input_is_checked_before_the_conversation_and_that_before_the_messag
     chat.refuses(example(&chat), 404, "conversation not found").await;
 }
 
-/// Asserts that a string which must be there is refused when it isn't, and when it is not as it should be.
+/// Asserts that a required string is refused if it is missing, null, empty or invalid.
 pub async fn required_string(example: Example, field: &str, max: usize) {
     let chat = Chat::new().await;
     let is_required = format!("{field} is required");
@@ -304,7 +330,7 @@ pub async fn required_string(example: Example, field: &str, max: usize) {
     refuses_bad_strings(&chat, example, field, max).await;
 }
 
-/// Asserts that a string which may be left out may be null or empty too, and is refused when it is not as it should be.
+/// Asserts that an optional string may be null, empty or as long as allowed, and is refused if it is invalid.
 pub async fn optional_string(example: Example, field: &str, max: usize) {
     let chat = Chat::new().await;
     for nothing in [Value::Null, json!("")] {
@@ -325,7 +351,7 @@ async fn refuses_bad_strings(chat: &Chat, example: Example, field: &str, max: us
     chat.refuses(example(chat).with_field(field, "x".repeat(max + 1)), 400, &text).await;
 }
 
-/// Asserts that the example request is refused when a field of its body has one of these values.
+/// Asserts that the example request is refused if a field of its body has one of these values.
 pub async fn refuses_values(example: Example, field: &str, values: &[(Value, &str)]) {
     let chat = Chat::new().await;
     for (value, text) in values {
