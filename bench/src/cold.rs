@@ -79,7 +79,7 @@ impl Starts {
 pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Cold>> {
     let event = include_str!("../../events/get-config.json").to_owned();
     let mut all = vec![Starts::new(Implementation::Ours, HELLO, event)];
-    for route in &ROUTES {
+    for route in ROUTES {
         let event = route.request(&route.event()?, route.first);
         let implementations = lab.implementations(route.name).into_iter();
         all.extend(

@@ -58,7 +58,7 @@ const ROUTE: Route = Route {
 };
 
 /// All routes, in the README's order.
-pub(crate) const ROUTES: [Route; 14] = [
+pub(crate) static ROUTES: &[Route] = &[
     Route { name: "get-config", parameters: &[KEY], aim_to_baseline: MOST, ..ROUTE },
     Route {
         name: "upsert-user",
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_parameter_of_a_statement_is_given() {
-        for route in &ROUTES {
+        for route in ROUTES {
             let statement = route.statement().unwrap().unwrap_or_default();
             assert!(!statement.contains('$'), "{}: {statement}", route.name);
         }
@@ -225,17 +225,14 @@ mod tests {
     #[test]
     fn every_route_is_measured() {
         let template = project_file("template.yaml").unwrap();
-        let measured = ROUTES.map(|route| route.name);
+        let measured: Vec<_> = ROUTES.iter().map(|route| route.name).collect();
         // The events are the last properties of a function, so its name comes before them.
         let mut name = "";
         for line in template.lines() {
             if let Some((_, binary)) = line.split_once("Binary: ") {
                 name = binary.trim_end_matches([' ', '}']);
             } else if line.trim() == "Type: HttpApi" {
-                assert!(
-                    measured.contains(&name),
-                    "{name} is new: add it to ROUTES, and its statement to bench/statements"
-                );
+                assert!(measured.contains(&name), "{name} is new: add it to ROUTES");
             }
         }
         assert_eq!(template.matches("Type: HttpApi").count(), ROUTES.len());
@@ -243,10 +240,11 @@ mod tests {
 
     #[test]
     fn every_request_replaces_the_text_of_its_route() {
-        for route in &ROUTES {
+        for route in ROUTES {
             let event = route.event().unwrap();
             let (old, _) = route.replace;
-            assert!(old == DEMO_CONVERSATION || event.contains(old), "{}", route.name);
+            let has_conversation = event.contains("\"pathParameters\"");
+            assert_eq!(event.contains(old), old != DEMO_CONVERSATION || has_conversation, "{}", route.name);
             let request = route.request(&event, 7);
             assert!(!request.contains(old), "{}", route.name);
             assert!(serde_json::from_str::<serde_json::Value>(&request).is_ok(), "{}", route.name);

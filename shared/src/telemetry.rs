@@ -160,26 +160,3 @@ fn write(line: &impl Serialize) {
     text.push('\n');
     let _nobody_listens = std::io::stdout().lock().write_all(text.as_bytes());
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_costs_microseconds() {
-        let request = Served {
-            request_id: "x".repeat(36),
-            status: 200,
-            error: None,
-            duration: Duration::from_millis(7),
-        };
-        end(&request); // initialises the lazy statics
-        let start = std::time::Instant::now();
-        for _ in 0..1_000 {
-            end(&request);
-        }
-        let each = start.elapsed() / 1_000;
-        eprintln!("{each:?} a line");
-        assert!(each < Duration::from_micros(500), "{each:?}"); // of an unoptimised build on a busy machine
-    }
-}
