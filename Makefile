@@ -23,6 +23,10 @@ TIME := 60
 MINUTES := 20
 
 TOOLS := .tools/venv/bin
+
+# Builds tools with few optimizations. Building them with their own release profiles takes longer than all their runs.
+CARGO_INSTALL := CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	cargo install -q --locked
 export SAM_CLI_TELEMETRY := 0
 
 # setup-nodejs installs Node.js here if the system's own is missing or too old.
@@ -42,7 +46,7 @@ CLIENT := clients/javascript
 # In a separate folder, because some of its users have many conversations.
 CLIENT_CLOUD := REALTIME_INBOX=true $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
 
-.PHONY: help dev test contract browser client bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
+.PHONY: help dev test unit contract browser client bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
 	setup setup-rust setup-postgres setup-curl setup-pgbouncer setup-nodejs setup-node setup-contract setup-bench setup-client setup-pages \
 	setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
 
@@ -53,8 +57,7 @@ dev: setup-rust setup-postgres ## Starts the local cloud, its demo and API refer
 	@$(MAKE) -s setup-pages || echo "Node.js is missing, so the API starts without the demo and the API reference."
 	REALTIME_INBOX=true PAGES=$$(test -e $(CLIENT)/dist/index.js && echo 1 || echo 0) cargo run --bin local
 
-test: setup-rust setup-postgres setup-curl setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser ## Runs all tests, the suites in all configurations
-	cargo test --workspace --lib --bins
+test: setup-rust setup-postgres setup-curl setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser unit ## Runs all tests, the suites in all configurations
 	cargo build -q --workspace --bins
 	scripts/check-glibc $(patsubst functions/%,target/debug/%,$(wildcard functions/*))
 	@echo; echo "Black-box suite"
@@ -76,6 +79,9 @@ test: setup-rust setup-postgres setup-curl setup-pgbouncer setup-node setup-sche
 	$(CLIENT_CLOUD)
 	@echo; echo "Demo and API reference in Chromium"
 	$(BROWSER)
+
+unit: setup-rust setup-curl ## Runs the unit tests
+	cargo test -q --workspace --lib --bins
 
 contract: setup-rust setup-postgres setup-schemathesis ## Runs generated requests against docs/openapi.yaml
 	$(CONTRACT)
@@ -115,6 +121,7 @@ lint: setup-rust setup-deny setup-sam setup-contract setup-client setup-zizmor #
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy -q --workspace --all-targets -- -D warnings
+	scripts/check-new-route
 	cargo deny --log-level error check bans licenses sources
 	$(TOOLS)/sam validate --lint
 	npm run -s lint --prefix tests/contract
@@ -127,6 +134,7 @@ lint: setup-rust setup-deny setup-sam setup-contract setup-client setup-zizmor #
 
 new-route: setup-client ## Generates a route (NAME=archive-conversation ROUTE="POST /v1/conversations/{id}/archive")
 	@scripts/new-route "$(NAME)" "$(ROUTE)"
+	@cargo fmt
 	@npm run -s types --prefix $(CLIENT)
 
 build: setup-rust setup-sam ## Builds the functions for deployment (ARCHITECTURE=x86_64 for Intel)
@@ -236,7 +244,7 @@ setup-schemathesis: .tools/schemathesis-$(SCHEMATHESIS)
 
 setup-deny:
 	@cargo deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' \
-		|| cargo install -q --locked cargo-deny@$(CARGO_DENY)
+		|| $(CARGO_INSTALL) cargo-deny@$(CARGO_DENY)
 
 setup-zizmor: .tools/zizmor-$(ZIZMOR)-check-jsonschema-$(CHECK_JSONSCHEMA)
 
@@ -250,13 +258,13 @@ setup-zizmor: .tools/zizmor-$(ZIZMOR)-check-jsonschema-$(CHECK_JSONSCHEMA)
 # Only releases need it, so `make setup` doesn't install it.
 setup-cyclonedx:
 	@cargo cyclonedx --version 2>/dev/null | grep -q ' $(CARGO_CYCLONEDX)$$' \
-		|| cargo install -q --locked cargo-cyclonedx@$(CARGO_CYCLONEDX)
+		|| $(CARGO_INSTALL) cargo-cyclonedx@$(CARGO_CYCLONEDX)
 
 # libFuzzer is written in C++ and compiled with each target.
 setup-fuzz:
 	@command -v c++ >/dev/null || scripts/install-packages g++
 	@cargo fuzz --version 2>/dev/null | grep -qx 'cargo-fuzz $(CARGO_FUZZ)' \
-		|| cargo install -q --locked cargo-fuzz@$(CARGO_FUZZ)
+		|| $(CARGO_INSTALL) cargo-fuzz@$(CARGO_FUZZ)
 
 setup-sam: .tools/sam-$(SAM_CLI)-cargo-lambda-$(CARGO_LAMBDA)
 
