@@ -456,6 +456,7 @@ async fn an_image_bomb_is_stored_without_going_off() {
 #[tokio::test]
 async fn a_files_name_is_never_used() {
     let chat = Chat::new().await;
+    let mut stored_files = 0;
     for name in [
         "a.png\"\r\nx-injected: y",
         "a\r\n\r\nb.png",
@@ -478,7 +479,9 @@ async fn a_files_name_is_never_used() {
         let file = path.strip_prefix(&format!("{}/{}/", chat.tenant, chat.conversation)).expect(path);
         assert!(Uuid::try_parse(file.strip_suffix(".png").expect(path)).is_ok(), "{path}");
         assert!(public(&chat, &stored).await.headers.get("x-injected").is_none());
+        stored_files += 1;
     }
+    assert!(stored_files >= 5, "only {stored_files} files were stored");
 }
 
 #[tokio::test]
