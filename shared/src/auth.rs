@@ -1,7 +1,8 @@
 //! Credentials: the values that the `x-tinychat-api-key` header may hold. Only their form is checked here. The route's
 //! function verifies them and finds their owners (`tinychat.identify`).
 
-use crate::fields::Role;
+use crate::fields::{Fields, ShortText};
+use crate::model::Role;
 use crate::{Error, Result};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postgres_types::{Json, ToSql};
@@ -43,7 +44,8 @@ enum Form {
 }
 
 /// The kind of a credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CredentialKind {
     /// `pk_live_…` or `pk_test_…`, for apps.
     Publishable,
@@ -96,6 +98,15 @@ impl Credential {
         match &self.0.0 {
             Form::Key { kind, .. } => *kind,
             Form::Token { .. } => CredentialKind::Token,
+        }
+    }
+
+    /// Takes the field that names the user the request acts as. With a user token it may be missing, because the token
+    /// names its user. The route's function checks that the two agree.
+    pub fn user(&self, fields: &mut Fields, name: &'static str) -> Result<Option<ShortText>> {
+        match self.kind() {
+            CredentialKind::Token => fields.optional_text(name),
+            CredentialKind::Publishable | CredentialKind::Secret => fields.required(name).map(Some),
         }
     }
 

@@ -1,10 +1,9 @@
 //! Parsed input. A handler only holds values that have been checked. A value that can't be parsed is a 400 that names
 //! the field.
 
-use crate::auth::{Credential, CredentialKind};
 use crate::{Error, Result};
 use postgres_types::{Json, ToSql};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -42,15 +41,6 @@ impl<'a> Fields<'a> {
         match self.take(name) {
             Some(value) if value != "" && value != Value::Array(Vec::new()) => T::parse(name, value),
             _ => Err(Error::invalid(format!("{name} is required"))),
-        }
-    }
-
-    /// Takes the user that the request acts as. With a user token the field may be missing, because the token names its
-    /// user. The route's function checks that the two agree.
-    pub fn user(&mut self, name: &'static str, credential: &Credential) -> Result<Option<ShortText>> {
-        match credential.kind() {
-            CredentialKind::Token => self.optional_text(name),
-            CredentialKind::Publishable | CredentialKind::Secret => self.required(name).map(Some),
         }
     }
 
@@ -263,66 +253,6 @@ impl Field for MediaUrl {
     }
 }
 
-/// Defines an enum of the strings that a field accepts.
-macro_rules! choice {
-    ($(#[$doc:meta])* $name:ident { $first:ident = $first_text:literal $(, $variant:ident = $text:literal)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name {
-            #[doc = $first_text]
-            #[serde(rename = $first_text)]
-            $first,
-            $(#[doc = $text] #[serde(rename = $text)] $variant,)*
-        }
-
-        impl $name {
-            /// Every variant.
-            pub const ALL: &[Self] = &[Self::$first $(, Self::$variant)*];
-
-            /// The variant as it is written.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    Self::$first => $first_text,
-                    $(Self::$variant => $text,)*
-                }
-            }
-        }
-
-        impl Field for $name {
-            fn parse(name: &str, value: Value) -> Result<Self> {
-                let Value::String(text) = value else {
-                    return Err(Error::invalid(format!("{name} must be a string")));
-                };
-                let found = Self::ALL.iter().copied().find(|choice| choice.as_str() == text);
-                found.ok_or_else(|| {
-                    Error::invalid(format!(concat!("{} must be one of ", $first_text $(, ", ", $text)*), name))
-                })
-            }
-        }
-    };
-}
-
-choice!(
-    /// A user's role at the tenant.
-    Role { Customer = "customer", Driver = "driver", Admin = "admin", Support = "support" }
-);
-choice!(
-    /// A conversation's kind, which says which inbox it is in.
-    Kind { Order = "order", Support = "support", Direct = "direct" }
-);
-choice!(
-    /// A conversation's status.
-    Status { Open = "open", Closed = "closed" }
-);
-choice!(
-    /// A message's type.
-    MessageType { Text = "text", Image = "image" }
-);
-choice!(
-    /// The type of a message that the tenant's backend sends.
-    ServerMessageType { Text = "text", Image = "image", System = "system" }
-);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -356,7 +286,6 @@ mod tests {
     fn a_required_field_must_be_there_and_hold_something() {
         for absent in [json!({}), json!({ "f": null }), json!({ "f": "" }), json!({ "f": [] })] {
             assert_eq!(message(body(&absent).required::<ShortText>("f")), "f is required");
-            assert_eq!(message(body(&absent).required::<Kind>("f")), "f is required");
             assert_eq!(message(body(&absent).required::<TextList<9, 9>>("f")), "f is required");
         }
     }
@@ -375,14 +304,6 @@ mod tests {
             assert_eq!(body(&absent).optional_text::<ShortText>("f").unwrap(), None);
         }
         assert_eq!(message(body(&json!({ "f": {} })).optional_text::<ShortText>("f")), "f must be a string");
-    }
-
-    #[test]
-    fn a_choice_names_what_may_be_chosen() {
-        let parse = |text| body(&json!({ "f": text })).optional::<MessageType>("f");
-        assert_eq!(parse("image").unwrap(), Some(MessageType::Image));
-        assert_eq!(message(parse("video")), "f must be one of text, image");
-        assert_eq!(message(parse("")), "f must be one of text, image");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::breaker::Breaker;
 use crate::db::Chain;
 use crate::model::{
     ConversationEnvelope, ConversationId, MessageEnvelope, MessageId, ReadCursor, TenantId, UserId,
+    UserTokens,
 };
 use crate::{Error, Result, after_response, config, telemetry, tls};
 use reqwest::StatusCode;
@@ -96,9 +97,8 @@ impl Realtime {
 
     /// Broadcasts a message that is new, edited or deleted. `row` is the result of the route's function.
     pub fn message(&self, row: &Row, envelope: &MessageEnvelope) -> Result<()> {
-        let message = &envelope.message.message;
-        let (conversation, message) = (message.conversation_id, Some(message.id));
-        let event = Event { name: "message", conversation, message };
+        let (conversation, message) = (row.try_get("conversation_id")?, row.try_get("id")?);
+        let event = Event { name: "message", conversation, message: Some(message) };
         self.broadcast(row, event, &[channel(conversation)], &inboxes(row)?, envelope)
     }
 
@@ -170,12 +170,12 @@ impl Realtime {
     /// The kinds of channel, private or not, that a broadcast goes to. They depend on the tenant's setting for user
     /// tokens. If tokens are accepted but not required, apps with tokens listen on the private channel and apps without
     /// tokens on the public one.
-    fn channels(&self, tokens: &str) -> &'static [bool] {
+    fn channels(&self, tokens: UserTokens) -> &'static [bool] {
         match tokens {
             _ if self.private => &[true],
-            "required" => &[true],
-            "accepted" => &[false, true],
-            _ => &[false],
+            UserTokens::Required => &[true],
+            UserTokens::Accepted => &[false, true],
+            UserTokens::Off => &[false],
         }
     }
 }

@@ -82,7 +82,7 @@ struct Line<'a> {
     function: &'a str,
     tenant: Option<TenantId>,
     /// The form of the request's credential, genuine or not: `publishable`, `secret` or `token`.
-    credential: Option<&'static str>,
+    credential: Option<CredentialKind>,
     status: u16,
     duration: f64,
     database: f64,
@@ -109,7 +109,7 @@ pub(crate) fn end(request: &Served) {
         stack: &WHERE.stack,
         function: &WHERE.function,
         tenant,
-        credential: credential.map(CredentialKind::as_str),
+        credential,
         status: request.status,
         duration: milliseconds(request.duration),
         database: milliseconds(database),

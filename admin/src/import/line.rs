@@ -2,11 +2,8 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use shared::fields::{
-    Field, Fields, Kind, MediaUrl, MessageBody, Object, Role, ServerMessageType, ShortText, Status, Text,
-    TextList,
-};
-use shared::model::Timestamp;
+use shared::fields::{Field, Fields, MediaUrl, MessageBody, Object, ShortText, Text, TextList};
+use shared::model::{Kind, MessageType, Role, Status, Timestamp};
 use shared::{Error, Result};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -54,7 +51,7 @@ pub struct Message {
     pub sender_id: ShortText,
     pub receiver_id: Option<ShortText>,
     pub body: Option<MessageBody>,
-    pub message_type: ServerMessageType,
+    pub message_type: MessageType,
     pub media_url: Option<MediaUrl>,
     pub reply_to: Option<ShortText>,
     pub client_message_id: Option<Text<64>>,
@@ -98,7 +95,7 @@ impl Line {
                 sender_id: fields.required("sender_id")?,
                 receiver_id: fields.optional_text("receiver_id")?,
                 body: fields.optional_text("body")?,
-                message_type: fields.optional("message_type")?.unwrap_or(ServerMessageType::Text),
+                message_type: fields.optional("message_type")?.unwrap_or(MessageType::Text),
                 media_url: fields.optional_text("media_url")?,
                 reply_to: fields.optional_text("reply_to")?,
                 client_message_id: fields.optional_text("client_message_id")?,

@@ -4,8 +4,8 @@ use super::Fault;
 use super::line::{Conversation, Message, User};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use shared::fields::{MediaUrl, MessageBody, Object, ServerMessageType, ShortText, Text};
-use shared::model::Timestamp;
+use shared::fields::{MediaUrl, MessageBody, Object, ShortText, Text};
+use shared::model::{MessageType, Timestamp};
 use std::collections::{HashMap, HashSet};
 use uuid::{Builder, Uuid};
 
@@ -60,7 +60,7 @@ pub fn assemble(
     for (line, message) in messages {
         let created = message.created_at.milliseconds();
         let later = [message.updated_at, message.edited_at, message.deleted_at];
-        let image = message.message_type == ServerMessageType::Image;
+        let image = message.message_type == MessageType::Image;
         let complete = if image { message.media_url.is_some() } else { message.body.is_some() };
         if message.conversation_id.as_ref().is_some_and(|id| id.0 != original) {
             fault(line, "conversation_id must be that of the conversation before");

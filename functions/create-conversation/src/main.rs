@@ -1,9 +1,9 @@
 //! POST /v1/conversations: creates a conversation, or returns the one that has the same `external_ref`.
 
 use shared::db::Route;
-use shared::fields::{Kind, ShortText, TextList};
+use shared::fields::{ShortText, TextList};
 use shared::http::{Request, serve};
-use shared::model::{Conversation, ConversationEnvelope, ConversationId};
+use shared::model::{Conversation, ConversationEnvelope, ConversationId, Kind};
 use shared::realtime::Realtime;
 use shared::{Result, telemetry};
 
@@ -44,7 +44,7 @@ async fn create_conversation(
             &credential,
             &[
                 ("id", &ConversationId::new()),
-                ("kind", &input.kind.as_str()),
+                ("kind", &input.kind),
                 ("external_ref", &input.external_ref),
                 ("participants", &input.participants),
                 ("inbox", &realtime.inbox),

@@ -26,7 +26,7 @@ impl Input {
         let sender_id = match credential.kind() {
             // The tenant's backend may delete any message.
             CredentialKind::Secret => body.optional_text("sender_id")?,
-            CredentialKind::Publishable | CredentialKind::Token => body.user("sender_id", credential)?,
+            CredentialKind::Publishable | CredentialKind::Token => credential.user(&mut body, "sender_id")?,
         };
         Ok(Self { sender_id })
     }

@@ -24,7 +24,7 @@ struct Input {
 impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
-        Ok(Self { sender_id: body.user("sender_id", credential)?, body: body.required("body")? })
+        Ok(Self { sender_id: credential.user(&mut body, "sender_id")?, body: body.required("body")? })
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use shared::access_token::{Listener, Signer};
 use shared::db::Route;
 use shared::http::{Request, serve};
-use shared::model::{TenantId, Timestamp};
+use shared::model::{TenantId, Timestamp, UserTokens};
 use shared::realtime::{CHANNEL_PREFIX, USER_CHANNEL_PREFIX};
 use shared::{Result, config, telemetry};
 
@@ -68,7 +68,7 @@ async fn get_config(
     let row = route.row(&credential, &[]).await?;
     let tenant = Tenant { id: row.try_get("tenant_id")?, name: row.try_get("name")? };
     let mut realtime = realtime.clone();
-    realtime.private |= row.try_get::<_, &str>("tokens")? == "required";
+    realtime.private |= row.try_get::<_, UserTokens>("tokens")? == UserTokens::Required;
     if let (Some(signer), Some(user), Some(expires)) = (signer, row.try_get("caller")?, credential.expires())
     {
         let listener = Listener { tenant: tenant.id, user, staff: row.try_get("staff")? };

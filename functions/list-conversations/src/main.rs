@@ -8,9 +8,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use shared::auth::Credential;
 use shared::db::Route;
-use shared::fields::{Field, Kind, ShortText, Status};
+use shared::fields::{Field, ShortText};
 use shared::http::{Request, serve};
-use shared::model::{Conversation, List};
+use shared::model::{Conversation, Kind, List, Status};
 use shared::{Error, Result, telemetry};
 use tokio_postgres::Row;
 
@@ -23,8 +23,8 @@ async fn main() -> Result<(), lambda_http::Error> {
 
 struct Input {
     user_id: Option<ShortText>,
-    kinds: Vec<&'static str>,
-    status: Option<&'static str>,
+    kinds: Vec<Kind>,
+    status: Option<Status>,
     external_ref: Option<ShortText>,
     unread: bool,
     limit: Limit,
@@ -34,13 +34,12 @@ struct Input {
 impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut query = request.query();
-        let user_id = query.user("user_id", credential)?;
+        let user_id = credential.user(&mut query, "user_id")?;
         let kind: Option<Kind> = query.optional("kind")?;
-        let kinds = Kind::ALL.iter().filter(|each| kind.is_none_or(|kind| kind == **each));
         Ok(Self {
             user_id,
-            kinds: kinds.map(|kind| kind.as_str()).collect(),
-            status: query.optional("status")?.map(|With(status)| status.as_str()),
+            kinds: kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]),
+            status: query.optional("status")?.map(|With(status)| status),
             external_ref: query.optional_text("external_ref")?,
             unread: query.optional::<Unread>("unread")?.is_some(),
             limit: query.optional("limit")?.unwrap_or(Limit(100)),

@@ -25,7 +25,7 @@ struct Input {
 impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
-        Ok(Self { user_id: body.user("user_id", credential)?, message_id: body.optional("message_id")? })
+        Ok(Self { user_id: credential.user(&mut body, "user_id")?, message_id: body.optional("message_id")? })
     }
 }
 

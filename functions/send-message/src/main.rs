@@ -1,10 +1,11 @@
 //! POST /v1/conversations/{id}/messages: stores a message and broadcasts it.
 
+use serde_json::Value;
 use shared::auth::{Credential, CredentialKind};
 use shared::db::Route;
-use shared::fields::{MediaUrl, MessageBody, MessageType, Object, ServerMessageType, ShortText, Text};
+use shared::fields::{Field, MediaUrl, MessageBody, Object, ShortText, Text};
 use shared::http::{Request, serve};
-use shared::model::{EventId, FullMessage, MessageEnvelope, MessageId};
+use shared::model::{EventId, FullMessage, MessageEnvelope, MessageId, MessageType};
 use shared::realtime::Realtime;
 use shared::{Error, Result, telemetry, webhook};
 
@@ -19,7 +20,7 @@ async fn main() -> Result<(), lambda_http::Error> {
 struct Input {
     sender_id: Option<ShortText>,
     body: Option<MessageBody>,
-    message_type: &'static str,
+    message_type: MessageType,
     media_url: Option<MediaUrl>,
     reply_to: Option<MessageId>,
     receiver_id: Option<ShortText>,
@@ -31,22 +32,22 @@ impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
         let message_type = match credential.kind() {
-            CredentialKind::Secret => body.optional("message_type")?.map(ServerMessageType::as_str),
+            CredentialKind::Secret => body.optional("message_type")?,
             CredentialKind::Publishable | CredentialKind::Token => {
-                body.optional("message_type")?.map(MessageType::as_str)
+                body.optional("message_type")?.map(|FromUser(message_type)| message_type)
             }
         };
         let input = Self {
-            sender_id: body.user("sender_id", credential)?,
+            sender_id: credential.user(&mut body, "sender_id")?,
             body: body.optional_text("body")?,
-            message_type: message_type.unwrap_or(MessageType::Text.as_str()),
+            message_type: message_type.unwrap_or(MessageType::Text),
             media_url: body.optional_text("media_url")?,
             reply_to: body.optional_text("reply_to")?,
             receiver_id: body.optional_text("receiver_id")?,
             client_message_id: body.optional_text("client_message_id")?,
             metadata: body.optional_object("metadata")?,
         };
-        if input.message_type == MessageType::Image.as_str() {
+        if input.message_type == MessageType::Image {
             if input.media_url.is_none() {
                 return Err(Error::invalid("media_url is required"));
             }
@@ -54,6 +55,15 @@ impl Input {
             return Err(Error::invalid("body is required"));
         }
         Ok(input)
+    }
+}
+
+/// The type of a message that a user sends.
+struct FromUser(MessageType);
+
+impl Field for FromUser {
+    fn parse(name: &str, value: Value) -> Result<Self> {
+        MessageType::parse_one_of(&[MessageType::Text, MessageType::Image], name, &value).map(Self)
     }
 }
 

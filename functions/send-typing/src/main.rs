@@ -25,7 +25,7 @@ impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
         Ok(Self {
-            sender_id: body.user("sender_id", credential)?,
+            sender_id: credential.user(&mut body, "sender_id")?,
             sender_name: body.optional_text("sender_name")?,
         })
     }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use shared::db::Route;
-use shared::fields::{Field, Status, TextList};
+use shared::fields::{Field, TextList};
 use shared::http::{Request, serve};
-use shared::model::{Conversation, ConversationEnvelope, EventId};
+use shared::model::{Conversation, ConversationEnvelope, EventId, Status};
 use shared::realtime::Realtime;
 use shared::{Error, Result, telemetry, webhook};
 
@@ -62,7 +62,7 @@ async fn update_conversation(
                 ("conversation_id", &request.conversation_id()),
                 ("add_participants", &input.add_participants.map(|users| users.0)),
                 ("remove_participants", &input.remove_participants.map(|users| users.0)),
-                ("status", &input.status.map(Status::as_str)),
+                ("status", &input.status),
                 ("event_id", &EventId::new()),
                 ("inbox", &realtime.inbox),
             ],

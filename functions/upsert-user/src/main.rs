@@ -3,9 +3,9 @@
 use serde::Serialize;
 use shared::auth::Credential;
 use shared::db::Route;
-use shared::fields::{Object, Role, ShortText, TextList};
+use shared::fields::{Object, ShortText, TextList};
 use shared::http::{Request, serve};
-use shared::model::{User, UserId};
+use shared::model::{Role, User, UserId};
 use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,7 +28,7 @@ impl Input {
     fn parse(request: &Request, credential: &Credential) -> Result<Self> {
         let mut body = request.json()?;
         Ok(Self {
-            user_id: body.user("user_id", credential)?,
+            user_id: credential.user(&mut body, "user_id")?,
             name: body.optional_text("name")?,
             email: body.optional_text("email")?,
             role: body.optional("role")?,
@@ -54,7 +54,7 @@ async fn upsert_user(route: &Route, request: Request) -> Result<Response> {
                 ("user_id", &input.user_id),
                 ("name", &input.name),
                 ("email", &input.email),
-                ("role", &input.role.map(Role::as_str)),
+                ("role", &input.role),
                 ("fcm_tokens", &input.fcm_tokens),
                 ("notification_prefs", &input.notification_prefs),
             ],
