@@ -126,7 +126,7 @@ impl Lanes {
             && let Some(delivery) = lane.waiting.pop_front()
         {
             let (db, sender, bytes) = (self.db.clone(), self.sender.clone(), delivery.bytes());
-            let task = self.under_way.spawn(async move { sender.attempt(&db, delivery).await });
+            let task = self.under_way.spawn(async move { delivery.attempt(&db, &sender).await });
             self.of.insert(task.id(), (endpoint, bytes));
             lane.under_way += 1;
         }
