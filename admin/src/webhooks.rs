@@ -279,7 +279,7 @@ const ENABLE: &str = "
     disabled_at = null, disabled_reason = null, held_until = null, failing_since = null, slowness = 0,
     failures = case when exists (
         select from tinychat.webhook_deliveries d where d.endpoint_id = webhook_endpoints.id and d.outcome is null
-    ) then tinychat.webhook_patience() else 0 end";
+    ) then tinychat.webhook_failure_threshold() else 0 end";
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {

@@ -4,7 +4,7 @@
 -- $8 the time from which to look at all others
 -- The times skip delivered events: they leave dead entries in the index, which a long transaction can keep there.
 with due as (
-    select e.id, e.tenant_id, e.failures >= tinychat.webhook_patience() as fails,
+    select e.id, e.tenant_id, e.failures >= tinychat.webhook_failure_threshold() as fails,
         not tinychat.webhook_is_prompt(e) as last, oldest.next_attempt_at as first,
         greatest(oldest.next_attempt_at, e.held_until) as at
     from tinychat.webhook_endpoints e

@@ -76,7 +76,7 @@ begin
     noted as (
         select e.id, results.delivered, results.gone, e.held_until > now() as on_hold, e.disabled_at is null as enabled,
             e.failing_since < now() - interval '5 days' as for_days,
-            least(e.failures + results.failures, greatest(tinychat.webhook_patience(), e.failures + 1)) as failures,
+            least(e.failures + results.failures, greatest(tinychat.webhook_failure_threshold(), e.failures + 1)) as failures,
             greatest(least(e.slowness + 4 * results.late, 40) - results.prompt, 0) as slowness
         from results
         join tinychat.webhook_endpoints e on e.id = results.endpoint_id
@@ -93,8 +93,8 @@ begin
             held_until = case
                 when n.delivered then null
                 when n.on_hold then e.held_until
-                when n.failures >= tinychat.webhook_patience() then now()
-                    + least(600, 5 * 2 ^ least(n.failures - tinychat.webhook_patience(), 10)) * (0.9 + 0.2 * random()) * interval '1 s'
+                when n.failures >= tinychat.webhook_failure_threshold() then now()
+                    + least(600, 5 * 2 ^ least(n.failures - tinychat.webhook_failure_threshold(), 10)) * (0.9 + 0.2 * random()) * interval '1 s'
             end,
             disabled_at = case when off.reason is not null then coalesce(e.disabled_at, now()) else e.disabled_at end,
             disabled_reason = coalesce(off.reason, e.disabled_reason)
@@ -102,7 +102,7 @@ begin
         cross join lateral (
             select case
                 when n.gone then 'answered 410 Gone'
-                when n.enabled and n.for_days and not n.delivered and n.failures >= tinychat.webhook_patience()
+                when n.enabled and n.for_days and not n.delivered and n.failures >= tinychat.webhook_failure_threshold()
                     then 'failed for five days'
             end as reason
         ) off
