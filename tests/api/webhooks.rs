@@ -39,9 +39,17 @@ async fn of_ada(chat: &Chat) -> Value {
 #[tokio::test]
 async fn sending_editing_and_deleting_are_events_with_what_they_answer() {
     let mut chat = Chat::without_messages().await;
+    let conversation = json!({ "kind": "order", "external_ref": "order 7", "participants": ["ada", "bob"] });
+    let created = chat.call(Request::post("/v1/conversations", &conversation)).await.ok();
+    chat.conversation = created["conversation"]["id"].as_str().unwrap().to_owned();
+    let first = chat.send("bob", "hi").await;
     let receiver = Receiver::new().await;
     chat.webhook(&receiver.url).await;
-    let message = json!({ "sender_id": "ada", "receiver_id": "bob", "body": "Grüße \"💬\"\n" });
+    let message = json!({
+        "sender_id": "ada", "receiver_id": "bob", "body": "Grüße \"💬\"\n", "message_type": "image",
+        "media_url": "https://example.com/a.png?b=1", "reply_to": first["id"], "client_message_id": "c1",
+        "metadata": { "n": 1.50 },
+    });
     chat.message = chat.send_with(&message).await;
     let mut expected = vec![("message.created", chat.message.clone(), "created_at")];
     let mut conversations = vec![of_ada(&chat).await];
@@ -60,6 +68,13 @@ async fn sending_editing_and_deleting_are_events_with_what_they_answer() {
         assert_eq!(event["timestamp"], message[time]);
         assert_eq!(event["data"], json!({ "message": message, "conversation": conversation }));
         assert_eq!(received.headers["content-type"], "application/json");
+    }
+    // A field that is null in all events would be compared with nothing.
+    let data: Vec<_> = arrived.iter().map(|received| received.json()["data"].take()).collect();
+    for object in ["message", "conversation"] {
+        for field in data[0][object].as_object().unwrap().keys() {
+            assert!(data.iter().any(|data| !data[object][field].is_null()), "{object}.{field}");
+        }
     }
     let deliveries = chat.until_deliveries(is_delivered).await;
     for (delivery, received) in deliveries.iter().zip(&arrived) {

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio_postgres::Row;
 
 /// A message as history shows it. A deleted one has no `body`, `media_url` or `metadata` here, although the database
-/// keeps them.
+/// keeps them. For webhooks, `tinychat.message_json` writes a full message, and a test compares each of its fields.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)] // named and explained in the API reference
 pub struct Message {
@@ -82,7 +82,7 @@ pub struct MessageEnvelope {
     pub message: FullMessage,
 }
 
-/// A conversation.
+/// A conversation. For webhooks, `tinychat.conversation_json` writes it, and a test compares each of its fields.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs)] // named and explained in the API reference
 pub struct Conversation {
