@@ -140,7 +140,7 @@ impl Lab {
             ("SUPABASE_URL", self.supabase.clone()),
             ("SUPABASE_ANON_KEY", "anon".to_owned()),
             ("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_bench".to_owned()),
-            ("WEBHOOK_ALLOW_PRIVATE", "1".to_owned()),
+            ("WEBHOOK_ALLOW_PRIVATE", "true".to_owned()),
             ("WEBHOOK_RETENTION_DAYS", "30".to_owned()),
             ("STORAGE_BUCKET", "chat".to_owned()),
             ("STORAGE_REGION", "local".to_owned()),

@@ -28,7 +28,7 @@ pub(crate) struct Exports {
 }
 
 /// Allows webhooks to this machine and without TLS. No deployment sets this.
-const ALLOW_PRIVATE: (&str, &str) = ("WEBHOOK_ALLOW_PRIVATE", "1");
+const ALLOW_PRIVATE: (&str, &str) = ("WEBHOOK_ALLOW_PRIVATE", "true");
 
 type Variables = BTreeMap<String, String>;
 

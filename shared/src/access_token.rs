@@ -1,7 +1,8 @@
 //! Access tokens for Supabase Realtime: short-lived JSON Web Tokens that let one user listen to its own conversations.
 
+use crate::config::{self, SettingError};
 use crate::model::{TenantId, Timestamp};
-use crate::{Error, Result, config};
+use crate::{Error, Result};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -45,19 +46,19 @@ struct Jwk {
 
 impl Signer {
     /// Reads `REALTIME_JWT_KEY`: an ES256 key as a JWK with a `kid`, or the legacy secret. `None` where it isn't set.
-    pub fn from_env() -> Result<Option<Self>, lambda_http::Error> {
-        let Some(text) = config::optional("REALTIME_JWT_KEY") else {
+    pub fn from_env() -> Result<Option<Self>, SettingError> {
+        const NAME: &str = "REALTIME_JWT_KEY";
+        let Some(text) = config::optional(NAME) else {
             return Ok(None);
         };
         if !text.trim_start().starts_with('{') {
             let key = hmac::Key::new(hmac::HMAC_SHA256, text.trim().as_bytes());
             return Ok(Some(Self(Key::Hs256(key))));
         }
-        es256(&text).map(|key| Some(Self(key))).ok_or_else(|| {
-            "REALTIME_JWT_KEY must be a private ES256 key as a JWK with kid, crv, x, y and d, \
-            or the project's legacy JWT secret"
-                .into()
-        })
+        es256(&text).map(|key| Some(Self(key))).ok_or(SettingError::new(
+            NAME,
+            "a private ES256 key as a JWK with kid, crv, x, y and d, or the project's legacy JWT secret",
+        ))
     }
 
     /// Signs an access token that is valid for an hour, or until `limit` if that is earlier. Returns the token and its

@@ -1,6 +1,7 @@
 //! Postgres: the pool, and the one way to call a route's function.
 
 use crate::auth::Credential;
+use crate::config::SettingError;
 use crate::error::Cause;
 use crate::route_function::{RouteFunction, SCHEMA};
 use crate::{Error, Result, config, credential_usage, error, telemetry, tls};
@@ -286,9 +287,12 @@ pub fn settings() -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
 
 /// The connection settings for values from another source.
 pub fn settings_for(url: &str, ca: Option<&str>) -> Result<(Config, MakeRustlsConnect), lambda_http::Error> {
-    let config = parse_url(url).map_err(|error| format!("DATABASE_URL can't be used: {error}"))?;
+    let invalid_url = |error| SettingError::new("DATABASE_URL", "a Postgres URL").because(error);
+    let invalid_ca =
+        |error| SettingError::new("DATABASE_CA_CERT", "PEM text or the path of a PEM file").because(error);
+    let config = parse_url(url).map_err(invalid_url)?;
     let tls = match ca {
-        Some(pem) => tls::private(pem).map_err(|error| format!("DATABASE_CA_CERT can't be used: {error}"))?,
+        Some(pem) => tls::private(pem).map_err(invalid_ca)?,
         None => tls::public()?,
     };
     Ok((config, MakeRustlsConnect::new(tls)))

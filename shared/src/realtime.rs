@@ -6,6 +6,7 @@
 //! out.
 
 use crate::breaker::Breaker;
+use crate::config::SettingError;
 use crate::db::Chain;
 use crate::model::{
     ConversationEnvelope, ConversationId, MessageEnvelope, MessageId, ReadCursor, TenantId, UserId,
@@ -85,10 +86,12 @@ struct Broadcast<'a> {
 impl Realtime {
     /// Reads `SUPABASE_URL`, `SUPABASE_SERVICE_ROLE_KEY`, `REALTIME_PRIVATE` and `REALTIME_INBOX`.
     pub fn from_env() -> Result<Self, lambda_http::Error> {
-        let key = config::required("SUPABASE_SERVICE_ROLE_KEY")?;
+        const KEY: &str = "SUPABASE_SERVICE_ROLE_KEY";
+        let invalid = |_| SettingError::new(KEY, "the project's secret key (service_role or sb_secret_…)");
+        let headers = credentials(&config::required(KEY)?).map_err(invalid)?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::public()?)
-            .default_headers(credentials(&key).map_err(|_| "mend SUPABASE_SERVICE_ROLE_KEY: it is no key")?)
+            .default_headers(headers)
             .build()?;
         let url = format!("{}/realtime/v1/api/broadcast", config::supabase_url()?);
         let api = Arc::new(Api { http, url, breaker: Breaker::default() });

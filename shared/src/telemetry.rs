@@ -5,7 +5,7 @@
 //! The metrics are in the same lines, in CloudWatch's embedded metric format, so they cost no API call.
 
 use crate::auth::CredentialKind;
-use crate::config;
+use crate::config::{self, SettingError};
 use crate::model::{TenantId, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -13,8 +13,9 @@ use std::io::Write;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Installs the subscriber. Every `main` calls it first.
-pub fn init() {
+/// Checks `METRICS` and installs the subscriber. Every `main` calls it first.
+pub fn init() -> Result<(), SettingError> {
+    config::flag(METRICS_FLAG, true)?;
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -22,6 +23,7 @@ pub fn init() {
         .with_target(false)
         .with_max_level(tracing::Level::INFO)
         .init();
+    Ok(())
 }
 
 /// The state of the current request. An environment serves one request at a time.
@@ -143,6 +145,9 @@ pub fn embedded_metrics(dimensions: &[&str], metrics: &[(&str, &str)]) -> Value 
     })
 }
 
+/// The setting that removes the metrics from the lines.
+const METRICS_FLAG: &str = "METRICS";
+
 struct Where {
     stack: String,
     function: String,
@@ -152,7 +157,7 @@ struct Where {
 static WHERE: LazyLock<Where> = LazyLock::new(|| Where {
     stack: config::optional("STACK").unwrap_or_else(|| "none".to_owned()),
     function: config::optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
-    metrics: config::optional("METRICS").is_none_or(|value| value != "false"),
+    metrics: config::flag(METRICS_FLAG, true).unwrap_or(true),
 });
 
 fn write(line: &impl Serialize) {

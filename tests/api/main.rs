@@ -53,6 +53,7 @@ mod recipients;
 mod reference;
 mod retention;
 mod seed;
+mod settings;
 mod smoke;
 mod tls;
 mod token_commands;

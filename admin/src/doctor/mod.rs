@@ -252,7 +252,7 @@ impl Report<'_> {
 
 /// Returns a required setting, with this program's type of error.
 fn required(name: &'static str) -> anyhow::Result<String> {
-    config::required(name).map_err(|error| anyhow::anyhow!(error))
+    Ok(config::required(name)?)
 }
 
 /// Returns an HTTP client that trusts the same authorities as the functions. Its timeout is shorter than a check's.

@@ -3,8 +3,9 @@
 use super::Fault;
 use reqwest::Url;
 use shared::access_token::Signer;
-use shared::config::{self, KeyKind};
+use shared::config::{self, KeyKind, SettingError};
 use shared::db;
+use std::error::Error;
 use std::net::IpAddr;
 
 /// The settings that some function needs, and where each is found in Supabase.
@@ -56,17 +57,17 @@ fn unfit(name: &'static str, place: &str) -> Option<Fault> {
 
 fn database() -> Option<Fault> {
     let (url, ca) = (config::optional("DATABASE_URL")?, config::optional("DATABASE_CA_CERT"));
-    let told = |error: String| match error.split_once(" can't be used: ") {
-        Some((_, reason)) => format!("can't be used: {reason}"),
-        None => format!("can't be used: {error}"),
+    let told = |error: Box<dyn Error + Send + Sync>| {
+        let cause = error.downcast_ref().and_then(SettingError::cause).map(str::to_owned);
+        format!("can't be used: {}", cause.unwrap_or_else(|| error.to_string()))
     };
     if let Err(error) = db::settings_for(&url, None) {
         let step = "Write it as postgres://user:password@host:port/database, the password percent-encoded";
-        return Some(Fault::new("DATABASE_URL", told(error.to_string()), step));
+        return Some(Fault::new("DATABASE_URL", told(error), step));
     }
     let error = db::settings_for(&url, ca.as_deref()).err()?;
     let step = "Set it to the root certificate, as PEM text or the path of a PEM file";
-    Some(Fault::new("DATABASE_CA_CERT", told(error.to_string()), step))
+    Some(Fault::new("DATABASE_CA_CERT", told(error), step))
 }
 
 fn supabase_url() -> Option<Fault> {

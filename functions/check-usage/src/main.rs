@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let db = Db::connect().await?;
     // A failure makes the invocation fail, which shows in Lambda's metrics. The next invocation repeats the work.
     run(service_fn(|_: LambdaEvent<Value>| async { Ok::<_, lambda_runtime::Error>(check_all(&db).await?) }))

@@ -9,7 +9,7 @@ use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let realtime = Realtime::from_env()?;
     let route = Route::connect(include_str!("create-conversation.sql")).await?;
     serve(|request| create_conversation(&route, &realtime, request)).await

@@ -10,9 +10,10 @@ use lambda_runtime::{LambdaEvent, run, service_fn};
 use lanes::Lanes;
 use outbox::{Since, backlog_age, claim, expire, purge};
 use serde_json::Value;
+use shared::config::{self, SettingError};
 use shared::db::{Chain, Db, Route};
 use shared::webhook::{self, Attempt, Sender};
-use shared::{Result, config, telemetry};
+use shared::{Result, telemetry};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until};
@@ -33,10 +34,8 @@ const RECORDING: Duration = Duration::from_secs(2);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::init();
-    let days: f64 = config::required("WEBHOOK_RETENTION_DAYS")?
-        .parse()
-        .map_err(|_| "WEBHOOK_RETENTION_DAYS must be a number of days")?;
+    telemetry::init()?;
+    let days = retention()?;
     let sender = Arc::new(Sender::from_env()?);
     let db = Route::connect(webhook::RECORD).await?.db;
     run(service_fn(|event: LambdaEvent<Value>| {
@@ -46,6 +45,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         async move { Ok::<_, lambda_runtime::Error>(work(db, sender, days, end).await?) }
     }))
     .await
+}
+
+/// The number of days that events are kept after they were delivered or given up (`WEBHOOK_RETENTION_DAYS`).
+fn retention() -> Result<f64, SettingError> {
+    const NAME: &str = "WEBHOOK_RETENTION_DAYS";
+    let days = config::required(NAME)?.parse().ok();
+    let valid = |days: &f64| days.is_finite() && *days >= 0.0;
+    days.filter(valid).ok_or(SettingError::new(NAME, "a number of days, 0 or more"))
 }
 
 /// Does one task after the other, even if one fails. An error means that the delivery of events had to stop.

@@ -10,7 +10,7 @@ use shared::{Result, telemetry, webhook};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let realtime = Realtime::from_env()?;
     let route = Route::connect(include_str!("edit-message.sql")).await?;
     serve(|request| edit_message(&route, &realtime, request)).await

@@ -10,7 +10,7 @@ use shared::{Result, config, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let realtime = Realtime {
         supabase_url: config::supabase_url()?,
         supabase_anon_key: config::supabase_anon_key()?,

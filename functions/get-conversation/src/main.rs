@@ -9,7 +9,7 @@ use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let route = Route::connect(include_str!("get-conversation.sql")).await?;
     serve(|request| get_conversation(&route, request)).await
 }

@@ -16,7 +16,7 @@ use tokio_postgres::Row;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let route = Route::connect(include_str!("list-conversations.sql")).await?;
     serve(|request| list_conversations(&route, request)).await
 }

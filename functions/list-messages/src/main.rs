@@ -11,7 +11,7 @@ use shared::{Error, Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let route = Route::connect(include_str!("list-messages.sql")).await?;
     serve(|request| list_messages(&route, request)).await
 }

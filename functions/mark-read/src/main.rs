@@ -11,7 +11,7 @@ use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let realtime = Realtime::from_env()?;
     let route = Route::connect(include_str!("mark-read.sql")).await?;
     serve(|request| mark_read(&route, &realtime, request)).await

@@ -19,7 +19,7 @@ const MARGIN: Duration = Duration::from_secs(15);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let storage = Storage::from_env()?;
     let db = Db::connect().await?;
     run(service_fn(|event: LambdaEvent<Value>| {

@@ -5,7 +5,7 @@ use shared::{Error, Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     serve(route_not_found).await
 }
 

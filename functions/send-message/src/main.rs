@@ -11,7 +11,7 @@ use shared::{Error, Result, telemetry, webhook};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let realtime = Realtime::from_env()?;
     let route = Route::connect(include_str!("send-message.sql")).await?;
     serve(|request| send_message(&route, &realtime, request)).await

@@ -10,7 +10,7 @@ use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let realtime = Realtime::from_env()?;
     let route = Route::connect(include_str!("send-typing.sql")).await?;
     serve(|request| send_typing(&route, &realtime, request)).await

@@ -10,7 +10,7 @@ use shared::{Error, Result, telemetry, webhook};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let realtime = Realtime::from_env()?;
     let route = Route::connect(include_str!("update-conversation.sql")).await?;
     serve(|request| update_conversation(&route, &realtime, request)).await

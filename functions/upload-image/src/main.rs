@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let storage = Storage::from_env()?;
     let route = Route::connect(include_str!("upload-image.sql")).await?;
     serve(|request| upload_image(&route, &storage, request)).await

@@ -10,7 +10,7 @@ use shared::{Result, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    telemetry::init();
+    telemetry::init()?;
     let route = Route::connect(include_str!("upsert-user.sql")).await?;
     serve(|request| upsert_user(&route, request)).await
 }

@@ -51,10 +51,10 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Reads `WEBHOOK_ALLOW_PRIVATE`, which is for local development. With `1`, events may also go to private addresses
-    /// and without TLS.
+    /// Reads `WEBHOOK_ALLOW_PRIVATE`, which is for local development. With `true`, events may also go to private
+    /// addresses and without TLS.
     pub fn from_env() -> Result<Self, lambda_http::Error> {
-        let allow_private = config::optional("WEBHOOK_ALLOW_PRIVATE").is_some_and(|value| value == "1");
+        let allow_private = config::flag("WEBHOOK_ALLOW_PRIVATE", false)?;
         let mut http = Client::builder()
             .tls_backend_preconfigured(tls::public()?)
             .redirect(redirect::Policy::none())
