@@ -57,7 +57,7 @@ pub(crate) fn count(db: &Db, tenant: TenantId, kind: CredentialKind) {
         let db = db.clone();
         after_response::defer(async move {
             if let Err(error) = write(&db, requests).await {
-                tracing::warn!(error = %Chain(&error), "kinds of credentials not counted");
+                tracing::warn!(error = %Chain(&error), "requests were not counted by credential");
             }
         });
     }

@@ -207,7 +207,7 @@ const START: &str = "
 
 impl Route {
     /// Opens the first connection, like [`Db::connect`], and checks that the function which `sql` defines exists. If it
-    /// is missing, the start fails, because no request could be answered.
+    /// is missing, the start fails, because every request would fail.
     pub async fn connect(sql: &str) -> Result<Self, lambda_http::Error> {
         let name = |sql| RouteFunction::parse(sql).map(|function| function.name);
         let function = name(sql).ok_or("the route's .sql must define a function in tinychat_api")?;
@@ -270,7 +270,8 @@ impl Route {
         let params: Vec<_> = arguments().map(|(_, value): Argument| value.param()).collect();
         let sql = format!("select * from {SCHEMA}.{function}({})", names.join(", "));
         let rows = self.db.run(&sql, &params).await?;
-        let first = rows.first().ok_or_else(|| Error::Database("a function without a verdict".into()))?;
+        let first =
+            rows.first().ok_or_else(|| Error::Database("the route function returned no row".into()))?;
         if let Some(tenant) = first.try_get("tenant_id")? {
             telemetry::record_tenant(tenant);
             credential_usage::count(&self.db, tenant, credential.kind());

@@ -51,9 +51,9 @@ struct Api {
 /// The reason why a broadcast was lost.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
-    #[error("no answer in {TIMEOUT:?}")]
+    #[error("no response in {TIMEOUT:?}")]
     TimedOut,
-    #[error("not sent, because Realtime hasn't answered for a while")]
+    #[error("not sent, because Realtime hasn't responded for a while")]
     NotSent,
     #[error("sent without the inbox channels, because Realtime takes no more messages at once")]
     Inboxes,

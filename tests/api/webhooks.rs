@@ -358,7 +358,7 @@ async fn an_endpoint_that_hangs_delays_neither_sends_nor_the_other_endpoint() {
     let deliveries = chat.until_deliveries(|delivery| delivery["attempts"].as_u64() > Some(0)).await;
     for delivery in deliveries.iter().filter(|delivery| delivery["endpoint_id"] != json!(endpoint.id)) {
         assert_eq!((&delivery["last_status"], &delivery["outcome"]), (&Value::Null, &Value::Null));
-        assert_eq!(delivery["last_answer"], "no answer in 5 s");
+        assert_eq!(delivery["last_answer"], "no response in 5 s");
         let latency = delivery["last_latency_ms"].as_u64().unwrap();
         assert!((4_900..6_000).contains(&latency), "{latency}");
     }

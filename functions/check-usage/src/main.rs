@@ -46,7 +46,7 @@ async fn check(db: &Db, tenant: TenantId) -> Result<()> {
         let rows = db.run_within(LIMIT, STEP, &[(&tenant, Type::UUID)]).await?;
         let Some(row) = rows.first() else { return Ok(()) }; // its limit was lifted meanwhile
         if let Some(status) = row.try_get::<_, Option<String>>("status")? {
-            tracing::info!(%tenant, status, "tenant changed by its usage");
+            tracing::info!(%tenant, status, "status changed by usage");
         }
         if row.try_get("done")? {
             return Ok(());

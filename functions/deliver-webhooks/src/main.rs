@@ -83,7 +83,7 @@ async fn deliver(db: &Db, mut lanes: Lanes, end: Instant, figures: &mut Figures)
                     lanes.open(due.deliveries, end);
                 }
                 Err(error) => {
-                    tracing::error!(error = %Chain(&error), "nothing was claimed");
+                    tracing::error!(error = %Chain(&error), "no events were claimed");
                     failures += 1;
                     if lanes.is_idle() && failures >= FAILURES {
                         return Err(error);

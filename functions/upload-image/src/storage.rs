@@ -118,7 +118,7 @@ impl Storage {
             return Ok(());
         }
         let code = s3_code(&refusal(response).await).unwrap_or("none").to_owned();
-        Err(Error::Storage(format!("a file was answered {status}, S3 error code {code}").into()))
+        Err(Error::Storage(format!("Storage responded {status}, S3 error code {code}").into()))
     }
 }
 

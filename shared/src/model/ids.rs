@@ -24,7 +24,7 @@ macro_rules! id {
             )?
 
             /// Parses an id from a request. A text that isn't a UUID becomes the nil UUID. No row has that id, so the
-            /// statement answers as for any other id that doesn't exist.
+            /// request fails like one with any other id that doesn't exist.
             pub fn parse(text: &str) -> Self {
                 Self(Uuid::try_parse(text).ok().filter(|_| text.len() == 36).unwrap_or_default())
             }

@@ -179,6 +179,10 @@ pub fn deliver(db: &Db, deliveries: Option<Json<Vec<Delivery>>>) {
 /// The sender of this process, made when it is first needed.
 fn sender() -> Option<&'static Sender> {
     static SENDER: OnceLock<Option<Sender>> = OnceLock::new();
-    let make = || Sender::from_env().inspect_err(|error| tracing::error!(%error, "no webhooks")).ok();
+    let make = || {
+        Sender::from_env()
+            .inspect_err(|error| tracing::error!(%error, "this function delivers no webhooks"))
+            .ok()
+    };
     SENDER.get_or_init(|| make().map(Sender::with_short_timeout)).as_ref()
 }

@@ -31,8 +31,8 @@ struct Message {
 /// Returns the payload of a `message.created` with `data.recipients` added. If they don't all fit into [`LIMIT`], the
 /// number of the others is in `data.recipients_left_out`.
 pub(super) async fn add(db: &Db, tenant: Uuid, payload: &str) -> Result<String> {
-    let unfit = || Error::Database("a payload that isn't of a message".into());
-    let Payload { data: Data { message } } = serde_json::from_str(payload).map_err(|_| unfit())?;
+    let invalid = || Error::Database("the payload isn't that of a message event".into());
+    let Payload { data: Data { message } } = serde_json::from_str(payload).map_err(|_| invalid())?;
     let params = [
         (&tenant as _, Type::UUID),
         (&message.conversation_id as _, Type::UUID),
@@ -40,10 +40,10 @@ pub(super) async fn add(db: &Db, tenant: Uuid, payload: &str) -> Result<String> 
         (&LIMIT as _, Type::INT8),
     ];
     let rows = db.run(include_str!("recipients.sql"), &params).await?;
-    let row = rows.first().ok_or_else(unfit)?;
+    let row = rows.first().ok_or_else(invalid)?;
     let (recipients, left_out): (&str, i64) = (row.try_get("recipients")?, row.try_get("left_out")?);
     // Postgres has written the payload, so it ends with the closing braces of `data` and of the whole object.
-    let start = payload.strip_suffix("}}").ok_or_else(unfit)?;
+    let start = payload.strip_suffix("}}").ok_or_else(invalid)?;
     let left_out =
         if left_out > 0 { format!(r#", "recipients_left_out" : {left_out}"#) } else { String::new() };
     Ok(format!(r#"{start}, "recipients" : {recipients}{left_out}}}}}"#))

@@ -14,7 +14,7 @@ begin
         select *, coalesce(status between 200 and 299, false) as delivered
         from json_to_recordset(p_attempts) as a (
             endpoint_id uuid, event_id uuid, leased_until timestamptz, made boolean, late boolean, status integer,
-            latency_ms integer, answer text
+            latency_ms integer, response text
         )
     ),
     -- Rows are locked in order, so that two runs can't deadlock.
@@ -41,7 +41,7 @@ begin
             -- An erasure ends the leases of the events that it changes: the response may contain what is erased.
             last_answer = case
                 when not a.made then d.last_answer
-                when d.next_attempt_at = a.leased_until then a.answer
+                when d.next_attempt_at = a.leased_until then a.response
             end
         from before a
         cross join lateral (

@@ -32,7 +32,7 @@ pub struct Response {
     /// Whether the attempt took longer than a route's function can wait.
     pub late: bool,
     /// The beginning of the response's body, or the reason why there is no response.
-    #[serde(rename = "answer")]
+    #[serde(rename = "response")]
     pub text: String,
 }
 
@@ -85,7 +85,7 @@ impl Sender {
         let (status, text) = match sent {
             Ok(Ok(response)) => (Some(response.status().as_u16()), beginning(response, deadline).await),
             Ok(Err(failure)) => (None, failure.to_string()),
-            Err(_) => (None, format!("no answer in {} s", self.timeout.as_secs())),
+            Err(_) => (None, format!("no response in {} s", self.timeout.as_secs())),
         };
         Response { status, latency_ms, late: began.elapsed() >= PROMPT, text }
     }
@@ -152,7 +152,7 @@ pub enum Failure {
     #[error(transparent)]
     Address(#[from] Refused),
     /// A text can't be the value of a header.
-    #[error("no header: {0}")]
+    #[error("not a header value: {0}")]
     Header(#[from] InvalidHeaderValue),
     /// No connection, or no response over it.
     #[error("{}", Chain(.0))]
