@@ -11,6 +11,6 @@ mod sender;
 mod signature;
 
 pub use address::Refused;
-pub use delivery::{RECORD, Attempt, Delivery, Recorded, deliver, record};
+pub use delivery::{Attempt, Delivery, RECORD, Recorded, deliver, record};
 pub use sender::{Failure, Response, Sender};
 pub use signature::{InvalidSecret, Secret, new_secret};
