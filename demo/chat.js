@@ -1,4 +1,4 @@
-// A conversation that is open: its messages, who types, and where to write.
+// The open conversation: its messages, the typing users and the composer.
 
 import { Composer } from "./composer.js";
 import { List, h } from "./dom.js";
@@ -11,11 +11,11 @@ import { count, day, dayName, gist, title, typingText } from "./words.js";
 export class Chat {
   #person;
   #shown = null;
-  /** The newest message that was there when the reader was last at the end. */
+  /** The time of the newest message when the reader was last at the end. */
   #seen = "";
-  /** The newest message that has been shown: what is newer moves in. */
+  /** The time of the newest message that has been shown. Newer ones are animated. */
   #newest = "";
-  /** Addresses of the images that are being sent, by message. */
+  /** URLs of the images that are being sent, by message. */
   #previews = new Map();
 
   constructor(person) {
@@ -47,7 +47,7 @@ export class Chat {
     document.addEventListener("visibilitychange", () => this.#markRead());
   }
 
-  /** Shows the conversation that was just opened. */
+  /** Shows a conversation that was just opened. */
   open() {
     this.#shown = this.#person.conversation;
     this.list.show([]);
@@ -82,7 +82,7 @@ export class Chat {
     this.#renderPill();
   }
 
-  /** What the server has; and what it doesn't have yet. */
+  /** The messages that the server has, and those that it doesn't have yet. */
   get #messages() {
     return this.#person.conversation.messages.filter(({ state }) => !state);
   }
@@ -107,7 +107,7 @@ export class Chat {
         mine: message.sender_id === me.user_id,
         name: names.get(message.sender_id) ?? message.sender_id,
         replies: replies.get(message.id) ?? 0,
-        quote: message.reply_to && (parent ? gist(parent) : "A message that isn't here"),
+        quote: message.reply_to && (parent ? gist(parent) : "A message that isn't loaded"),
       };
       const signature = JSON.stringify([message.body, message.edited_at, facts]);
       const isNew = !facts.mine && this.#newest && message.created_at > this.#newest;
@@ -180,11 +180,11 @@ export class Chat {
     this.pill.replaceChildren(...(news ? [label] : []), icon("down"));
   }
 
-  /** Whoever is at the end of a conversation that is on screen has read it. */
+  /** Marks the conversation as read while it is on screen and the reader is at its end. */
   #markRead() {
     const { conversation, chat } = this.#person;
     if (!conversation?.isLoaded || !this.reading.following || document.hidden || chat.connection === "offline") return;
-    conversation.markRead().catch(() => {}); // the next message tries again
+    conversation.markRead().catch(() => {}); // retried with the next message
   }
 
   #toEnd() {
@@ -196,7 +196,7 @@ export class Chat {
   async #showEarlier() {
     const first = this.list.element.querySelector(".message");
     await this.#person.trying(() => this.#person.conversation.loadEarlier());
-    // The button goes with the last page.
+    // The button disappears with the last page.
     if (this.earlier.hidden) this.list.get(first?.dataset.id)?.focus({ preventScroll: true });
   }
 

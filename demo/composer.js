@@ -1,4 +1,4 @@
-// Where a message is written. Each conversation keeps its own draft: a text, what it replies to, an image.
+// The form that messages are written in. Each conversation has its own draft: a text, the message that it replies to, and an image.
 
 import { h } from "./dom.js";
 import { icon, iconButton } from "./icons.js";
@@ -16,7 +16,7 @@ export class Composer {
   #draft = emptyDraft();
   #sent;
 
-  /** `sent` is called when a message goes out. */
+  /** `sent` is called when a message is sent. */
   constructor(person, sent) {
     this.#person = person;
     this.#sent = sent;
@@ -51,7 +51,7 @@ export class Composer {
       h("button", { className: "icon send", ariaLabel: "Send", title: "Send" }, icon("send")));
   }
 
-  /** Takes images that are dropped on `target`. */
+  /** Attaches images that are dropped on `target`. */
   acceptDrops(target) {
     const isFile = ({ dataTransfer }) => dataTransfer.types.includes("Files");
     target.addEventListener("dragover", (event) => {
@@ -73,7 +73,7 @@ export class Composer {
     this.#show();
   }
 
-  /** What has been written, and not sent, in a conversation. */
+  /** Returns the unsent text of a conversation. */
   draft(id) {
     const { text = "", editing, instead, file } = this.#drafts.get(id) ?? {};
     return (editing ? instead : text) || (file ? "[image]" : "");
@@ -90,7 +90,7 @@ export class Composer {
     this.#change({ editing: message, replyTo: null, instead: this.#draft.text, text: message.body ?? "" });
   }
 
-  /** Gives the focus to the box, except where that would open a keyboard over half of the screen. */
+  /** Focuses the text box, except on touch screens, where this would open a keyboard over half of the screen. */
   focus() {
     if (matchMedia("(hover: none)").matches) return false;
     this.input.focus({ preventScroll: true });
@@ -129,7 +129,7 @@ export class Composer {
     if (!file) return;
     this.#stopEditing();
     this.#dropFile();
-    // The system may not know the type of a HEIC; what a file really is, the server says.
+    // Some systems don't know the type of HEIC images. The server checks the content.
     const isImage = IMAGES.includes(file.type) || /\.hei[cf]$/i.test(file.name);
     if (isImage) this.#change({ file, preview: URL.createObjectURL(file), refused: "" });
     else this.#change({ refused: `${file.name} is not a JPEG, PNG, GIF, WebP or HEIC image` });
@@ -171,7 +171,7 @@ export class Composer {
     this.#grow();
   }
 
-  /** As tall as its text. A box that isn't on screen has no height to measure, and an empty one needs none. */
+  /** Adjusts the text box's height to its text. A hidden box can't be measured. */
   #grow() {
     this.input.style.height = "";
     if (this.input.value && this.input.offsetParent) this.input.style.height = `${Math.min(this.input.scrollHeight + 2, TALLEST)}px`;
@@ -179,5 +179,5 @@ export class Composer {
 }
 
 function size({ size }) {
-  return size > STRAIGHT ? `${(size / 1024 / 1024).toFixed(1)} MB, straight to storage` : `${Math.ceil(size / 1024)} KB`;
+  return size > STRAIGHT ? `${(size / 1024 / 1024).toFixed(1)} MB, directly to storage` : `${Math.ceil(size / 1024)} KB`;
 }

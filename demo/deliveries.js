@@ -1,4 +1,4 @@
-// Webhook deliveries as they happen. The local cloud answers with what is in the outbox, newest first.
+// The page of webhook deliveries. The local cloud returns the outbox, newest first.
 
 import { List, h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -11,18 +11,18 @@ const notice = document.querySelector(".notice");
 const fails = document.querySelector("#fails");
 fails.addEventListener("change", () => fetch(`/deliveries/receiver?fails=${fails.checked}`, { method: "POST" }));
 
-/** How a delivery stands: a class for its colour, and words. */
+/** Returns a delivery's state: a class for its colour, and a text. */
 function state({ outcome, attempts, status, latency_ms, next_attempt_at, disabled }) {
-  const answer = attempts === 0 ? "" : status ? `${status} · ${latency_ms} ms` : "no answer";
+  const answer = attempts === 0 ? "" : status ? `${status} · ${latency_ms} ms` : "no response";
   if (outcome === "delivered") return ["good", answer];
   if (outcome === "dead") return ["bad", `given up, ${answer}`];
   if (disabled) return ["bad", "endpoint disabled"];
   const seconds = Math.max(0, Math.round((new Date(next_attempt_at) - Date.now()) / 1000));
-  return ["waiting", attempts === 0 ? "on its way" : `${answer}, again in ${seconds} s`];
+  return ["waiting", attempts === 0 ? "being delivered" : `${answer}, again in ${seconds} s`];
 }
 
-/** Only the demo tenant's receiver tells. */
-const SIGNATURES = { true: ["good", "signature good"], false: ["bad", "signature wrong"] };
+/** The results of the demo tenant's receiver. Others are unknown. */
+const SIGNATURES = { true: ["good", "signature valid"], false: ["bad", "signature invalid"] };
 
 /** The text of an event's message, or the status of its conversation. */
 function said(payload) {
@@ -34,7 +34,7 @@ function item(delivery) {
   const { event_id, endpoint_id, url, tenant, type, created_at, payload, attempts, answer } = delivery;
   const [mood, words] = state(delivery);
   const [verdict, verified] = SIGNATURES[delivery.signature] ?? ["", ""];
-  const facts = [["Event", event_id], ["Endpoint", `${url} (${endpoint_id}) of ${tenant}`], ["Attempts", String(attempts)], ["Answer", answer || "nothing in it"]];
+  const facts = [["Event", event_id], ["Endpoint", `${url} (${endpoint_id}) of ${tenant}`], ["Attempts", String(attempts)], ["Response", answer || "empty"]];
   const open = list.get(key(delivery))?.querySelector("details").open ?? false;
   return h("li", {},
     h("details", { open },
@@ -57,13 +57,13 @@ const key = ({ endpoint_id, event_id }) => `${endpoint_id} ${event_id}`;
 async function look() {
   try {
     const response = await fetch("/deliveries/latest");
-    if (!response.ok) throw new Error(`the local cloud answers ${response.status}`);
+    if (!response.ok) throw new Error(`the local cloud responds with ${response.status}`);
     const latest = await response.json();
     if (list.element.children.length === 0) fails.checked = latest.fails;
     list.show(latest.deliveries.map((delivery) => [key(delivery), JSON.stringify([state(delivery), delivery.attempts, delivery.signature]), () => item(delivery)]));
     notice.hidden = true;
   } catch (error) {
-    notice.textContent = `Nothing new: ${error.message}.`;
+    notice.textContent = `The deliveries can't be loaded: ${error.message}.`;
     notice.hidden = false;
   }
 }

@@ -1,6 +1,6 @@
-// Elements without innerHTML: whatever people wrote becomes text, never markup.
+// Elements without innerHTML: users' input becomes text, never markup.
 
-/** Makes an element. `on…` properties are listeners, others are properties or, failing that, attributes. */
+/** Creates an element. `on…` properties are listeners. Others are properties, or attributes if there is no such property. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -12,7 +12,7 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Makes `nodes` the children of `parent`, moving only what isn't in its place: screen readers stay calm. */
+/** Makes `nodes` the children of `parent`. Moves only misplaced ones, because screen readers read moved elements again. */
 function arrange(parent, nodes) {
   nodes.forEach((node, index) => {
     if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
@@ -22,8 +22,8 @@ function arrange(parent, nodes) {
 
 const FOCUSABLE = "button, summary, a[href], [tabindex]";
 
-/** A list whose items are made anew only when what they show has changed. The focus stays with its item or, when that
- * is gone, goes to its neighbour. */
+/** A list that creates an item again only when its content has changed. The focus stays with its item or, if the item is
+ * removed, moves to a neighbour. */
 export class List {
   #items = new Map();
 

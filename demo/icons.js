@@ -1,4 +1,4 @@
-// Drawings, and the round faces of people.
+// Icons and avatars.
 
 import { h } from "./dom.js";
 import { whose } from "./words.js";
@@ -31,7 +31,7 @@ export function icon(name) {
   return svg;
 }
 
-/** A button that is only an icon. `label` says what it does. */
+/** Creates a button with an icon. `label` is its accessible name. */
 export function iconButton(name, label, onclick, properties = {}) {
   return h("button", { type: "button", className: "icon", ariaLabel: label, title: label, onclick, ...properties }, icon(name));
 }

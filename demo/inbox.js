@@ -1,4 +1,4 @@
-// One person's conversations, and the form that begins one.
+// A person's conversations, and the form that starts one.
 
 import { List, h } from "./dom.js";
 import { icon } from "./icons.js";
@@ -10,7 +10,7 @@ export class Inbox {
   #person;
   #draft;
 
-  /** `others` are the participants of a conversation that is begun here; `draft` gives a conversation's unsent text. */
+  /** `others` are the participants of new conversations; `draft` returns a conversation's unsent text. */
   constructor(person, others, draft) {
     this.#person = person;
     this.#draft = draft;
@@ -32,7 +32,7 @@ export class Inbox {
       begin);
   }
 
-  /** Gives the focus to a conversation's row. */
+  /** Focuses a conversation's row. */
   focus(id) {
     (this.list.get(id)?.firstChild ?? this.chips[0][1]).focus();
   }

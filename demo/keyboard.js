@@ -1,10 +1,10 @@
-// Messages by keyboard and by touch. A whole conversation is one tab stop: arrow keys go from message to message, and the
-// buttons of the message that has the focus are tab stops. On a touch screen, a long press shows them.
+// Keyboard and touch access to messages. A conversation is a single tab stop. Arrow keys move from message to message, and the
+// buttons of the focused message are tab stops. On a touch screen, a long press shows the buttons.
 
 const LONG = 450;
 const STILL = 10;
 
-/** Makes the messages in `scroller` reachable. Escape calls `leave`. */
+/** Makes the messages in `scroller` accessible. Escape calls `leave`. */
 export function reachable(scroller, leave) {
   const stops = (item, tabIndex) => item?.querySelectorAll(".bubble button, .actions button, .meta .quiet").forEach((each) => (each.tabIndex = tabIndex));
   scroller.addEventListener("focusin", ({ target }) => stops(target.closest(".message"), 0));

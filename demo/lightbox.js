@@ -1,4 +1,4 @@
-// An image in full, above everything else.
+// A full-size image in a dialog.
 
 import { h } from "./dom.js";
 import { icon, iconButton } from "./icons.js";
@@ -17,5 +17,5 @@ export function lightbox(url, caption) {
       h("a", { className: "icon", href: url, target: "_blank", rel: "noopener noreferrer", ariaLabel: "Open in a new tab", title: "Open in a new tab" }, icon("open")),
       iconButton("close", "Close", () => dialog.close())));
   document.body.append(dialog);
-  dialog.showModal(); // keeps the focus inside, and gives it back
+  dialog.showModal(); // keeps the focus inside, and returns it afterwards
 }

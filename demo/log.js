@@ -1,11 +1,11 @@
-// The live log: every HTTP call and every Realtime event, newest first, with what went over the wire.
+// The log: every HTTP request and Realtime event with its content, newest first.
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { clock, count } from "./words.js";
 
 const MOST = 200;
-/** Events without a payload that come within this many milliseconds of each other are one line. */
+/** Events without a payload share a line if they are at most this many milliseconds apart. */
 const BURST = 3000;
 
 export class Log {
@@ -29,11 +29,11 @@ export class Log {
         filter("http", "HTTP"),
         filter("live", "Realtime"),
         h("button", { type: "button", className: "quiet", onclick: () => this.#clear() }, "Clear")),
-      h("p", { className: "hint" }, "Open a line to see what went over the wire, and to copy a call as curl."),
+      h("p", { className: "hint" }, "Open a line to see its content, and to copy a request as curl."),
       this.list);
   }
 
-  /** The log of one person's doings. */
+  /** Returns the log functions for a person. */
   of(person) {
     return {
       call: (method, path, body, key) => this.#call(person, method, path, body, key),
@@ -60,7 +60,7 @@ export class Log {
     return (status, answer) => {
       outcome.textContent = `${status} · ${Math.round(performance.now() - began)} ms`;
       outcome.classList.toggle("bad", !(status < 400));
-      if (answer) details.append(h("h3", {}, "Answer"), wire(answer));
+      if (answer) details.append(h("h3", {}, "Response"), wire(answer));
       if (answer && (!body || !(status < 400))) preview.textContent = brief(answer);
     };
   }
@@ -73,7 +73,7 @@ export class Log {
     if (!payload) this.#bursts.set(`${person.id} ${name}`, { began: Date.now(), name, topics: [topic], line, details });
   }
 
-  /** A person subscribes to all channels at once: that is one line, not one for each. */
+  /** Adds an event to an earlier line, because a person subscribes to many channels at once. */
   #joinsBurst(person, name, topic) {
     const burst = this.#bursts.get(`${person.id} ${name}`);
     if (!burst || Date.now() - burst.began > BURST) return false;
@@ -94,13 +94,13 @@ export class Log {
   }
 }
 
-/** Ids are long: their ends tell them apart. The signature in a signed URL is nobody's reading. */
+/** Shortens ids, of which the ends are enough to recognize them, and the signatures of signed URLs. */
 function short(path) {
   const ids = /([0-9a-f]{4})[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{8}([0-9a-f]{4})/g;
   return path.replace(/\?X-Amz.*|\?x-id.*/, "?…").replace(ids, "$1…$2");
 }
 
-/** One line of what a call or an event carries: what people said, how many there are, or else the JSON's beginning. */
+/** Returns a summary of a request's or event's content: a text, a count, or the beginning of the JSON. */
 function brief(value) {
   const said = value.body ?? value.message?.body ?? value.error;
   if (said) return `“${said.slice(0, 200)}”`;

@@ -1,5 +1,4 @@
-// Two people, the log, and on a narrow screen the tabs to switch between them. `?only=ada` shows one person, for two
-// windows side by side.
+// Two people and the log; on a narrow screen, with tabs. `?only=ada` shows one person, for two windows side by side.
 
 import { h } from "./dom.js";
 import { Log } from "./log.js";
@@ -7,7 +6,7 @@ import { Person } from "./person.js";
 import { tries } from "./tries.js";
 import { View } from "./view.js";
 
-/** The demo tenant's key, which supabase/seed.sql makes. */
+/** The demo tenant's key, which supabase/seed.sql creates. */
 const KEY = "pk_test_DemoTenantOnlyForLocalUse01";
 
 const PEOPLE = [
@@ -44,7 +43,7 @@ const sam = people.find(({ facts }) => facts.id === "sam");
 if (sam) log.list.before(tries(sam));
 main.classList.toggle("one", people.length === 1);
 
-// On a narrow screen only one of the three is shown.
+// A narrow screen shows only one of the three parts.
 const parts = [...people.map(({ facts: { id, name } }) => [id, name.split(" ")[0]]), ["log", "Log"]];
 const tabs = parts.map(([id, name]) =>
   h("button", { type: "button", onclick: () => showPart(id) }, name),

@@ -1,11 +1,11 @@
-// How messages look: one list item each, grouped by who sent them and when.
+// The list items of messages, grouped by sender and time.
 
 import { h } from "./dom.js";
 import { avatar, icon, iconButton } from "./icons.js";
 import { lightbox } from "./lightbox.js";
 import { clock, count, day, gist, isBigEmoji, whose } from "./words.js";
 
-/** Messages of one sender that are at most this many milliseconds apart are a group. */
+/** Messages of one sender are a group if they are at most this many milliseconds apart. */
 const GROUP = 5 * 60 * 1000;
 const SURE = 3000;
 
@@ -14,9 +14,9 @@ export function areGrouped(before, after) {
     && new Date(after.created_at) - new Date(before.created_at) < GROUP;
 }
 
-/** A message. `facts` are what it takes from the messages around it; `acts` are what people can do with it. Its buttons
- * become tab stops when the message has the focus: see keyboard.js. What only the first or last of a group shows is
- * always there, so that a group can grow without making its messages anew, which a screen reader would read again. */
+/** Creates the item of a message. The second argument has what depends on other messages; `acts` are its actions. Its buttons
+ * become tab stops when the message has the focus: see keyboard.js. Every message has the parts that only the first or last of
+ * a group shows. So a group can grow without creating items again, which a screen reader would read again. */
 export function messageItem(message, { mine, name, quote, replies, isNew }, acts) {
   const about = gist(message).slice(0, 60);
   const stop = { tabIndex: -1 };
@@ -39,7 +39,7 @@ export function messageItem(message, { mine, name, quote, replies, isNew }, acts
       mine && h("span", { className: "state" })));
 }
 
-/** Shows on one's own message whether it was only sent, or who has seen it. */
+/** Shows on an own message that it was sent, or who has seen it. */
 export function showReaders(item, names) {
   const text = names.length ? `Seen by ${names.join(", ")}` : "Sent";
   const state = item.querySelector(".state");
@@ -49,7 +49,7 @@ export function showReaders(item, names) {
   state.replaceChildren(icon(names.length ? "ticks" : "tick"), h("span", { className: "unseen" }, text));
 }
 
-/** Deleting takes two clicks, for there is no way back. */
+/** Creates a button that deletes with the second click, because a deletion is final. */
 function deleteButton(about, remove, properties) {
   const name = `Delete: ${about}`;
   const button = iconButton("delete", name, () => {
@@ -66,7 +66,7 @@ function deleteButton(about, remove, properties) {
   return button;
 }
 
-/** A message on its way, or one that didn't get through; `preview` is its image's address. */
+/** Creates the item of a pending or failed message; `preview` is its image's URL. */
 export function pendingItem({ sender_id, body, file, state, error, progress }, preview, acts) {
   const failed = state === "failed";
   return h("li", { className: `message mine last pending news ${whose(sender_id)}${failed ? " failed" : ""}`, tabIndex: -1 },
@@ -81,7 +81,7 @@ export function pendingItem({ sender_id, body, file, state, error, progress }, p
       failed && h("button", { type: "button", onclick: acts.discard }, "Discard")));
 }
 
-/** An image that opens in full; its address comes from a stranger, and may only be an http(s) one or our own preview. */
+/** Creates an image that opens in full size. Its URL comes from another user, so only http(s) URLs and own previews are allowed. */
 function picture(url, alt, properties) {
   if (!/^(https?|blob):/i.test(url)) return null;
   return h("button", { type: "button", className: "picture", onclick: () => lightbox(url, alt), ...properties }, h("img", { src: url, alt, loading: "lazy" }));

@@ -1,12 +1,11 @@
-// One person's side: the client, and what is on screen. It knows nothing of how things look; whoever shows it listens to its
-// "change" events.
+// The state of one person's side: the client, the open conversation and the filter. Its "change" events tell the view to render.
 
 import { TinyChat } from "@tinychat/client";
 import { loggedFetch, loggedSocket } from "./wire.js";
 
 export class Person extends EventTarget {
   filter = null;
-  /** The conversation that is on screen. */
+  /** The open conversation. */
   conversation = null;
   notice = "";
   #changes = false;
@@ -14,8 +13,8 @@ export class Person extends EventTarget {
   #credential;
 
   /**
-   * `facts` are id, user_id, name and role; `names` are those of everybody known, by user_id. Without `key`, the tenant's, the
-   * person has user tokens, which the local cloud signs as a tenant's backend would.
+   * `facts` are id, user_id, name and role; `names` are all known names, by user_id; `key` is the tenant's publishable key.
+   * Without it, the person has user tokens, which the local cloud signs as a tenant's backend does.
    */
   constructor(facts, key, log, names) {
     super();
@@ -35,7 +34,7 @@ export class Person extends EventTarget {
       user: { user_id, name, role },
       fetch: this.#fetch,
       realtime: { transport: loggedSocket(log) },
-      retries: 2, // to see soon what happens then
+      retries: 2, // fewer than the default, so that errors appear soon
     });
     for (const event of ["change", "conversations", "connection"]) this.chat.on(event, () => this.#changed());
     this.chat.on("error", ({ error }) => this.#say(error.message));
@@ -71,14 +70,14 @@ export class Person extends EventTarget {
     this.#changed();
   }
 
-  /** Makes a call with this person's credential, past the client. */
+  /** Makes a request with this person's credential, without the client. */
   async call(method, path, body) {
     const headers = { "x-tinychat-api-key": await this.#credential(), ...(body && { "content-type": "application/json" }) };
     const response = await this.#fetch(location.origin + path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
     return { status: response.status, answer: JSON.parse(await response.text()) };
   }
 
-  /** Whether it worked; if not, `notice` says why. */
+  /** Runs `work`, and returns whether it succeeded. Otherwise `notice` has the error. */
   async trying(work) {
     try {
       await work();
@@ -96,7 +95,7 @@ export class Person extends EventTarget {
     this.#changed();
   }
 
-  /** Many changes at once are shown once. */
+  /** Reports several changes in the same task once. */
   #changed() {
     if (this.#changes) return;
     this.#changes = true;

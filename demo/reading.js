@@ -1,19 +1,19 @@
-// Where in a conversation its reader is: at the end, which it follows, or at a place further up, which it keeps.
+// The scroll position in a conversation. At the end it follows new messages, and elsewhere it is kept.
 
-/** How near the end, in pixels, counts as reading the newest message. */
+/** The distance from the end, in pixels, up to which a reader is at the end. */
 const NEAR = 80;
 
 export class Reading {
   following = true;
   #top = 0;
 
-  /** `content` is the list in `scroller`; `moved` is called when the reader has moved. */
+  /** `content` is the list in `scroller`; `moved` is called when the reader has scrolled. */
   constructor(scroller, content, moved) {
     this.scroller = scroller;
     this.content = content;
     scroller.addEventListener("scroll", () => {
       const { scrollHeight, scrollTop, clientHeight } = scroller;
-      // What grows moves the end away from the reader; only a reader scrolls up.
+      // New content moves the end away. Only the reader scrolls up.
       if (scrollHeight - scrollTop - clientHeight < NEAR) this.following = true;
       else if (scrollTop < this.#top) this.following = false;
       this.#top = scrollTop;
@@ -29,14 +29,14 @@ export class Reading {
     this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
-  /** Runs `update`, and leaves in its place what is being read. */
+  /** Runs `update` and keeps the position of the visible messages. */
   during(update) {
     const anchor = this.following ? null : this.#firstInView();
     const before = anchor?.getBoundingClientRect().bottom;
     update();
     if (this.following) this.toEnd();
     else if (anchor) {
-      // It may have been made anew, with less above it.
+      // The item may have been created again.
       const after = this.content.querySelector(`[data-id="${anchor.dataset.id}"]`);
       if (after) this.scroller.scrollTop += after.getBoundingClientRect().bottom - before;
     }

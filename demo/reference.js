@@ -1,19 +1,19 @@
-// The API reference: docs/openapi.yaml with the quickstarts before it, shown by Scalar, with the demo tenant's key filled in.
+// The API reference: the quickstarts and docs/openapi.yaml, shown by Scalar with the demo tenant's key.
 
 import { debounced } from "./dom.js";
 
-/** The demo tenant's key, which supabase/seed.sql makes. */
+/** The demo tenant's key, which supabase/seed.sql creates. */
 const KEY = "pk_test_DemoTenantOnlyForLocalUse01";
 
 const QUICKSTARTS = ["curl", "javascript", "python", "dart", "tokens", "push", "queue"];
 
-/** The languages that samples are not shown in. */
+/** Languages without samples. */
 const HIDDEN = ["c", "clojure", "csharp", "fsharp", "go", "http", "java", "julia", "kotlin", "objc", "ocaml", "php", "powershell", "r", "ruby", "rust", "swift"];
 
 const text = async (path) => (await fetch(path)).text();
 const [document_, ...quickstarts] = await Promise.all([text("/docs/openapi.json"), ...QUICKSTARTS.map((name) => text(`/docs/quickstart/${name}.md`))]);
 const content = JSON.parse(document_);
-// Links between files of the repository lead nowhere here.
+// Links between files of the repository don't work here.
 const unlinked = quickstarts.map((markdown) => markdown.replace(/\[([^\]]+)\]\((?!https?:)[^)]*\)/g, "$1"));
 content.info.description = [content.info.description, ...unlinked].join("\n\n");
 
@@ -27,7 +27,7 @@ window.Scalar.createApiReference("#reference", {
   documentDownloadType: "none",
   hideClientButton: true,
   showDeveloperTools: "never",
-  // Nothing is asked of other servers.
+  // No requests to other servers.
   withDefaultFonts: false,
   telemetry: false,
   proxyUrl: "",
@@ -35,9 +35,9 @@ window.Scalar.createApiReference("#reference", {
   mcp: { disabled: true },
 });
 
-/** Tells assistive technology and keyboards what the library leaves out. */
+/** Corrects the accessibility of the library's elements. */
 function complete() {
-  // It says that it is a combobox, and is a box for text.
+  // The library declares a text box as a combobox.
   for (const box of document.querySelectorAll('[role="combobox"]:not([aria-expanded])')) box.setAttribute("role", "textbox");
   for (const code of document.querySelectorAll("code.custom-scroll:not([tabindex])")) {
     if (code.scrollWidth > code.clientWidth || code.scrollHeight > code.clientHeight) code.tabIndex = 0;

@@ -1,2 +1,2 @@
-// supabase-js is loaded as a script; this makes it the module that the client imports.
+// supabase-js, which the page loads as a script, as the module that the client imports.
 export const { createClient } = window.supabase;

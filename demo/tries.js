@@ -2,12 +2,12 @@
 
 import { h } from "./dom.js";
 
-/** Ada's conversation with support, and hers with Sam, which supabase/seed.sql makes. */
+/** Ada's conversations with support and with Sam, which supabase/seed.sql creates. */
 const PRIVATE = "c0ffee00-0000-4000-8000-000000000002";
 const SHARED = "c0ffee00-0000-4000-8000-000000000001";
 
 const TRIES = [
-  ["read Ada's talk with support", "GET", `/v1/conversations/${PRIVATE}/messages`],
+  ["read Ada's conversation with support", "GET", `/v1/conversations/${PRIVATE}/messages`],
   ["write as Ada", "POST", `/v1/conversations/${SHARED}/messages`, { sender_id: "u_42", body: "Leave it with the neighbour, please." }],
 ];
 
@@ -17,8 +17,8 @@ export function tries(sam) {
     outcome.textContent = "…";
     const { status, answer } = await sam.call(method, path, body);
     outcome.className = status < 400 ? "bad" : "good";
-    outcome.textContent = status < 400 ? `${status}: it can, for the key opens everything` : `${status}: ${answer.error}`;
+    outcome.textContent = status < 400 ? `${status}: allowed, because a publishable key can act as any user` : `${status}: ${answer.error}`;
   };
   const buttons = TRIES.map(([label, ...call]) => h("button", { type: "button", onclick: () => sam.trying(() => attempt(...call)) }, label));
-  return h("div", { className: "tries", role: "group", ariaLabel: "What Sam's app can do" }, h("span", {}, "Sam's app tries to"), buttons, outcome);
+  return h("div", { className: "tries", role: "group", ariaLabel: "Attempts by Sam's app" }, h("span", {}, "Sam's app tries to"), buttons, outcome);
 }

@@ -1,4 +1,4 @@
-// One person's side: who it is, whether it is connected, and its inbox or the conversation that was opened from it.
+// The view of one person's side: name and connection, and the inbox or the open conversation.
 
 import { Chat } from "./chat.js";
 import { h } from "./dom.js";
@@ -11,7 +11,7 @@ export class View {
   #person;
   #open;
 
-  /** `others` are the participants of a conversation that is begun here. */
+  /** `others` are the participants of new conversations. */
   constructor(person, others) {
     this.#person = person;
     const { id, name, user_id, role } = person.facts;
@@ -47,7 +47,7 @@ export class View {
     this.chat.element.hidden = open === undefined;
     if (open) this.chat.render();
     else this.inbox.render();
-    // Who went from one to the other goes on there; who is elsewhere stays elsewhere.
+    // If the focus was in this view, it moves to the part that is shown now.
     if (open === left || !hadFocus) return;
     if (open) this.chat.focus();
     else this.inbox.focus(left);

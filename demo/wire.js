@@ -1,4 +1,4 @@
-// What goes over the wire, told to the log: the `fetch` and the WebSocket that the client uses.
+// The `fetch` and the WebSocket of the client, with a log.
 
 import { transport } from "@tinychat/client";
 
@@ -18,7 +18,7 @@ export function loggedFetch(log) {
   };
 }
 
-/** A WebSocket class for Realtime, whose frames are arrays: join_ref, ref, topic, event, payload. */
+/** Returns a WebSocket class for Realtime. Its frames are arrays: join_ref, ref, topic, event, payload. */
 export function loggedSocket(log) {
   return class extends WebSocket {
     constructor(...arguments_) {

@@ -1,4 +1,4 @@
-// How times, names and states read.
+// Texts for times, names and states.
 
 export const day = (time) => time && new Date(time).toDateString();
 
@@ -26,14 +26,14 @@ export function typingText(names) {
   return names.length === 1 ? `${names[0]} is typing…` : `${names.join(" and ")} are typing…`;
 }
 
-/** What a message says, on one line. */
+/** Returns a message's text for a single line. */
 export const gist = ({ body }) => body || "[image]";
 
-/** Up to three emoji, and nothing else. */
+/** Whether a text consists of up to three emoji. */
 export const isBigEmoji = (text) => /^\s*(?:\p{RGI_Emoji}\s*){1,3}$/v.test(text ?? "");
 
-/** Which colours a person has. */
+/** Returns the class of a user's colours. */
 export const whose = (user) => ({ u_42: "ada", driver_3: "sam" })[user] ?? "other";
 
-/** A conversation's name: its reference, or who else is in it. */
+/** Returns a conversation's title: its reference, or the other participants. */
 export const title = ({ external_ref }, others) => external_ref ?? others;

@@ -85,13 +85,13 @@ test("an image from elsewhere is shown, and one that is gone is its description"
   await ada.message("No more").getByRole("img", { name: "No more" }).waitFor();
 });
 
-test("an image above 4 MB goes straight to storage and shows how far it is", async (t) => {
+test("an image above 4 MB goes directly to storage and shows how far it is", async (t) => {
   const { ada, sam } = await meet(t);
   await ada.context.newCDPSession(ada.page).then((session) =>
     session.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 1_000_000 }),
   );
   await ada.side.locator("input[type=file]").setInputFiles(image("big.png", 6_000_000));
-  await ada.side.getByText("straight to storage").waitFor();
+  await ada.side.getByText("directly to storage").waitFor();
   await ada.button("Send").click();
   const bar = ada.side.getByRole("progressbar");
   await bar.waitFor();
@@ -292,7 +292,7 @@ test("the page of deliveries shows attempts, answers, payload and signature as t
   const delivery = (text) => page.locator(".entries li").filter({ hasText: text });
   await ada.say("to be delivered");
   const good = delivery("to be delivered");
-  await good.filter({ hasText: "signature good" }).filter({ hasText: /200 · \d+ ms/ }).waitFor();
+  await good.filter({ hasText: "signature valid" }).filter({ hasText: /200 · \d+ ms/ }).waitFor();
   await good.locator("summary").click();
   await good.getByText('"body": "to be delivered"').waitFor();
   const fails = page.getByRole("switch", { name: "Receiver fails" });

@@ -144,7 +144,7 @@ test("nothing moves for those who asked for that", async (t) => {
 test("the log begins with calls, says that lines open, and shows what is in them by the chat's clock", async (t) => {
   const { ada } = await meet(t);
   assert.equal(await ada.page.locator("#log summary").filter({ hasText: "subscribed" }).count(), 1);
-  await ada.page.locator("#log").getByText("copy a call as curl").waitFor();
+  await ada.page.locator("#log").getByText("copy a request as curl").waitFor();
   await ada.say("hello, log");
   await ada.page.locator("#log summary").filter({ hasText: "“hello, log”" }).first().waitFor();
   const [chat, log] = [await ada.message("hello, log").locator("time").textContent(), await ada.page.locator("#log time").first().textContent()];

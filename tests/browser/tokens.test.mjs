@@ -27,7 +27,7 @@ test("Sam's app is refused with a token what it is given with the key", async ()
       await sam.status("Live").waitFor();
     }
     assert.equal(await tokens.isChecked(), switched);
-    for (const [label, expected] of [["read Ada's talk with support", read], ["write as Ada", write]]) {
+    for (const [label, expected] of [["read Ada's conversation with support", read], ["write as Ada", write]]) {
       await page.getByRole("button", { name: label }).click();
       await outcome.filter({ hasText: /^\d/ }).waitFor();
       const text = await outcome.textContent();
