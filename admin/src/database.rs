@@ -27,10 +27,21 @@ impl Database {
         Ok(self.client.query_typed(sql, params).await?)
     }
 
+    /// Runs a statement that always returns a row, and returns the first one.
+    pub async fn row(&self, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Row> {
+        self.rows(sql, params).await?.into_iter().next().context("a statement returned no row")
+    }
+
+    /// Runs a statement and returns the first row. Fails with "no such …" if there is none.
+    pub async fn found(&self, sql: &str, params: &[Param<'_>], thing: &'static str) -> anyhow::Result<Row> {
+        let rows = self.rows(sql, params).await?;
+        rows.into_iter().next().ok_or_else(|| Failure::NoSuch(thing).into())
+    }
+
     /// Fails unless the tenant exists, because an empty list would look like a result about an existing one.
     pub async fn require_tenant(&self, tenant: &Uuid) -> anyhow::Result<()> {
-        let rows = self.rows("select from tinychat.tenants where id = $1", &[(tenant, Type::UUID)]).await?;
-        if rows.is_empty() { Err(Failure::NoSuch("tenant").into()) } else { Ok(()) }
+        let sql = "select from tinychat.tenants where id = $1";
+        self.found(sql, &[(tenant, Type::UUID)], "tenant").await.map(|_| ())
     }
 }
 

@@ -1,11 +1,10 @@
-//! `tinychat`: the operator's command line. Each group of commands has a file of its own.
+//! `tinychat`: the operator's command line. Each group of commands has a module of its own.
 
 mod conversations;
 mod database;
 mod doctor;
 mod import;
 mod keys;
-mod listen;
 mod output;
 mod rights;
 mod role;
@@ -23,14 +22,14 @@ use output::{Failure, Output, harmless};
 use shared::db::Chain;
 use std::process::ExitCode;
 
-/// The operator's command line: the schema, tenants, their keys and webhooks
+/// Operates TinyChat: the database's schema, tenants, API keys, webhooks and more
 #[derive(Parser)]
 #[command(
     name = "tinychat",
     version,
     max_term_width = 100,
-    after_help = "The database is that of DATABASE_URL, trusted by DATABASE_CA_CERT, as the functions read them.\n\
-        Exit codes: 0 done, 1 failed, 2 wrong use, 3 no such thing."
+    after_help = "DATABASE_URL is the database, and DATABASE_CA_CERT its certificate authority, as for the functions.\n\
+        Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found."
 )]
 struct Cli {
     /// Prints JSON instead of tables
@@ -50,7 +49,7 @@ enum Command {
     /// Issues, rotates and revokes API keys
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Makes and revokes the keys that sign user tokens, and requires tokens
+    /// Creates and revokes the keys that sign user tokens, and requires tokens
     #[command(subcommand)]
     Tokens(tokens::Command),
     /// Exports and erases the data of a user
@@ -59,11 +58,11 @@ enum Command {
     /// Exports a conversation
     #[command(subcommand)]
     Conversations(conversations::Command),
-    /// Stores users, conversations and messages from a file of JSON lines, as the exports print them
+    /// Imports users, conversations and messages from a file of JSON lines, in the format of the exports
     Import(import::Import),
-    /// Shows what tenants have used in a month
+    /// Shows the usage of tenants in a month or on a day
     Usage(usage::Usage),
-    /// Registers webhook endpoints, shows and replays their deliveries
+    /// Registers webhook endpoints, and shows and replays their deliveries
     #[command(subcommand)]
     Webhooks(webhooks::Command),
     /// Creates a tenant with users, conversations and messages, and shows its key
@@ -71,7 +70,7 @@ enum Command {
     /// Creates and drops database roles that functions log in as, to change a password without an outage
     #[command(subcommand)]
     Role(role::Command),
-    /// Checks every setting and dependency, and reports what is wrong
+    /// Checks the settings and the services behind them, or a deployment, and reports faults
     Doctor(doctor::Doctor),
     /// Prints the completion script of a shell
     Completions {
@@ -102,7 +101,7 @@ async fn run(command: Command, output: &Output) -> anyhow::Result<()> {
         Command::Conversations(command) => conversations::run(command, &Database::connect().await?).await,
         Command::Import(import) => import::run(import, output).await,
         Command::Usage(usage) => usage::run(usage, &Database::connect().await?, output).await,
-        Command::Webhooks(webhooks::Command::Listen(listen)) => listen::run(listen, output).await,
+        Command::Webhooks(webhooks::Command::Listen(listen)) => webhooks::listen::run(listen, output).await,
         Command::Webhooks(command) => webhooks::run(command, &Database::connect().await?, output).await,
         Command::Seed(seed) => seed::run(seed, output).await,
         Command::Role(command) => role::run(command, &mut Database::connect().await?, output).await,
@@ -132,7 +131,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Returns the lines of shell code in a page that call this program, as words, with an id for each variable.
+    /// Returns the calls of this program in a page's shell code, each as words, with an id for each variable.
     fn calls(page: &str) -> Vec<Vec<String>> {
         let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
         let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("tinychat "));
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_call_commands_that_there_are_and_the_tour_calls_all() {
+    fn the_pages_call_existing_commands_and_the_tour_calls_all_of_them() {
         let pages = [
             include_str!("../../README.md"),
             include_str!("../../docs/OPERATIONS.md"),

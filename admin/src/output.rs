@@ -1,4 +1,4 @@
-//! A command's output: a table for people, JSON for programs.
+//! The output of commands: tables for people, JSON for programs.
 
 use serde::Serialize;
 use std::borrow::Cow;
@@ -17,18 +17,18 @@ const WIDTH: usize = 120;
 /// The minimum width of a column of text. If a table doesn't fit even then, each row becomes a block.
 const NARROWEST: usize = 12;
 
-/// The reason why a command fails although everything works.
+/// A failure that is the result of the command's input or of a check, and not an error of the program.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The thing that the command names doesn't exist.
+    /// The command names something that doesn't exist.
     #[error("no such {0}")]
     NoSuch(&'static str),
     /// An argument is wrong.
     #[error("{0}")]
-    WrongUse(String),
-    /// The doctor has found and reported a fault.
-    #[error("not all is well")]
-    Unwell,
+    WrongUsage(String),
+    /// The doctor has reported a fault.
+    #[error("a check failed")]
+    Unhealthy,
 }
 
 impl Failure {
@@ -36,8 +36,8 @@ impl Failure {
     pub fn code(&self) -> ExitCode {
         match self {
             Self::NoSuch(_) => ExitCode::from(3),
-            Self::WrongUse(_) => ExitCode::from(2),
-            Self::Unwell => ExitCode::FAILURE,
+            Self::WrongUsage(_) => ExitCode::from(2),
+            Self::Unhealthy => ExitCode::FAILURE,
         }
     }
 }
@@ -75,12 +75,13 @@ impl Output {
         self.print(item, || self.block(&texts(&T::headers()), &texts(&item.fields())))
     }
 
-    /// Prints a sentence about what was done, or `result` as JSON.
+    /// Prints a sentence about the result, or the result as JSON.
     pub fn done(&self, words: &str, result: &impl Serialize) -> anyhow::Result<()> {
         self.print(result, || words.to_owned())
     }
 
-    /// Prints a line of a growing list, with a mark for `yes`, `no` or anything else. Prints nothing in JSON mode.
+    /// Prints a line of a list that is printed line by line, with a mark for `yes`, `no` or other. Prints nothing in JSON
+    /// mode.
     pub fn line(&self, well: &str, text: &str) {
         let (mark, colour) = match well {
             "yes" => ("✓", Color::FG_GREEN),
@@ -89,14 +90,14 @@ impl Output {
         };
         let mark = if self.colour { colour.colorize(mark) } else { mark.to_owned() };
         if !self.json {
-            let _nobody_looks = writeln!(io::stdout(), "{mark} {}", harmless(text));
+            let _closed = writeln!(io::stdout(), "{mark} {}", harmless(text));
         }
     }
 
-    /// Prints a line of a growing list as JSON, in JSON mode only.
+    /// Prints a line of JSON. Prints nothing in table mode.
     pub fn json_line(&self, value: &impl Serialize) {
         if let (true, Ok(text)) = (self.json, serde_json::to_string(value)) {
-            let _nobody_looks = writeln!(io::stdout(), "{text}");
+            let _closed = writeln!(io::stdout(), "{text}");
         }
     }
 
@@ -187,31 +188,31 @@ fn texts(fields: &[Cow<str>]) -> Vec<String> {
     fields.iter().map(|text| harmless(text)).collect()
 }
 
-/// Returns text from other people in a form that is harmless to a terminal: characters that move the cursor or change
-/// the direction of text are escaped.
+/// Returns a text of other people for the terminal: escapes characters that move the cursor or change the direction of
+/// text.
 pub fn harmless(text: &str) -> String {
-    spelled_out(text, |letter| letter.escape_default().to_string())
+    escaped(text, |letter| letter.escape_default().to_string())
 }
 
-/// Returns JSON with such characters escaped, because its strings may contain them.
+/// Returns JSON in which the same characters are escaped.
 fn json(value: &impl Serialize) -> serde_json::Result<String> {
     let text = serde_json::to_string_pretty(value)?;
     Ok(text.lines().map(harmless_json).collect::<Vec<_>>().join("\n"))
 }
 
-/// Returns a line of JSON with such characters in JSON's own escapes.
+/// Returns a line of JSON in which the same characters are escaped as in JSON.
 pub fn harmless_json(line: &str) -> Cow<'_, str> {
     if !line.contains(is_harmful) {
         return line.into();
     }
-    spelled_out(line, |letter| format!("\\u{:04x}", u32::from(letter))).into()
+    escaped(line, |letter| format!("\\u{:04x}", u32::from(letter))).into()
 }
 
 fn is_harmful(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn spelled_out(text: &str, spell: impl Fn(char) -> String) -> String {
+fn escaped(text: &str, spell: impl Fn(char) -> String) -> String {
     text.chars().map(|letter| if is_harmful(letter) { spell(letter) } else { letter.to_string() }).collect()
 }
 
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_the_cursor_or_turns_text_around_is_spelled_out_and_nothing_else() {
+    fn only_characters_that_move_the_cursor_or_change_the_direction_are_escaped() {
         assert_eq!(harmless("\u{1b}[2J\r\nok"), r"\u{1b}[2J\r\nok");
         assert_eq!(harmless("\u{9b}31m\u{202e}gnp"), r"\u{9b}31m\u{202e}gnp");
         for text in ["O'Brien \\ \"Söhne\"", "مرحبا", "हिन्दी", "👩\u{200d}🚀"] {
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wide_table_wraps_its_words_and_leaves_ids_whole() {
+    fn a_wide_table_wraps_text_but_no_ids() {
         let id = "0".repeat(36);
         let names = row(&["id", "name", "status"]);
         let table = PLAIN.table(&names, &[row(&[&id, &"long name ".repeat(20), "active"])]).unwrap();
@@ -253,14 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn states_have_colours_where_somebody_looks() {
+    fn states_have_colours_on_a_terminal() {
         let coloured = Output { json: false, colour: true };
         let (names, values) = (row(&["name", "state"]), row(&["active", "disabled: by an operator"]));
         for text in
             [coloured.table(&names, std::slice::from_ref(&values)).unwrap(), coloured.block(&names, &values)]
         {
             assert!(text.contains("\u{1b}[31mdisabled: by an operator\u{1b}[39m"), "{text:?}");
-            assert_eq!(text.matches("\u{1b}[3").count(), 2, "a name is no state: {text:?}");
+            assert_eq!(text.matches("\u{1b}[3").count(), 2, "a name isn't a state: {text:?}");
         }
         assert!(!PLAIN.block(&names, &values).contains('\u{1b}'));
     }

@@ -1,4 +1,4 @@
-//! User tokens and the keys that sign them, for the command line and for the local cloud's demo.
+//! User tokens, and the keys that sign them.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -7,13 +7,8 @@ use sha2::Sha256;
 use std::time::SystemTime;
 use uuid::Uuid;
 
-/// HMAC's block size for SHA-256, in bytes: the longest secret.
+/// HMAC's block size for SHA-256, in bytes. A secret is no longer than this.
 pub const BLOCK: usize = 64;
-
-/// Returns a secret of 244 random bits as 64 hexadecimal digits.
-pub fn new_secret() -> String {
-    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
-}
 
 /// Returns the inner and the outer pad of an HMAC key (RFC 2104) that is no longer than a block.
 pub fn pads(secret: &str) -> [Vec<u8>; 2] {
@@ -48,12 +43,5 @@ mod tests {
         let mac = Sha256::new().chain_update(outer).chain_update(inside).finalize();
         assert_eq!(mac[..4], [0x5b, 0xdc, 0xc1, 0x46]);
         assert_eq!(mac[28..], [0x64, 0xec, 0x38, 0x43]);
-    }
-
-    #[test]
-    fn a_new_secret_fits_the_block_and_comes_once() {
-        let [one, other] = [new_secret(), new_secret()];
-        assert_eq!(one.len(), BLOCK);
-        assert_ne!(one, other);
     }
 }

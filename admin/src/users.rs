@@ -18,11 +18,11 @@ pub enum Command {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         user: String,
     },
-    /// Counts the data of a user; with --yes, erases it permanently
+    /// Counts a user's data, or erases it permanently with --yes
     ///
     /// The profile is removed, and the user's messages are deleted with their text and images. In conversations, an
-    /// opaque id replaces the user's id. If the command is interrupted, run it again: it continues. SECURITY.md lists
-    /// the data that remains.
+    /// opaque id replaces the user's id. If the command is interrupted, run it again to continue. SECURITY.md lists the
+    /// data that remains.
     Erase {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -30,7 +30,7 @@ pub enum Command {
         /// The user's id at the tenant
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         user: String,
-        /// Erases the data; without it, nothing is changed
+        /// Erases the data; without this option, nothing is changed
         #[arg(long)]
         yes: bool,
     },

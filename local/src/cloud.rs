@@ -40,9 +40,9 @@ impl Cloud {
     pub(crate) async fn start(options: &Options, quiet: bool) -> anyhow::Result<Self> {
         let template = Template::read(&project().join("template.yaml"))?;
         let lock = prepare_folder(options)?;
-        let print = |what: &str| {
+        let print = |step: &str| {
             if !quiet {
-                println!("{what} …");
+                println!("{step} …");
             }
         };
         // A port that is in use or a missing program must be reported before the build, which may take minutes.
@@ -50,12 +50,12 @@ impl Cloud {
         let supabase = bind(options.host, options.supabase_port, "SUPABASE_PORT")?;
         if options.servers_dir != options.data_dir && options.database_url.is_none() {
             let (data, servers) = (options.data_dir.display(), options.servers_dir.display());
-            print(&format!("Postgres has no access to {data}, so its files are in {servers}"));
+            print(&format!("Postgres can't use {data}, so its files are in {servers}"));
         }
         print("Starting Postgres");
         let database = Database::start(options).await?;
         if !options.no_build {
-            print("Building the functions, which takes some minutes the first time");
+            print("Building the functions (the first time, this takes some minutes)");
             build(options, &template).await?;
         }
         let exports = Exports {
@@ -105,7 +105,7 @@ impl Cloud {
         };
         spawn_server(gateway::serve(listener(api)?, gateway.clone(), pages));
         fs::write(options.data_dir.join("sam-env.json"), sam_env)?;
-        // Last, because others wait for this file as the sign that everything is running.
+        // This file is written last, because other programs wait for it as the sign that everything is running.
         write_env(&options.data_dir.join("env"), &exports.public(options))?;
         Ok(Self { exports, gateway, database, _lock: lock })
     }
@@ -123,7 +123,7 @@ fn prepare_folder(options: &Options) -> anyhow::Result<File> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let lock = File::create(folder.join("lock"))?;
     if lock.try_lock().is_err() {
-        bail!("another local cloud runs in {}: set DATA_DIR to another folder", folder.display());
+        bail!("another local cloud is running in {}: set DATA_DIR to another folder", folder.display());
     }
     let _no_earlier_run = fs::remove_file(folder.join("env"));
     let _no_earlier_run = fs::remove_dir_all(folder.join("logs"));
@@ -131,9 +131,9 @@ fn prepare_folder(options: &Options) -> anyhow::Result<File> {
     Ok(lock)
 }
 
-/// Builds the functions, with cargo's progress on the terminal. Release binaries are built as they are deployed. A
-/// development build covers the whole workspace: functions, tests and this program then share each dependency's features,
-/// and cargo compiles it once.
+/// Builds the functions, with cargo's progress on the terminal. Release binaries are built as for a deployment. A
+/// development build covers the whole workspace: functions, tests and this program then share the features of each
+/// dependency, and cargo compiles it once.
 async fn build(options: &Options, template: &Template) -> anyhow::Result<()> {
     let mut cargo = Command::new("cargo");
     remove_cargo_variables(&mut cargo)

@@ -23,7 +23,7 @@ impl Console {
     pub(crate) fn request(&self, line: &str) {
         self.log("requests", line);
         if !self.quiet {
-            let _nobody_looks = writeln!(std::io::stdout(), "{line}");
+            let _closed = writeln!(std::io::stdout(), "{line}");
         }
     }
 
@@ -31,7 +31,7 @@ impl Console {
     pub(crate) fn problem(&self, line: &str) {
         self.log("problems", line);
         if !self.quiet {
-            let _nobody_looks = writeln!(std::io::stderr(), "{line}");
+            let _closed = writeln!(std::io::stderr(), "{line}");
         }
     }
 

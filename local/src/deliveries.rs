@@ -14,19 +14,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-const DELIVERIES: &str = "
-    select json_build_object(
-        'endpoint_id', w.id, 'url', w.url, 'tenant', t.name, 'disabled', w.disabled_reason,
-        'event_id', d.event_id, 'type', d.type, 'created_at', tinychat.iso(d.created_at), 'payload', d.payload,
-        'outcome', d.outcome, 'attempts', d.attempts, 'status', d.last_status, 'latency_ms', d.last_latency_ms,
-        'answer', d.last_answer, 'next_attempt_at', tinychat.iso(d.next_attempt_at)
-    )::text
-    from tinychat.webhook_deliveries d
-    join tinychat.webhook_endpoints w on w.id = d.endpoint_id
-    join tinychat.tenants t on t.id = w.tenant_id
-    order by d.created_at desc, d.event_id desc
-    limit 100";
-
 struct Page {
     database_url: String,
     receiver: Arc<Receiver>,
@@ -62,7 +49,8 @@ async fn set_receiver(State(page): State<Arc<Page>>, Query(change): Query<Change
 
 impl Page {
     async fn deliveries(&self) -> anyhow::Result<Vec<Value>> {
-        let rows = postgres::connect(&self.database_url).await?.query(DELIVERIES, &[]).await?;
+        let rows =
+            postgres::connect(&self.database_url).await?.query(include_str!("deliveries.sql"), &[]).await?;
         rows.iter().map(|row| self.with_signature(row.try_get(0)?)).collect()
     }
 

@@ -1,8 +1,9 @@
-//! User tokens for the demo. In production a tenant's own backend signs them, for users that it has authenticated. The local
-//! cloud signs them for anybody.
+//! User tokens for the demo. In production, a tenant's own backend signs them for users that it has authenticated. The local
+//! cloud signs them for any user.
 
 use crate::postgres;
-use admin::user_token::{new_secret, pads, sign};
+use admin::secret::new_secret;
+use admin::user_token::{pads, sign};
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -16,13 +17,6 @@ const KID: Uuid = uuid!("eeeeeeee-0000-4000-8000-000000000002");
 /// The lifetime of a token, in seconds.
 const LIFE: u64 = 15 * 60;
 
-/// Creates the demo tenant's key. Each run has its own secret.
-const REGISTER: &str = "
-    insert into tinychat.token_keys (id, tenant_id, inner_pad, outer_pad)
-    select $1, id, $2, $3 from tinychat.tenants where id = '11111111-2222-4333-8444-555555555555'
-    on conflict (id) do update
-        set inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad, revoked_at = null";
-
 #[derive(Deserialize)]
 struct Claims {
     user_id: String,
@@ -33,7 +27,10 @@ struct Claims {
 pub(crate) async fn router<S>(database_url: &str) -> anyhow::Result<Router<S>> {
     let secret: Arc<str> = new_secret().into();
     let [inner, outer] = pads(&secret);
-    postgres::connect(database_url).await?.execute(REGISTER, &[&KID, &inner, &outer]).await?;
+    postgres::connect(database_url)
+        .await?
+        .execute(include_str!("demo-tokens.sql"), &[&KID, &inner, &outer])
+        .await?;
     Ok(Router::new().route("/demo/token", get(token)).with_state(secret))
 }
 

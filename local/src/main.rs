@@ -87,7 +87,7 @@ fn print_addresses(cloud: &Cloud, options: &Options) {
 
     curl {api}/v1/config -H 'x-tinychat-api-key: {key}'
 
-  After a change, `cargo build --bin send-message` (or another function): the next request runs it.
+  After a change to a function, build it, for example with `cargo build --bin send-message`. The next request runs it.
 ",
         api = exports.api_url,
         supabase = exports.supabase_url,

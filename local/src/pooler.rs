@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// The time for which it refuses clients after a failed connection to Postgres.
+/// The time for which PgBouncer refuses clients after a failed connection to Postgres.
 const LOGIN_RETRY: Duration = Duration::from_millis(50);
 
 /// A running PgBouncer.
@@ -53,12 +53,12 @@ impl Pooler {
         self.address.port()
     }
 
-    /// Stops it. SIGINT is an orderly stop, SIGKILL a crash.
+    /// Stops PgBouncer: in order with SIGINT, as in a crash with SIGKILL.
     pub(crate) async fn stop(&self, signal: Signal) {
         self.service.stop(signal).await;
     }
 
-    /// Starts it again.
+    /// Starts PgBouncer again.
     pub(crate) async fn resume(&self) -> anyhow::Result<()> {
         self.service.resume().await;
         self.ready().await
@@ -67,7 +67,7 @@ impl Pooler {
     async fn ready(&self) -> anyhow::Result<()> {
         while TcpStream::connect(self.address).await.is_err() {
             if !self.service.is_running() {
-                bail!("PgBouncer doesn't start: see logs/pgbouncer.log");
+                bail!("PgBouncer can't start: see logs/pgbouncer.log");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

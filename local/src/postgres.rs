@@ -18,7 +18,7 @@ pub(crate) const FUNCTIONS_ROLE: &str = "tinychat_functions";
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Trusts the machine's own users and Docker's networks, as Supabase's local stack does. The port listens on the loopback
-/// address unless HOST is set, so nobody else can reach it. Members of the role `password_required`, which tests create,
+/// address unless HOST is set, so other machines have no access. Members of the role `password_required`, which tests create,
 /// need a password.
 const HOST_BASED_AUTHENTICATION: &str = "\
 host all +password_required all scram-sha-256
@@ -38,7 +38,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Creates the cluster if it doesn't exist, ends a server that a killed run has left, and starts it.
+    /// Creates the cluster if it doesn't exist, stops a server that a killed run has left running, and starts the server.
     pub(crate) async fn start(options: &Options, tls: Option<&Certificates>) -> anyhow::Result<Self> {
         let binaries = find_binaries().await?;
         let folder = &options.servers_dir;
@@ -81,12 +81,12 @@ impl Cluster {
         self.port
     }
 
-    /// Stops it. SIGINT is an orderly stop, SIGQUIT a crash.
+    /// Stops Postgres: in order with SIGINT, as in a crash with SIGQUIT.
     pub(crate) async fn stop(&self, signal: Signal) {
         self.service.stop(signal).await;
     }
 
-    /// Starts it again.
+    /// Starts Postgres again.
     pub(crate) async fn resume(&self) -> anyhow::Result<()> {
         self.service.resume().await;
         self.ready().await
@@ -100,7 +100,7 @@ impl Cluster {
                 let lines: Vec<_> = log.lines().rev().take(5).collect();
                 let tail: Vec<_> = lines.into_iter().rev().collect();
                 return Err(error)
-                    .context(format!("Postgres doesn't start. The end of its log:\n{}", tail.join("\n")));
+                    .context(format!("Postgres can't start. The end of its log:\n{}", tail.join("\n")));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -148,7 +148,7 @@ async fn initialize(binaries: &Path, data: &Path) -> anyhow::Result<()> {
     Ok(std::fs::rename(&unfinished, data)?)
 }
 
-/// Ends a server that an earlier run has left. `DATA_DIR` is locked, so no other run uses it.
+/// Stops a server that an earlier run has left running. `DATA_DIR` is locked, so no other run uses it.
 async fn stop_leftover(binaries: &Path, data: &Path) -> anyhow::Result<()> {
     if data.join("postmaster.pid").exists() {
         let mut pg_ctl = unprivileged_command(&binaries.join("pg_ctl"), Signal::SIGKILL);

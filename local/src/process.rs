@@ -86,13 +86,13 @@ pub(crate) fn send(child: &Child, signal: Signal) {
 
 /// A server program that is restarted whenever it ends without having been stopped.
 pub(crate) struct Service {
-    /// The signal to stop it, or `None` while it must run.
+    /// The signal to stop the process with, or `None` while it must run.
     stop: watch::Sender<Option<Signal>>,
     running: watch::Receiver<bool>,
 }
 
 impl Service {
-    /// Starts it.
+    /// Starts the program.
     pub(crate) fn start(command: impl Fn() -> Command + Send + 'static) -> Self {
         let (stop, stops) = watch::channel(None);
         let (runs, running) = watch::channel(true);
@@ -100,18 +100,18 @@ impl Service {
         Self { stop, running }
     }
 
-    /// Whether its process is running.
+    /// Whether the process is running.
     pub(crate) fn is_running(&self) -> bool {
         *self.running.borrow()
     }
 
-    /// Stops it with `signal` and waits for its end.
+    /// Stops the process with `signal` and waits for its end.
     pub(crate) async fn stop(&self, signal: Signal) {
         self.stop.send_replace(Some(signal));
         self.until_running(false).await;
     }
 
-    /// Starts it again after [`Service::stop`].
+    /// Starts the program again after [`Service::stop`].
     pub(crate) async fn resume(&self) {
         self.stop.send_replace(None);
         self.until_running(true).await;

@@ -83,7 +83,7 @@ async fn a_revoked_key_is_refused_at_once() {
     assert_eq!(json(&line).await["state"], "revoked");
     assert_eq!(status_of(&chat, &key).await, 401);
     let (code, _, error) = run(&line).await;
-    assert_eq!((code, error.as_str()), (3, "error: no such open key of this tenant\n"));
+    assert_eq!((code, error.as_str()), (3, "error: no such valid key of this tenant\n"));
 }
 
 #[tokio::test]

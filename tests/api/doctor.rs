@@ -89,7 +89,7 @@ async fn a_setting_that_cant_be_meant_so_is_blamed_before_anything_is_tried() {
     let realtime = [&BEHIND_REALTIME[..], &["realtime"]].concat();
     let cases: Vec<(&str, &str, &str, &[&str])> = vec![
         ("SUPABASE_URL", "", "is missing", &supabase),
-        ("SUPABASE_URL", "nowhere", "is no address", &supabase),
+        ("SUPABASE_URL", "nowhere", "isn't a URL", &supabase),
         ("SUPABASE_URL", "http://abcdefghijkl.supabase.co", "begins with http://", &supabase),
         ("SUPABASE_ANON_KEY", &copied[0], "a line break", &realtime),
         ("SUPABASE_ANON_KEY", &keys[1], "is a secret key", &realtime),
@@ -145,9 +145,9 @@ async fn a_database_that_cant_be_reached_is_told_once_with_what_is_wrong_in_its_
     for (url, words) in [
         (user(&name, "hunter2"), "Postgres refuses"),
         (user("nobody_knows_me", "hunter2"), "Postgres refuses: role \"nobody_knows_me\" does not exist"),
-        (with(&|url| url.set_path("nowhere")), "has a wrong database"),
-        (with(&|url| url.set_port(Some(port)).unwrap()), "where nothing listens"),
-        (with(&|url| url.set_host(Some("nowhere.invalid")).unwrap()), "a host that nobody knows"),
+        (with(&|url| url.set_path("nowhere")), "names a database that Postgres refuses"),
+        (with(&|url| url.set_port(Some(port)).unwrap()), "where no server listens"),
+        (with(&|url| url.set_host(Some("nowhere.invalid")).unwrap()), "has an unknown host"),
     ] {
         let outcome = doctor(&[("DATABASE_URL", &url)]).await;
         is_blamed(&outcome, "database", "DATABASE_URL", words, &BEHIND_DATABASE);
@@ -173,10 +173,10 @@ async fn a_service_that_refuses_a_setting_is_told_with_that_setting() {
     for (name, value, check, words) in [
         ("SUPABASE_ANON_KEY", "wrong", "realtime", "is refused by Realtime (401)"),
         ("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_wrong", "realtime", "is refused by Realtime (401)"),
-        ("STORAGE_BUCKET", "nowhere", "storage", "there is no such bucket"),
+        ("STORAGE_BUCKET", "nowhere", "storage", "that bucket doesn't exist"),
         ("STORAGE_ACCESS_KEY_ID", "wrong", "storage", "is unknown"),
         ("STORAGE_SECRET_ACCESS_KEY", "wrong", "storage", "isn't the secret"),
-        ("STORAGE_REGION", "eu-west-9", "storage", "is in another"),
+        ("STORAGE_REGION", "eu-west-9", "storage", "is in another region"),
     ] {
         let skipped = if check == "realtime" { &BEHIND_REALTIME[..] } else { &[] };
         is_blamed(&doctor(&[(name, value)]).await, check, name, words, skipped);
@@ -203,9 +203,9 @@ async fn an_address_of_supabase_that_leads_elsewhere_is_told_once() {
     let right = setting("SUPABASE_URL");
     let closed = format!("http://127.0.0.1:{}", closed_port().await);
     for (url, words) in [
-        (closed.as_str(), "where nothing listens"),
-        (&right.replace("http:", "https:"), "doesn't speak TLS"),
-        ("https://nowhere.invalid", "a host that nobody knows"),
+        (closed.as_str(), "where no server listens"),
+        (&right.replace("http:", "https:"), "doesn't support TLS"),
+        ("https://nowhere.invalid", "has an unknown host"),
     ] {
         is_blamed(
             &doctor(&[("SUPABASE_URL", url)]).await,
@@ -223,13 +223,13 @@ async fn realtime_that_is_down_is_told_as_that() {
     let (code, findings) = doctor(&[("SUPABASE_URL", &serve(down).await)]).await;
     let realtime = finding(&findings, "realtime");
     assert_eq!((code, &realtime["setting"]), (1, &"SUPABASE_URL".into()));
-    assert_eq!(realtime["seen"], "leads to a Realtime that answers 503");
+    assert_eq!(realtime["seen"], "points to a Realtime that responds with 503");
 }
 
 #[tokio::test]
 async fn private_channels_are_expected_where_the_project_has_them_and_only_there() {
     let outcome = doctor(&[("REALTIME_PRIVATE", "true")]).await;
-    is_blamed(&outcome, "realtime", "REALTIME_PRIVATE", "join public channels, too", &BEHIND_REALTIME);
+    is_blamed(&outcome, "realtime", "REALTIME_PRIVATE", "allows public channels, too", &BEHIND_REALTIME);
 
     let url = serve(private_project()).await;
     for (private, well) in [("true", "yes"), ("false", "no")] {
@@ -243,7 +243,7 @@ async fn private_channels_are_expected_where_the_project_has_them_and_only_there
             // The stand-in checks no token.
             let tokens = finding(&findings, "access tokens");
             assert_eq!(tokens["setting"], "SUPABASE_URL", "{tokens:#}");
-            assert!(tokens["seen"].as_str().unwrap().contains("signed by anybody"), "{tokens:#}");
+            assert!(tokens["seen"].as_str().unwrap().contains("with any signature"), "{tokens:#}");
         }
     }
 }
@@ -316,7 +316,7 @@ async fn silent_hosts_are_told_within_10_s_and_what_is_known_is_told_at_once() {
     let failed: Vec<_> = rest.iter().filter(|line| line.starts_with('✗')).collect();
     assert_eq!(failed.len(), 2, "{rest:#?}");
     for (name, port) in [("DATABASE_URL", database), ("SUPABASE_URL", supabase)] {
-        let told = format!("{name} leads to 127.0.0.1:{port}, which doesn't answer.");
+        let told = format!("{name} points to 127.0.0.1:{port}, which doesn't respond.");
         assert!(failed.iter().any(|line| line.contains(&told)), "{rest:#?}");
     }
     assert_eq!(rest.iter().filter(|line| line.starts_with('–')).count(), 6, "{rest:#?}");
@@ -330,7 +330,7 @@ async fn a_silent_realtime_is_told_within_10_s() {
     let start = Instant::now();
     let (_, findings) = doctor(&[("SUPABASE_URL", &serve(project).await)]).await;
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    assert_eq!(finding(&findings, "realtime")["seen"], "leads to a Realtime that doesn't answer");
+    assert_eq!(finding(&findings, "realtime")["seen"], "points to a Realtime that doesn't respond");
 }
 
 #[tokio::test]

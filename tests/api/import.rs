@@ -151,7 +151,7 @@ async fn a_copy_beside_the_original_gets_new_ids_and_they_are_always_the_same() 
     let file = File::new(&export(chat.tenant).await);
     let (code, _, error) = run(&file.import(copy.tenant)).await;
     assert_eq!(code, 1);
-    assert!(error.contains("line 3: id is another tenant's; --new-ids"), "{error}");
+    assert!(error.contains("line 3: id is that of another tenant's conversation; --new-ids"), "{error}");
     let line = format!("{} --new-ids", file.import(copy.tenant));
     assert_eq!(json(&line).await["messages"], 6);
     assert_eq!(json(&line).await["known"], 6);
@@ -191,12 +191,12 @@ async fn what_would_break_order_or_uniqueness_is_refused_with_its_line_and_nothi
     let before = chat.rows().await;
     let (id, user) = (Uuid::new_v4(), json!({ "type": "user", "user_id": "ada" }));
     for (lines, told) in [
-        (vec![conversation(id), message(2, "b"), message(1, "a")], "line 3: created_at must be later"),
-        (vec![conversation(id), message(1, "a"), message(1, "b")], "line 3: created_at must be later"),
+        (vec![conversation(id), message(2, "b"), message(1, "a")], "line 3: created_at must be at least"),
+        (vec![conversation(id), message(1, "a"), message(1, "b")], "line 3: created_at must be at least"),
         (vec![message(1, "a")], "line 1: a message must follow its conversation's line"),
         (vec![conversation(id), user.clone(), message(1, "a")], "line 3: a message must follow"),
-        (vec![conversation(id), conversation(id)], "line 2: id is another conversation's, too"),
-        (vec![user.clone(), user], "line 2: user_id is another line's, too"),
+        (vec![conversation(id), conversation(id)], "line 2: id is also that of another conversation"),
+        (vec![user.clone(), user], "line 2: user_id is also that of another line"),
         (vec![conversation(id), json!({ "type": "message" })], "line 2: sender_id is required"),
         (vec![json!({ "type": "thing" })], "line 1: type must be one of user, conversation, message"),
         (vec![json!({ "type": "conversation", "id": "c-1" })], "line 1: id must be a UUID"),
@@ -225,7 +225,7 @@ async fn a_conversation_takes_later_messages_and_nothing_into_its_past() {
     lines.insert(2, message(3, "c"));
     let (code, _, error) = import(&lines).await;
     assert_eq!(code, 1);
-    assert!(error.contains("line 3: the conversation is there already, and has changed after"), "{error}");
+    assert!(error.contains("line 3: the conversation already exists and has changed after"), "{error}");
     let mut reply = message(9, "i");
     reply["reply_to"] = json!("m1");
     lines[2] = message(5, "e");

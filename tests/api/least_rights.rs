@@ -94,7 +94,7 @@ async fn a_second_roles_password_is_shown_once_and_is_the_one_that_opens() {
     let error = connect(&made.name, "wrong").await.err().unwrap();
     assert_eq!(error.code().unwrap().code(), "28P01");
     let (code, _, errors) = run(&format!("role create {}", made.name)).await;
-    assert_eq!((code, errors), (1, format!("error: there is a role {} already\n", made.name)));
+    assert_eq!((code, errors), (1, format!("error: the role {} already exists\n", made.name)));
     made.drop(&chat).await;
 }
 
@@ -105,7 +105,7 @@ async fn a_role_in_use_is_dropped_by_force_only_and_no_other_role_at_all() {
     let session = connect(&made.name, &made.password).await.unwrap();
     let (code, _, errors) = run(&format!("role drop {}", made.name)).await;
     assert_eq!(code, 1);
-    assert!(errors.contains("1 connections are open as"), "{errors}");
+    assert!(errors.contains("has 1 open connections"), "{errors}");
     assert_eq!(run(&format!("role drop {} --force", made.name)).await.0, 0);
     assert!(connect(&made.name, &made.password).await.is_err());
     drop(session);

@@ -66,7 +66,7 @@ async fn a_secret_of_another_key_signs_nothing() {
     let line = format!("tokens sign {} {} ada", chat.tenant, key["kid"].as_str().unwrap());
     let secret = key["secret"].as_str().unwrap();
     let (code, out, error) = run_with(&line, &[("TINYCHAT_TOKEN_SECRET", secret)]).await;
-    assert!(code == 1 && out.is_empty() && error.contains("isn't this key's"), "{code} {error}");
+    assert!(code == 1 && out.is_empty() && error.contains("isn't that of this key"), "{code} {error}");
     assert!(!error.contains(secret));
 }
 

@@ -83,7 +83,7 @@ async fn a_test_is_signed_and_shows_the_answer() {
     let set = format!("webhooks set {} {id} --url http://127.0.0.1:1/", chat.tenant);
     json(&set).await;
     let (code, output, error) = run(&format!("webhooks test {} {id}", chat.tenant)).await;
-    assert_eq!((code, error.as_str()), (1, "error: the endpoint didn't take the event\n"));
+    assert_eq!((code, error.as_str()), (1, "error: the endpoint didn't accept the event\n"));
     assert!(output.contains("onnection refused"), "{output}");
 }
 
@@ -170,7 +170,7 @@ async fn nothing_is_replayed_to_a_disabled_endpoint() {
         let (code, _, error) = run(&format!("webhooks replay {} {what}", chat.tenant)).await;
         assert_eq!(
             (code, error.as_str()),
-            (1, "error: the endpoint is disabled: `tinychat webhooks enable` it first\n")
+            (1, "error: the endpoint is disabled: enable it first, with `tinychat webhooks enable`\n")
         );
     }
     let other = Receiver::new().await;
@@ -307,7 +307,7 @@ async fn listen_verifies_what_arrives_and_prints_a_line_each() {
         json(&format!("webhooks set {} {id} --url {url}", chat.tenant)).await;
         json(&format!("webhooks test {} {id}", chat.tenant)).await;
         let line = lines.next_line().await.unwrap().unwrap();
-        assert!(line.starts_with("✓ test  ") && line.contains("signature good"), "{line}");
+        assert!(line.starts_with("✓ test  ") && line.contains("signature valid"), "{line}");
         chat.send("ada", "hi\u{1b}[2J there").await;
         chat.make_due().await;
         let line = lines.next_line().await.unwrap().unwrap();

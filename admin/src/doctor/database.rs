@@ -3,6 +3,7 @@
 use super::Fault;
 use super::network::Target;
 use crate::database::Database;
+use crate::role::{Role, roles};
 use shared::db::{self, Chain};
 use shared::webhook::Secret;
 use tokio_postgres::config::{Host, SslMode};
@@ -19,8 +20,8 @@ pub async fn connection() -> Result<(String, Database), Fault> {
     let (config, connector) =
         db::settings().map_err(|error| Fault::new(URL, error.to_string(), "Correct it"))?;
     let tls = match config.get_ssl_mode() {
-        SslMode::Disable => "without TLS, for DATABASE_URL says sslmode=disable",
-        _ => "TLS, certificate and host name verified",
+        SslMode::Disable => "without TLS, because DATABASE_URL has sslmode=disable",
+        _ => "with TLS, certificate and host name verified",
     };
     let target = target(&config);
     target.resolve().await?;
@@ -28,8 +29,8 @@ pub async fn connection() -> Result<(String, Database), Fault> {
     let (client, connection) = connected.map_err(|error| match error.as_db_error() {
         Some(refusal) => refused(&config, refusal),
         None if Chain(&error).to_string().contains("server does not support TLS") => {
-            let step = "Add ?sslmode=disable to it, if that is on this machine or in a private network";
-            Fault::new(URL, format!("leads to {}, which has no TLS", target.host), step)
+            let step = "If the server is on this machine or in a private network, add ?sslmode=disable";
+            Fault::new(URL, format!("points to {}, which doesn't support TLS", target.host), step)
         }
         None => target.blame(&error),
     })?;
@@ -59,57 +60,81 @@ fn refused(config: &Config, refusal: &DbError) -> Fault {
         config.get_hosts().iter().any(|host| matches!(host, Host::Tcp(host) if host.ends_with(POOLER)));
     let code = refusal.code();
     if *code == SqlState::INVALID_PASSWORD {
-        let seen = format!("has a user or password that Postgres refuses: {user} and a password");
+        let seen = format!("has a user or password that Postgres refuses: the user is {user}");
         return Fault::new(URL, seen, "Correct the password, percent-encoded");
     }
     if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION || *code == SqlState::INTERNAL_ERROR {
-        let step =
-            if is_pooler { "Correct the user, which ends with .<project's ref>" } else { "Correct the user" };
+        let step = if is_pooler {
+            "Correct the user, which ends with a dot and the project's ref"
+        } else {
+            "Correct the user"
+        };
         return Fault::new(URL, format!("has a user that Postgres refuses: {}", refusal.message()), step);
     }
     if *code == SqlState::INVALID_CATALOG_NAME {
         return Fault::new(
             URL,
-            format!("has a wrong database: {}", refusal.message()),
-            "Correct what follows the port",
+            format!("names a database that Postgres refuses: {}", refusal.message()),
+            "Correct the database's name, which follows the port",
         );
     }
     if *code == SqlState::TOO_MANY_CONNECTIONS {
         let step = "Use the transaction-mode pooler, port 6543, or lower ReservedConcurrency";
-        return Fault::new(URL, format!("is right, but Postgres is full: {}", refusal.message()), step);
+        return Fault::new(
+            URL,
+            format!("is correct, but Postgres has too many connections: {}", refusal.message()),
+            step,
+        );
     }
     Fault::new(URL, format!("is refused by Postgres: {}: {}", code.code(), refusal.message()), "Correct it")
 }
 
 fn broken(error: &tokio_postgres::Error) -> Fault {
-    Fault::new(URL, format!("leads to a Postgres that fails: {}", Chain(error)), "Look at its log")
+    Fault::new(URL, format!("points to a Postgres that fails: {}", Chain(error)), "Check its log")
 }
 
 pub async fn schema(database: &Database) -> Result<(String, ()), Fault> {
     let missing = admin::missing(&database.client).await.map_err(|error| {
-        let step = "Run this with the address of the schema's owner";
-        Fault::new(URL, format!("has a user that may not see the schema: {}", Chain(&*error)), step)
+        let step = "Run this command with the DATABASE_URL of the schema's owner";
+        Fault::new(URL, format!("has a user without access to the schema: {}", Chain(&*error)), step)
     })?;
     if missing.is_empty() {
         return Ok(("up to date".to_owned(), ()));
     }
-    let seen = format!("leads to a database that lacks {}", missing.join(", "));
+    let seen = format!("points to a database that lacks {}", missing.join(", "));
     Err(Fault::new(URL, seen, "Run `tinychat migrate`"))
+}
+
+/// Checks that a role can log in with the functions' rights, and that all such roles have the group's settings.
+pub async fn functions_role(database: &Database) -> Result<(String, ()), Fault> {
+    let fault = |seen: String| Fault::new(URL, seen, "Create another role: `tinychat role create`");
+    let (group, members) =
+        roles(database).await.map_err(|error| fault(format!("points to a database where {error:#}")))?;
+    let is_stale = |role: &&Role| !group.settings.iter().all(|setting| role.settings.contains(setting));
+    if let Some(Role { name, .. }) = members.iter().find(is_stale) {
+        let seen = format!("points to a database where {name} lacks settings of {}", group.name);
+        return Err(fault(seen));
+    }
+    let roles = [&group].into_iter().chain(&members).filter(|role| role.may_log_in);
+    let names: Vec<_> = roles.map(|role| role.name.as_str()).collect();
+    if names.is_empty() {
+        return Err(fault("points to a database where no role of the functions can log in".to_owned()));
+    }
+    Ok((format!("{} can log in", names.join(", ")), ()))
 }
 
 /// Checks that every endpoint's secrets can be used to sign.
 pub async fn webhook_secrets(database: &Database) -> Result<(String, ()), Fault> {
-    let sql = "select id, array_remove(array[secret, previous_secret], null) as secrets
-        from tinychat.webhook_endpoints where disabled_at is null";
+    let sql = include_str!("webhook-secrets.sql");
     let rows = database.client.query_typed(sql, &[]).await.map_err(|error| broken(&error))?;
     for row in &rows {
         let fields = || Ok((row.try_get("id")?, row.try_get("secrets")?));
         let (endpoint, secrets): (Uuid, Vec<String>) = fields().map_err(|error| broken(&error))?;
         if secrets.iter().any(|secret| secret.parse::<Secret>().is_err()) {
             let seen =
-                format!("leads to an endpoint, {endpoint}, with a secret that isn't whsec_ and base64");
-            return Err(Fault::new(URL, seen, "Give it another: `tinychat webhooks rotate`"));
+                format!("points to a database with an invalid webhook secret, that of endpoint {endpoint}");
+            return Err(Fault::new(URL, seen, "Replace it: `tinychat webhooks rotate`"));
         }
     }
-    Ok((format!("those of {} endpoints are sound", rows.len()), ()))
+    Ok((format!("those of {} endpoints are valid", rows.len()), ()))
 }

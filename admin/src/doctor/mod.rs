@@ -1,5 +1,4 @@
-//! `tinychat doctor`: checks every setting and dependency from the machine it runs on, or checks what is deployed, and
-//! reports what is wrong.
+//! `tinychat doctor`: checks the settings of this machine and their services, or a deployment, and reports faults.
 
 mod database;
 mod network;
@@ -9,7 +8,6 @@ mod stack;
 mod storage;
 
 use crate::output::{Failure, Output};
-use crate::role;
 use clap::Args;
 use serde::Serialize;
 use shared::access_token::Signer;
@@ -21,34 +19,33 @@ use std::time::{Duration, Instant};
 use tokio::join;
 
 /// The timeout of a check. At most three checks wait for each other, so that all results are shown within 10 s.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The timeout of checks that try a service from end to end. They wait for one other check.
 const ROUND_TRIP: Duration = Duration::from_secs(6);
 
-/// The setting that most checks depend on, and the setting and timeout of the database's checks.
+/// The setting that most checks depend on; and the setting and timeout of the database's checks.
 const URL: &str = "SUPABASE_URL";
-const DATABASE: (&str, Duration) = ("DATABASE_URL", PATIENCE);
+const DATABASE: (&str, Duration) = ("DATABASE_URL", TIMEOUT);
 
-/// The timeout of a question to AWS.
+/// The timeout of a request to AWS.
 const AWS: Duration = Duration::from_secs(10);
 
 #[derive(Args)]
 pub struct Doctor {
-    /// Checks what is deployed as this `CloudFormation` stack, with the AWS CLI's credentials, instead of the settings
-    /// here
+    /// Checks the deployment of this `CloudFormation` stack, with the AWS CLI's credentials, instead of the settings of
+    /// this machine
     #[arg(long, value_name = "NAME")]
     stack: Option<String>,
     /// The stack's AWS region, instead of the AWS CLI's default
     #[arg(long, requires = "stack")]
     region: Option<String>,
-    /// The number of clients that the database's pooler accepts, which it doesn't report itself: 200 on Supabase's
-    /// smallest computes
+    /// The number of clients that the database's pooler accepts: 200 on Supabase's smallest compute sizes
     #[arg(long, requires = "stack", default_value_t = 200)]
     pooler_limit: u32,
 }
 
-/// A fault: the setting that causes it, what was seen, and the one step to take.
+/// A fault: the setting that causes it, a description that follows the setting's name, and the next step.
 #[derive(Debug)]
 pub struct Fault {
     setting: &'static str,
@@ -71,7 +68,7 @@ struct Finding {
     milliseconds: u128,
     #[serde(skip_serializing_if = "Option::is_none")]
     setting: Option<&'static str>,
-    /// A description of what was seen or what is wrong.
+    /// A description of the result or the fault.
     seen: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<String>,
@@ -116,7 +113,7 @@ async fn examine_database(report: &Report<'_>, broken: &[&str]) {
         return report.skip(&["functions' role", "webhook secrets"], "the schema");
     }
     join!(
-        report.check("functions' role", DATABASE, role::examine(&database)),
+        report.check("functions' role", DATABASE, database::functions_role(&database)),
         report.check("webhook secrets", DATABASE, database::webhook_secrets(&database)),
     );
 }
@@ -124,7 +121,7 @@ async fn examine_database(report: &Report<'_>, broken: &[&str]) {
 async fn examine_project(report: &Report<'_>, broken: &[&str]) {
     let address = async {
         report.needs("supabase", broken, &["SUPABASE_URL"])?;
-        report.check("supabase", (URL, PATIENCE), network::project()).await
+        report.check("supabase", (URL, TIMEOUT), network::project()).await
     };
     let Some(address) = address.await else {
         return report.skip(&["realtime", "access tokens", "storage"], "supabase");
@@ -141,7 +138,7 @@ async fn examine_project(report: &Report<'_>, broken: &[&str]) {
         };
         match Signer::from_env() {
             Ok(Some(signer)) => {
-                report.check(check, (URL, PATIENCE), realtime::access_tokens(socket, signer)).await;
+                report.check(check, (URL, TIMEOUT), realtime::access_tokens(socket, signer)).await;
             }
             Ok(None) | Err(_) => report.skip(&[check], "REALTIME_JWT_KEY"),
         }
@@ -156,44 +153,44 @@ async fn examine_project(report: &Report<'_>, broken: &[&str]) {
 }
 
 impl Report<'_> {
-    /// Carries out a check, and returns its value for later ones. A check that takes too long is a fault of the service
-    /// that the setting names.
+    /// Runs a check, and returns its value for later checks. Exceeding the time limit is a fault of the service that the
+    /// setting points to.
     async fn check<T>(
         &self,
         check: &'static str,
-        (setting, patience): (&'static str, Duration),
+        (setting, limit): (&'static str, Duration),
         examination: impl Future<Output = Result<(String, T), Fault>>,
     ) -> Option<T> {
         let start = Instant::now();
-        match tokio::time::timeout(patience, examination).await {
+        match tokio::time::timeout(limit, examination).await {
             Ok(Ok((seen, value))) => {
                 self.add(check, "yes", start, seen);
                 return Some(value);
             }
             Ok(Err(fault)) => self.blame(check, start, fault),
             Err(_) => {
-                let seen = format!("leads to what doesn't answer within {} s", patience.as_secs());
+                let seen = format!("points to a service that doesn't respond within {} s", limit.as_secs());
                 self.blame(
                     check,
                     start,
-                    Fault::new(setting, seen, "Look at its load and its locks, and try again"),
+                    Fault::new(setting, seen, "Check its load and its locks, and try again"),
                 );
             }
         }
         None
     }
 
-    /// Asks a question about the deployment. Its answer isn't about a setting of this machine.
-    async fn ask(&self, check: &'static str, question: impl Future<Output = anyhow::Result<String>>) {
+    /// Runs a check of the deployment. It doesn't depend on the settings of this machine.
+    async fn probe(&self, check: &'static str, examination: impl Future<Output = anyhow::Result<String>>) {
         let start = Instant::now();
-        match tokio::time::timeout(AWS, question).await {
+        match tokio::time::timeout(AWS, examination).await {
             Ok(Ok(seen)) => self.add(check, "yes", start, seen),
             Ok(Err(error)) => self.add(check, "no", start, Chain(&*error).to_string()),
-            Err(_) => self.add(check, "no", start, format!("no answer within {} s", AWS.as_secs())),
+            Err(_) => self.add(check, "no", start, format!("no response within {} s", AWS.as_secs())),
         }
     }
 
-    /// Skips a check that needs a setting that is known to be wrong.
+    /// Skips a check and returns `None` if it needs a setting that is known to be wrong.
     fn needs(&self, check: &'static str, broken: &[&str], needed: &[&str]) -> Option<()> {
         match needed.iter().find(|setting| broken.contains(setting)) {
             Some(setting) => {
@@ -206,7 +203,7 @@ impl Report<'_> {
 
     fn skip(&self, checks: &[&'static str], cause: &str) {
         for check in checks {
-            self.add(check, "skipped", Instant::now(), format!("not tried without {cause}"));
+            self.add(check, "skipped", Instant::now(), format!("skipped, because it depends on {cause}"));
         }
     }
 
@@ -238,7 +235,7 @@ impl Report<'_> {
         self.findings.borrow_mut().push(finding);
     }
 
-    fn is_unwell(&self) -> bool {
+    fn is_unhealthy(&self) -> bool {
         self.findings.borrow().iter().any(|finding| finding.well == "no")
     }
 
@@ -246,7 +243,7 @@ impl Report<'_> {
         if self.output.json {
             self.output.done("", &*self.findings.borrow())?;
         }
-        if self.is_unwell() { Err(Failure::Unwell.into()) } else { Ok(()) }
+        if self.is_unhealthy() { Err(Failure::Unhealthy.into()) } else { Ok(()) }
     }
 }
 

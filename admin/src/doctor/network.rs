@@ -1,4 +1,4 @@
-//! Checks of connections: the host is known, listens, answers and has the right certificate.
+//! Checks of connections: the host's name can be resolved, and the host listens, responds and has a valid certificate.
 
 use super::Fault;
 use shared::config;
@@ -18,7 +18,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection for T {}
 pub struct Target {
     /// The setting with the address.
     pub setting: &'static str,
-    /// The setting with the certificate authority to trust there, if there is one.
+    /// The setting that a wrong certificate authority is corrected in.
     pub authority: &'static str,
     pub host: String,
     pub port: u16,
@@ -26,7 +26,7 @@ pub struct Target {
 
 const SUPABASE_URL: &str = "SUPABASE_URL";
 
-/// Returns the Supabase project's address once anything there has answered, whatever the answer is.
+/// Returns the Supabase project's URL if there is a response, whatever its status.
 pub async fn project() -> Result<(String, String), Fault> {
     let unfit = |error: String| Fault::new(SUPABASE_URL, error, "Correct it");
     let url = config::supabase_url().map_err(|error| unfit(error.to_string()))?;
@@ -34,7 +34,7 @@ pub async fn project() -> Result<(String, String), Fault> {
     connect(&url).await?;
     let http = super::http().map_err(|error| unfit(error.to_string()))?;
     target.within(http.get(&url).send()).await?.map_err(|_| target.silent())?;
-    Ok((format!("{url} answers"), url))
+    Ok((format!("{url} responds"), url))
 }
 
 /// Connects to the project, with TLS if its address is https.
@@ -62,7 +62,7 @@ fn parts(url: &str) -> Result<(bool, Target), Fault> {
         let port = url.port_or_known_default()?;
         Some((url.scheme() == "https", Target { setting: SUPABASE_URL, authority: SUPABASE_URL, host, port }))
     };
-    parts().ok_or_else(|| Fault::new(SUPABASE_URL, "is no address", "Correct it"))
+    parts().ok_or_else(|| Fault::new(SUPABASE_URL, "isn't a URL", "Correct it"))
 }
 
 impl Target {
@@ -70,23 +70,19 @@ impl Target {
     pub async fn resolve(&self) -> Result<(), Fault> {
         let found = self.within(lookup_host((self.host.as_str(), self.port))).await?;
         found.map(|_| ()).map_err(|_| {
-            Fault::new(
-                self.setting,
-                format!("has a host that nobody knows, {}", self.host),
-                "Correct the host",
-            )
+            Fault::new(self.setting, format!("has an unknown host, {}", self.host), "Correct the host")
         })
     }
 
     /// Returns the output of a step of connecting, or a fault if it takes too long.
     pub async fn within<T>(&self, step: impl Future<Output = T>) -> Result<T, Fault> {
-        let patience = super::PATIENCE.mul_f32(0.8); // less than the check as a whole has
-        timeout(patience, step).await.map_err(|_| self.silent())
+        let limit = super::TIMEOUT.mul_f32(0.8); // shorter than that of the whole check
+        timeout(limit, step).await.map_err(|_| self.silent())
     }
 
     fn silent(&self) -> Fault {
-        let step = "Correct host and port, or let this machine through the firewall there";
-        Fault::new(self.setting, format!("leads to {}, which doesn't answer", self.address()), step)
+        let step = "Correct host and port, or allow this machine in the firewall there";
+        Fault::new(self.setting, format!("points to {}, which doesn't respond", self.address()), step)
     }
 
     fn address(&self) -> String {
@@ -99,7 +95,10 @@ impl Target {
         let fault = |seen: String, step: &str| Fault::new(self.setting, seen, step);
         let mut causes = std::iter::successors(Some(error), |&error| error.source());
         let Some(cause) = causes.find_map(|cause| cause.downcast_ref::<io::Error>()) else {
-            return fault(format!("leads to {at}, and: {}", shared::db::Chain(error)), "Correct it");
+            return fault(
+                format!("points to {at}, and the connection fails: {}", shared::db::Chain(error)),
+                "Correct it",
+            );
         };
         // `source` of an io::Error skips the error that it was made from.
         if let Some(cause) = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
@@ -107,11 +106,11 @@ impl Target {
         }
         match cause.kind() {
             io::ErrorKind::ConnectionRefused => fault(
-                format!("leads to {at}, where nothing listens"),
+                format!("points to {at}, where no server listens"),
                 "Correct the port, or start the server",
             ),
             io::ErrorKind::TimedOut => self.silent(),
-            _ => fault(format!("leads to {at}, and: {cause}"), "Correct host and port"),
+            _ => fault(format!("points to {at}, and the connection fails: {cause}"), "Correct host and port"),
         }
     }
 
@@ -122,24 +121,24 @@ impl Target {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             ) => Fault::new(
                 self.setting,
-                format!("leads to {at}, whose certificate is for other names"),
+                format!("points to {at}, and the certificate there is for other names"),
                 "Correct the host",
             ),
             rustls::Error::InvalidCertificate(
                 CertificateError::UnknownIssuer | CertificateError::BadSignature,
             ) => Fault::new(
                 self.authority,
-                format!("doesn't vouch for the certificate of {at}"),
-                "Set it to the authority that issued that: in Supabase, Project Settings, Database, SSL",
+                format!("isn't the authority that issued the certificate of {at}"),
+                "Set it to that authority's certificate: in Supabase, Project Settings, Database, SSL",
             ),
             rustls::Error::InvalidMessage(_) => Fault::new(
                 self.setting,
-                format!("leads to {at}, which doesn't speak TLS"),
+                format!("points to {at}, which doesn't support TLS"),
                 "Correct the port",
             ),
             _ => Fault::new(
                 self.setting,
-                format!("leads to {at}, where TLS fails: {error}"),
+                format!("points to {at}, where TLS fails: {error}"),
                 "Correct host and port",
             ),
         }

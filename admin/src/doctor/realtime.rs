@@ -29,8 +29,7 @@ pub async fn round_trip(url: &str) -> Result<(String, Socket), Fault> {
     if private {
         let reply = socket.join(&topic(), false, None).await?;
         if is_ok(&reply) {
-            let seen =
-                "is `true`, but the project lets everybody with the public key join public channels, too";
+            let seen = "is `true`, but the project allows public channels, too";
             let step = "Forbid public access in Supabase (Realtime, Settings), or set it to `false`";
             return Err(Fault::new(PRIVATE, seen, step));
         }
@@ -42,11 +41,11 @@ pub async fn round_trip(url: &str) -> Result<(String, Socket), Fault> {
     }
     broadcast(url, &topic, private, deadline).await?;
     let heard = socket.next(&topic, "broadcast").await.map_err(|_| {
-        let seen = "may broadcast, but no broadcast came back over the websocket";
-        Fault::new(SERVICE, seen, "Look at Realtime's log in Supabase, and try again")
+        let seen = "is accepted, but no broadcast came back over the websocket";
+        Fault::new(SERVICE, seen, "Check Realtime's log in Supabase, and try again")
     })?;
     if heard.get("event").is_none_or(|event| event != "doctor") {
-        return Err(Fault::new(URL, "leads to a Realtime that sent another broadcast", "Try again"));
+        return Err(Fault::new(URL, "points to a Realtime that sent another broadcast", "Try again"));
     }
     let kind = if private { "private" } else { "public" };
     Ok((format!("a broadcast came back over the websocket, on a {kind} channel"), socket))
@@ -65,7 +64,7 @@ pub async fn access_tokens(mut socket: Socket, signer: Signer) -> Result<(String
     if !is_ok(&reply) {
         let reason = reason(&reply);
         let step = if reason.starts_with("Unauthorized") {
-            "Run `tinychat migrate` on the project's database, whose policy lets clients listen"
+            "Run `tinychat migrate` on the project's database, to create the policy for private channels"
         } else {
             "Import the key in Supabase (Project Settings, JWT Keys), or set it to the project's legacy JWT secret"
         };
@@ -78,10 +77,10 @@ pub async fn access_tokens(mut socket: Socket, signer: Signer) -> Result<(String
     let stranger = signer.stranger().map_err(unfit)?;
     let reply = socket.join(&topic(), true, Some(token(&stranger)?)).await?;
     if is_ok(&reply) {
-        let seen = "leads to a Realtime that accepts access tokens signed by anybody";
+        let seen = "points to a Realtime that accepts access tokens with any signature";
         return Err(Fault::new(URL, seen, "Set it to the address of a Supabase project"));
     }
-    Ok(("Realtime accepts those of get-config's key, and no others".to_owned(), ()))
+    Ok(("Realtime accepts those that are signed with get-config's key, and no others".to_owned(), ()))
 }
 
 fn topic() -> String {
@@ -100,7 +99,7 @@ fn reason(reply: &Value) -> &str {
 fn refused(private: bool, reply: &Value) -> Fault {
     let reason = reason(reply);
     if private {
-        let step = "Run `tinychat migrate` on the project's database, whose policy lets clients listen, or set it to `false`";
+        let step = "Run `tinychat migrate` on the project's database, to create the policy for private channels, or set it to `false`";
         return Fault::new(
             PRIVATE,
             format!("is `true`, but a private channel can't be joined: {reason}"),
@@ -109,25 +108,25 @@ fn refused(private: bool, reply: &Value) -> Fault {
     }
     if reason.starts_with("PrivateOnly") {
         let step = "Set it to `true`, or allow public access in Supabase (Realtime, Settings)";
-        return Fault::new(PRIVATE, "is not `true`, but the project has private channels only", step);
+        return Fault::new(PRIVATE, "is not `true`, but the project allows private channels only", step);
     }
-    Fault::new(ANON, format!("may not join a channel: {reason}"), "Copy the public key from Supabase again")
+    Fault::new(ANON, format!("can't join a channel: {reason}"), "Copy the public key from Supabase again")
 }
 
 /// Returns the fault for an HTTP status of Realtime's that isn't about a key.
 fn down(status: u16) -> Fault {
-    let seen = format!("leads to a Realtime that answers {status}");
+    let seen = format!("points to a Realtime that responds with {status}");
     if status == 404 {
         return Fault::new(URL, seen, "Set it to the address of a Supabase project");
     }
-    Fault::new(URL, seen, "Look at the project's health in Supabase, and try again")
+    Fault::new(URL, seen, "Check the project's health in Supabase, and try again")
 }
 
 fn silent() -> Fault {
     Fault::new(
         URL,
-        "leads to a Realtime that doesn't answer",
-        "Look at the project's health in Supabase, and try again",
+        "points to a Realtime that doesn't respond",
+        "Check the project's health in Supabase, and try again",
     )
 }
 
@@ -176,7 +175,7 @@ impl Socket {
             }),
             Ok(Err(Error::Url(_) | Error::HttpFormat(_))) => Err(Fault::new(
                 ANON,
-                "has characters that no key has",
+                "has characters that aren't allowed in a key",
                 "Copy the public key from Supabase again",
             )),
             _ => Err(silent()),

@@ -1,4 +1,4 @@
-//! Checks of the settings themselves: they are present and well-formed. This comes before anything is tried with them.
+//! Checks of the settings themselves: they are present and well-formed. These checks run before any others.
 
 use super::Fault;
 use reqwest::Url;
@@ -8,7 +8,7 @@ use shared::db;
 use std::error::Error;
 use std::net::IpAddr;
 
-/// The settings that some function needs, and where each is found in Supabase.
+/// The settings that functions require, and the place of each in Supabase.
 const NEEDED: [(&str, &str); 7] = [
     ("DATABASE_URL", "Connect, Transaction pooler"),
     ("SUPABASE_URL", "Project Settings, Data API"),
@@ -21,7 +21,7 @@ const NEEDED: [(&str, &str); 7] = [
 
 const PUBLIC: &str = "Set it to the project's public key, anon or sb_publishable_…";
 const SECRET: &str = "Set it to the project's secret key, service_role or sb_secret_…";
-const ADDRESS: &str = "Set it to the project's address alone, such as https://abcdefghijkl.supabase.co";
+const ADDRESS: &str = "Set it to the project's URL without a path, such as https://abcdefghijkl.supabase.co";
 
 /// Returns the line to print if there are no faults.
 pub fn summary() -> String {
@@ -48,11 +48,11 @@ pub fn faults() -> Vec<Fault> {
 /// Returns the fault of a setting that is missing, or was copied with surrounding text.
 fn unfit(name: &'static str, place: &str) -> Option<Fault> {
     let Some(value) = config::optional(name) else {
-        return Some(Fault::new(name, "is missing", format!("Set it to what Supabase shows under {place}")));
+        return Some(Fault::new(name, "is missing", format!("Copy it from Supabase: {place}")));
     };
     let stray = value.chars().find(|letter| letter.is_whitespace() || letter.is_control())?;
-    let stray = if matches!(stray, '\n' | '\r') { "a line break" } else { "a space or control character" };
-    Some(Fault::new(name, format!("has {stray} in it"), "Set it without that"))
+    let stray = if matches!(stray, '\n' | '\r') { "a line break" } else { "a space or a control character" };
+    Some(Fault::new(name, format!("contains {stray}"), "Remove it"))
 }
 
 fn database() -> Option<Fault> {
@@ -62,7 +62,7 @@ fn database() -> Option<Fault> {
         format!("can't be used: {}", cause.unwrap_or_else(|| error.to_string()))
     };
     if let Err(error) = db::settings_for(&url, None) {
-        let step = "Write it as postgres://user:password@host:port/database, the password percent-encoded";
+        let step = "Set it to postgres://user:password@host:port/database, with the password percent-encoded";
         return Some(Fault::new("DATABASE_URL", told(error), step));
     }
     let error = db::settings_for(&url, ca.as_deref()).err()?;
@@ -73,20 +73,20 @@ fn database() -> Option<Fault> {
 fn supabase_url() -> Option<Fault> {
     let fault = |seen: String| Some(Fault::new("SUPABASE_URL", seen, ADDRESS));
     let Ok(url) = config::optional("SUPABASE_URL")?.parse::<Url>() else {
-        return fault("is no address".to_owned());
+        return fault("isn't a URL".to_owned());
     };
     if url.path() != "/" || url.query().is_some() {
         return fault(format!("has a path, {}", url.path()));
     }
     match url.scheme() {
         "https" => None,
-        "http" if url.host_str().is_some_and(is_near) => None,
-        scheme => fault(format!("begins with {scheme}://")),
+        "http" if url.host_str().is_some_and(is_private) => None,
+        scheme => fault(format!("begins with {scheme}:// and not https://")),
     }
 }
 
-/// Whether it is a host of this machine or network, which doesn't need TLS.
-fn is_near(host: &str) -> bool {
+/// Whether a host is this machine or in a private network, where TLS isn't required.
+fn is_private(host: &str) -> bool {
     match host.trim_start_matches('[').trim_end_matches(']').parse() {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private(),
         Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local(),
@@ -96,7 +96,7 @@ fn is_near(host: &str) -> bool {
 
 fn anon_key() -> Option<Fault> {
     let is_secret = KeyKind::of(&config::optional("SUPABASE_ANON_KEY")?) == KeyKind::Secret;
-    let seen = "is a secret key, which every client would get";
+    let seen = "is a secret key, which get-config would give to every client";
     is_secret.then(|| Fault::new("SUPABASE_ANON_KEY", seen, PUBLIC))
 }
 
@@ -112,7 +112,7 @@ fn switch(name: &'static str, is_one: bool) -> Option<Fault> {
 fn realtime_jwt_key() -> Option<Fault> {
     Signer::from_env().err()?;
     let step = "Set it to a private ES256 key as a JWK with kid, crv, x, y and d, or to the project's legacy JWT secret";
-    Some(Fault::new("REALTIME_JWT_KEY", "is no key that get-config can sign with", step))
+    Some(Fault::new("REALTIME_JWT_KEY", "isn't a key that get-config can sign with", step))
 }
 
 #[cfg(test)]
@@ -120,12 +120,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_near_hosts_may_do_without_tls() {
+    fn only_private_hosts_may_do_without_tls() {
         for host in ["127.0.0.1", "[::1]", "localhost", "10.1.2.3", "host.docker.internal", "kong"] {
-            assert!(is_near(host), "{host}");
+            assert!(is_private(host), "{host}");
         }
         for host in ["abcdefghijkl.supabase.co", "8.8.8.8", "[2001:4860:4860::8888]", "example.com"] {
-            assert!(!is_near(host), "{host}");
+            assert!(!is_private(host), "{host}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `tinychat doctor --stack NAME`: checks of a deployment. The stack, its secret and the account's limits are read from
-//! AWS, and the database is reached with its functions' settings. Nothing is changed, and no secret value is shown.
+//! `tinychat doctor --stack NAME`: checks of a deployment. They read the stack, its secret and the account's limits from
+//! AWS, and connect to the database with the functions' settings. They change nothing and show no secret value.
 
 use super::{Report, http};
 use anyhow::{Context, anyhow, bail, ensure};
@@ -32,38 +32,38 @@ const POOLER_PORT: u16 = 6543;
 /// The only function without a connection to the database.
 const NO_DATABASE: &str = "RouteNotFoundFunction";
 
-/// Checks a stack in `region`, or in the one that the environment or the profile names. The pooler accepts
-/// `pooler_limit` connections.
+/// Checks a stack in `region`, or else in the region of the environment or the profile. The pooler accepts `pooler_limit`
+/// connections.
 pub async fn examine(name: &str, region: Option<String>, pooler_limit: u32, report: &Report<'_>) {
     let aws = configuration(region).await;
-    report.ask("credentials", credentials(&aws)).await;
-    if report.is_unwell() {
-        return; // nothing else could be asked
+    report.probe("credentials", credentials(&aws)).await;
+    if report.is_unhealthy() {
+        return; // all other checks need credentials
     }
     let mut deployed = None;
     let read = async {
         let stack = Deployed::read(&aws, name).await?;
         deployed.insert(stack).status()
     };
-    report.ask("stack", read).await;
+    report.probe("stack", read).await;
     let Some(stack) = deployed else { return };
-    report.ask("resources", resources(&aws, name)).await;
-    report.ask("parameters", async { stack.parameters() }).await;
+    report.probe("resources", resources(&aws, name)).await;
+    report.probe("parameters", async { stack.parameters() }).await;
     let mut secret = BTreeMap::new();
-    report.ask("secret", read_secret(&aws, &stack, &mut secret)).await;
+    report.probe("secret", read_secret(&aws, &stack, &mut secret)).await;
     let url = secret.get("DATABASE_URL").map(String::as_str);
     let mut direct = None;
-    report.ask("database", database(url, &stack, &mut direct)).await;
+    report.probe("database", database(url, &stack, &mut direct)).await;
     let template = template(&aws, name).await;
     let limit = direct.unwrap_or(i64::from(pooler_limit));
-    report.ask("connections", async { connections(&stack, &template, limit, direct.is_some()) }).await;
-    report.ask("concurrency", concurrency(&aws, &stack, &template)).await;
-    report.ask("region", async { same_region(&aws, url, &stack) }).await;
-    report.ask("api", api(&stack)).await;
+    report.probe("connections", async { connections(&stack, &template, limit, direct.is_some()) }).await;
+    report.probe("concurrency", concurrency(&aws, &stack, &template)).await;
+    report.probe("region", async { same_region(&aws, url, &stack) }).await;
+    report.probe("api", api(&stack)).await;
 }
 
-/// Searches for region and credentials as the SDK does: environment, profiles, single sign-on, roles. The HTTP client
-/// uses ring, as everything here does.
+/// Returns the SDK's configuration. Region and credentials come from its usual sources: environment, profiles, single
+/// sign-on and roles. The HTTP client uses ring, like all others in this project.
 async fn configuration(region: Option<String>) -> SdkConfig {
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -76,10 +76,10 @@ async fn configuration(region: Option<String>) -> SdkConfig {
 
 async fn credentials(aws: &SdkConfig) -> anyhow::Result<String> {
     let region = aws.region().filter(|region| !region.as_ref().is_empty());
-    let region = region.context("there is no AWS region: set AWS_REGION, or pass --region")?;
+    let region = region.context("there is no AWS region: set AWS_REGION, or add --region")?;
     let provider = aws.credentials_provider().context("there is no source of AWS credentials")?;
     let credentials = provider.provide_credentials().await.map_err(|error| {
-        // On one line: the SDK's text has a line for each source that it has tried.
+        // On one line: the SDK's text has a line for each source that it tried.
         let tried = format!("{:#}", anyhow!(error)).split_whitespace().collect::<Vec<_>>().join(" ");
         anyhow!(
             "there are no AWS credentials: log in with the AWS CLI, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
@@ -89,7 +89,7 @@ async fn credentials(aws: &SdkConfig) -> anyhow::Result<String> {
     Ok(format!("{} in {region}", credentials.access_key_id()))
 }
 
-/// Returns an AWS service's refusal on one line: its code and message. Other errors are shown with all their causes.
+/// Converts an error of an AWS service to its code and message, on one line. Other errors keep all their causes.
 fn refusal<E>(error: E) -> anyhow::Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -100,7 +100,7 @@ where
     }
 }
 
-/// A stack as `CloudFormation` describes it.
+/// A stack, as described by `CloudFormation`.
 struct Deployed {
     stack: Stack,
     parameters: BTreeMap<String, String>,
@@ -132,7 +132,7 @@ impl Deployed {
                 Ok(format!("{status}, release {}", self.parameter("Release").unwrap_or("unknown")))
             }
             StackStatus::UpdateRollbackComplete => {
-                bail!("{status}{reason}: the last deployment failed, and the one before it runs")
+                bail!("{status}{reason}: the last deployment failed, and the previous one is running")
             }
             _ => bail!("{status}{reason}"),
         }
@@ -144,15 +144,15 @@ impl Deployed {
         ensure!(missing.is_empty(), "the stack has no {}", missing.join(", "));
         ensure!(
             KeyKind::of(self.parameter("SupabaseAnonKey").unwrap_or_default()) != KeyKind::Secret,
-            "SupabaseAnonKey must be the public key: it is a secret one, which GET /v1/config would hand to every client"
+            "SupabaseAnonKey must be the public key: it is a secret key, which get-config gives to every client"
         );
         Ok(format!("{} are set", self.parameters.len()))
     }
 
-    /// Returns the value of `ReservedConcurrency`, or `None` if only the account limits functions.
+    /// Returns the value of `ReservedConcurrency`, or `None` if only the account's quota limits functions.
     fn reserved(&self) -> anyhow::Result<Option<i64>> {
         let value = self.parameter("ReservedConcurrency").unwrap_or("0");
-        let number: i64 = value.parse().context("ReservedConcurrency is no number")?;
+        let number: i64 = value.parse().context("ReservedConcurrency isn't a number")?;
         Ok(Some(number).filter(|number| *number > 0))
     }
 
@@ -174,7 +174,7 @@ async fn resources(aws: &SdkConfig, name: &str) -> anyhow::Result<String> {
                 | ResourceStatus::ImportComplete
                 | ResourceStatus::UpdateRollbackComplete,
             ) => complete += 1,
-            // Left from an earlier release, such as a function's old versions.
+            // From an earlier release, such as a function's old versions.
             Some(ResourceStatus::DeleteComplete | ResourceStatus::DeleteSkipped) => {}
             _ => others.push(described(&resource)),
         }
@@ -213,7 +213,7 @@ async fn read_secret(
     ensure!(missing.is_empty(), "{name} must have text in {}", missing.join(", "));
     ensure!(
         values.get("SUPABASE_SERVICE_ROLE_KEY").is_none_or(|key| KeyKind::of(key) != KeyKind::Public),
-        "SUPABASE_SERVICE_ROLE_KEY in {name} must be the secret key: it is the public one"
+        "SUPABASE_SERVICE_ROLE_KEY in {name} must be the secret key: it is the public key"
     );
     let id = response.version_id().unwrap_or("unknown");
     let current = response.version_stages().iter().any(|stage| stage == "AWSCURRENT");
@@ -223,14 +223,14 @@ async fn read_secret(
             format!("{name} has all keys; the stack has version {id}, and a newer one is current")
         }
         (None, _) => format!(
-            "{name} has all keys; SecretVersion is empty, so functions have what was current when they were deployed, \
-            not always {id}"
+            "{name} has all keys; SecretVersion is empty, so functions have the version that was current at their \
+            deployment, which may be older than {id}"
         ),
     })
 }
 
-/// Connects to the database as the functions do. A database without a pooler reports how many connections it accepts:
-/// that number goes into `direct`.
+/// Connects to the database with the functions' settings. Without a pooler, sets `direct` to the number of connections
+/// that the database accepts.
 async fn database(url: Option<&str>, stack: &Deployed, direct: &mut Option<i64>) -> anyhow::Result<String> {
     let url = url.context("the secret has no DATABASE_URL")?;
     let settings = db::settings_for(url, stack.parameter("DatabaseCaCert"));
@@ -238,39 +238,34 @@ async fn database(url: Option<&str>, stack: &Deployed, direct: &mut Option<i64>)
     let (client, connection) =
         config.connect(tls).await.context("DATABASE_URL of the secret can't be reached from here")?;
     tokio::spawn(connection);
-    let sql = "
-        select current_user::text as name,
-            pg_has_role(current_user, 'tinychat_functions', 'usage') as is_member,
-            has_table_privilege('tinychat.messages', 'delete') as is_owner,
-            current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint
-                as connections";
-    let rows = client.query_typed(sql, &[]).await.context("has `tinychat migrate` run there?")?;
-    let row = rows.first().context("a statement without a row")?;
+    let sql = include_str!("rights.sql");
+    let rows =
+        client.query_typed(sql, &[]).await.context("the schema may be missing: run `tinychat migrate`")?;
+    let row = rows.first().context("a statement returned no row")?;
     let name: String = row.try_get("name")?;
     ensure!(row.try_get::<_, bool>("is_member")?, "{name} must have the rights of tinychat_functions");
     ensure!(
         !row.try_get::<_, bool>("is_owner")?,
-        "{name} can do more than the functions' statements do: make a role by `tinychat role create`"
+        "{name} can do more than the functions' statements do: create a role with `tinychat role create`"
     );
     if config.get_ports().contains(&POOLER_PORT) {
         return Ok(format!("{name} can log in through the pooler"));
     }
     *direct = Some(row.try_get("connections")?);
-    Ok(format!("{name} can log in, not on the port of a pooler in transaction mode ({POOLER_PORT})"))
+    Ok(format!("{name} can log in; the port isn't that of a pooler in transaction mode ({POOLER_PORT})"))
 }
 
-/// Returns the template as `CloudFormation` processed it: with loops expanded and SAM's resources converted to ordinary
-/// ones.
+/// Returns the template as processed by `CloudFormation`: without loops and SAM's resources.
 async fn template(aws: &SdkConfig, name: &str) -> anyhow::Result<Value> {
     let client = aws_sdk_cloudformation::Client::new(aws);
     let request = client.get_template().stack_name(name).template_stage(TemplateStage::Processed);
     let response = request.send().await.map_err(refusal)?;
     let body = response.template_body().context("the stack has no template")?;
-    serde_json::from_str(body).context("the stack's template is no JSON")
+    serde_json::from_str(body).context("the stack's template isn't JSON")
 }
 
-/// Returns the number of environments of each function that may run at once, by logical id; `None` if only the account
-/// limits them.
+/// Returns the maximum number of each function's concurrent environments, by logical id. `None` means that only the
+/// account's quota limits them.
 fn environments<'a>(stack: &Deployed, template: &'a Value) -> anyhow::Result<Vec<(&'a str, Option<i64>)>> {
     let reserved = stack.reserved()?;
     let resources =
@@ -284,7 +279,7 @@ fn environments<'a>(stack: &Deployed, template: &'a Value) -> anyhow::Result<Vec
                 None => None,
                 Some(Value::Number(number)) => number.as_i64(),
                 Some(Value::String(text)) => text.parse().ok(),
-                Some(_) => reserved, // the parameter, on its condition
+                Some(_) => reserved, // the parameter, under a condition
             };
             (id.as_str(), limit)
         })
@@ -303,20 +298,20 @@ fn connections(
     let functions = environments(stack, template)?;
     let counted: Vec<_> = functions.iter().filter(|(id, _)| *id != NO_DATABASE).collect();
     if counted.iter().any(|(_, limit)| limit.is_none()) {
-        return Ok("ReservedConcurrency is 0: nothing but the account's quota limits connections".to_owned());
+        return Ok("ReservedConcurrency is 0, so only the account's quota limits connections".to_owned());
     }
     let most: i64 = counted.iter().filter_map(|(_, limit)| *limit).sum();
-    let whose = if direct {
-        format!("the database takes {limit}")
+    let accepted = if direct {
+        format!("the database accepts {limit}")
     } else {
-        format!("the pooler, which doesn't tell, takes {limit} by --pooler-limit")
+        format!("the pooler accepts {limit} by --pooler-limit")
     };
     ensure!(
         2 * most <= limit,
-        "functions have up to {most} connections, and {} while a release replaces them; {whose}",
+        "functions have up to {most} connections, and {} while a release replaces them; {accepted}",
         2 * most
     );
-    Ok(format!("up to {most}, and {} while a release replaces them; {whose}", 2 * most))
+    Ok(format!("up to {most}, and {} while a release replaces them; {accepted}", 2 * most))
 }
 
 async fn concurrency(
@@ -325,7 +320,7 @@ async fn concurrency(
     template: &anyhow::Result<Value>,
 ) -> anyhow::Result<String> {
     let response = aws_sdk_lambda::Client::new(aws).get_account_settings().send().await.map_err(refusal)?;
-    let limit = response.account_limit().context("Lambda tells no limit")?;
+    let limit = response.account_limit().context("Lambda reports no limit")?;
     let quota = i64::from(limit.concurrent_executions());
     let template = template.as_ref().map_err(|error| anyhow!("{error:#}"))?;
     let reserved: i64 = environments(stack, template)?.iter().filter_map(|(_, limit)| *limit).sum();
@@ -350,14 +345,14 @@ fn same_region(aws: &SdkConfig, url: Option<&str>, stack: &Deployed) -> anyhow::
         (Some(theirs), _) => {
             ensure!(
                 theirs == ours,
-                "the stack is in {ours} and the database in {theirs}: every request goes from one to the other and back"
+                "the stack is in {ours} and the database in {theirs}: each request travels between the two regions"
             );
             Ok(format!("stack and database are in {ours}"))
         }
         (None, Some(storage)) => Ok(format!(
-            "the database's host doesn't tell; the stack is in {ours}, StorageRegion is {storage}"
+            "the database's region is unknown; the stack is in {ours}, StorageRegion is {storage}"
         )),
-        (None, None) => Ok(format!("the database's host doesn't tell; the stack is in {ours}")),
+        (None, None) => Ok(format!("the database's region is unknown; the stack is in {ours}")),
     }
 }
 
@@ -377,8 +372,7 @@ fn region_in(host: &str) -> Option<&str> {
     })
 }
 
-/// Without a key, every function but one answers with TinyChat's own 401. That shows that gateway, route and function
-/// exist.
+/// Checks that the gateway, a route and its function exist. Without a key, the function's response is TinyChat's 401.
 async fn api(stack: &Deployed) -> anyhow::Result<String> {
     let url = stack.output("ApiUrl").context("the stack has no output ApiUrl")?;
     let response = http()?.get(format!("{url}/v1/config")).send().await;
@@ -387,9 +381,9 @@ async fn api(stack: &Deployed) -> anyhow::Result<String> {
     let body: Value = response.json().await.unwrap_or_default();
     ensure!(
         status == 401 && body.get("error").is_some_and(|text| text == "missing x-tinychat-api-key header"),
-        "{url}/v1/config answers {status}, where a call without a key should be a 401 of get-config's"
+        "{url}/v1/config responds with {status}; without a key, get-config's response should be 401"
     );
-    Ok(format!("{url} answers"))
+    Ok(format!("{url} responds"))
 }
 
 #[cfg(test)]
@@ -406,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hosts_name_may_tell_its_region() {
+    fn the_region_is_part_of_some_hosts_names() {
         for (host, region) in [
             ("aws-0-eu-central-1.pooler.supabase.com", Some("eu-central-1")),
             ("aws-1-ap-southeast-2.pooler.supabase.com", Some("ap-southeast-2")),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-/// A region that Storage accepts as its own, whichever that is, unless it is configured to be strict.
+/// A region that Storage accepts in addition to its own, unless it is configured to be strict.
 const ANY_REGION: &str = "us-east-1";
 
 const URL: &str = "SUPABASE_URL";
@@ -22,8 +22,9 @@ const BUCKET: &str = "STORAGE_BUCKET";
 const REGION: &str = "STORAGE_REGION";
 
 pub async fn round_trip(url: &str) -> Result<(String, ()), Fault> {
-    let unfit =
-        |error: anyhow::Error| Fault::new(REGION, format!("or a key can't be used: {error:#}"), "Correct it");
+    let unfit = |error: anyhow::Error| {
+        Fault::new(REGION, format!("or an access key can't be used: {error:#}"), "Correct it")
+    };
     let bucket = config::storage_bucket();
     let file = File { url, bucket: &bucket, path: format!("doctor/{}.png", Uuid::new_v4()) };
     let region = required(REGION).map_err(unfit)?;
@@ -36,19 +37,21 @@ pub async fn round_trip(url: &str) -> Result<(String, ()), Fault> {
     let public = http().map_err(unfit)?.get(address).send().await.map_err(|_| silent())?.status();
     let deleted = file.send(Method::DELETE, &region).await.map_err(unfit)?.ok_or_else(silent)?.status();
     if !public.is_success() {
-        let seen =
-            format!("is `{bucket}`, which isn't public: getting a file is answered {}", public.as_u16());
-        return Err(Fault::new(BUCKET, seen, "Make that bucket public in Supabase"));
+        let seen = format!(
+            "is `{bucket}`, which isn't public: the response to a GET of a file is {}",
+            public.as_u16()
+        );
+        return Err(Fault::new(BUCKET, seen, "Make the bucket public in Supabase"));
     }
     if !deleted.is_success() {
-        let seen = format!("is `{bucket}`, where deleting {} is answered {}", file.path, deleted.as_u16());
-        return Err(Fault::new(
-            BUCKET,
-            seen,
-            "Delete that file in Supabase, and look at the bucket's policies",
-        ));
+        let seen = format!(
+            "is `{bucket}`, where {} can't be deleted: the response is {}",
+            file.path,
+            deleted.as_u16()
+        );
+        return Err(Fault::new(BUCKET, seen, "Delete the file in Supabase, and check the bucket's policies"));
     }
-    Ok((format!("a file went into the bucket {bucket}, was public, and is gone"), ()))
+    Ok((format!("a file could be stored in the bucket {bucket}, was public, and is deleted again"), ()))
 }
 
 struct File<'a> {
@@ -78,8 +81,8 @@ impl File<'_> {
 fn silent() -> Fault {
     Fault::new(
         URL,
-        "leads to a Storage that doesn't answer",
-        "Look at the project's health in Supabase, and try again",
+        "points to a Storage that doesn't respond",
+        "Check the project's health in Supabase, and try again",
     )
 }
 
@@ -96,8 +99,8 @@ async fn refused(file: &File<'_>, region: &str, response: Response) -> Fault {
     match code {
         "NoSuchBucket" => Fault::new(
             BUCKET,
-            format!("is `{}`, and there is no such bucket", file.bucket),
-            "Create that bucket (docs/OPERATIONS.md, step 3), or correct the name",
+            format!("is `{}`, and that bucket doesn't exist", file.bucket),
+            "Create the bucket (docs/OPERATIONS.md, step 3), or correct the name",
         ),
         "InvalidAccessKeyId" | "NotSignedUp" => unknown_id(),
         "AccessDenied" if message.contains("Access Key") => unknown_id(),
@@ -110,34 +113,36 @@ async fn refused(file: &File<'_>, region: &str, response: Response) -> Fault {
                 let _left_behind = file.send(Method::DELETE, ANY_REGION).await;
                 return wrong_region(region);
             }
-            let step = "Copy the secret from Supabase again (Storage, S3), or make a new key";
+            let step = "Copy the secret from Supabase again (Storage, S3), or create a new key";
             Fault::new("STORAGE_SECRET_ACCESS_KEY", "isn't the secret of STORAGE_ACCESS_KEY_ID", step)
         }
         "" if status == 404 => {
-            let seen = "leads to where there is no Storage (404)";
+            let seen = "points to a server without Storage: its response is 404";
             Fault::new(URL, seen, "Set it to the address of a Supabase project")
         }
         "EntityTooLarge" | "InvalidMimeType" => Fault::new(
             BUCKET,
             format!("is `{}`, which refuses a PNG of 70 bytes: {message}", file.bucket),
-            "Set the bucket's limits as docs/OPERATIONS.md, step 3, says",
+            "Set the bucket's limits as in docs/OPERATIONS.md, step 3",
         ),
         _ => Fault::new(
             URL,
-            format!("leads to a Storage that answers a PUT {status} {code} {message}").trim_end().to_owned(),
-            "Look at the project's health in Supabase, and try again",
+            format!("points to a Storage that responds to a PUT with {status} {code} {message}")
+                .trim_end()
+                .to_owned(),
+            "Check the project's health in Supabase, and try again",
         ),
     }
 }
 
 fn unknown_id() -> Fault {
-    let step = "Copy the id from Supabase again (Storage, S3), or make a new key";
+    let step = "Copy the id from Supabase again (Storage, S3), or create a new key";
     Fault::new("STORAGE_ACCESS_KEY_ID", "is unknown to Storage", step)
 }
 
 fn wrong_region(region: &str) -> Fault {
     let step = "Copy the region from Supabase (Storage, S3)";
-    Fault::new(REGION, format!("is `{region}`, and Storage is in another"), step)
+    Fault::new(REGION, format!("is `{region}`, and Storage is in another region"), step)
 }
 
 /// Returns an S3 client with upload-image's settings.

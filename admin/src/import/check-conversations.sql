@@ -1,9 +1,9 @@
 -- $1 a tenant  $2 conversations. Returns their faults against the database.
 select g.line,
     case
-        when c.tenant_id <> $1 then 'id is another tenant''s; --new-ids gives the conversations of the file new ones'
+        when c.tenant_id <> $1 then 'id is that of another tenant''s conversation; --new-ids gives the file''s conversations new ids'
         when c.id is not null then 'id is that of a conversation with another kind or external_ref'
-        else 'external_ref is another conversation''s'
+        else 'external_ref is that of another conversation'
     end as fault
 from json_to_recordset($2) as g (line bigint, id uuid, kind text, external_ref text)
 left join tinychat.conversations c on c.id = g.id

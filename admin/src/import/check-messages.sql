@@ -1,4 +1,4 @@
--- $1 a tenant  $2 messages of conversations that exist by now. Returns the faults of those that aren't stored yet.
+-- $1 a tenant  $2 messages of stored conversations. Returns the faults of messages that aren't stored yet.
 with given as (
     select * from json_to_recordset($2) as g (
         line bigint, conversation_id uuid, id uuid, sender_id text, reply_to uuid, client_message_id text, created_at timestamptz
@@ -15,10 +15,10 @@ select f.*
 from (
     select g.line,
         case
-            -- A conversation of this transaction is complete as the file has it. Any other must not get messages from
-            -- the past: clients that follow it by `since` would never see them.
+            -- A conversation that existed before this transaction must not get messages from the past, because clients
+            -- that follow it by `since` would never get them.
             when c.xmin <> pg_current_xact_id()::xid and g.created_at <= tinychat.updated_at(c)
-                then 'the conversation is there already, and has changed after this message''s created_at'
+                then 'the conversation already exists and has changed after this message''s created_at'
             when g.reply_to is not null and not exists (
                     select from tinychat.messages m where m.conversation_id = g.conversation_id and m.id = g.reply_to
                 ) and not exists (
@@ -31,7 +31,7 @@ from (
                     where m.conversation_id = g.conversation_id and m.sender_id = g.sender_id
                         and m.client_message_id = g.client_message_id
                 )
-                then 'client_message_id is another message''s of this sender, too'
+                then 'client_message_id is also that of another message of this sender'
         end as fault
     from missing g
     join tinychat.conversations c on c.id = g.conversation_id and c.tenant_id = $1

@@ -30,10 +30,10 @@ pub struct Import {
     tenant: Uuid,
     /// The file
     file: PathBuf,
-    /// Gives the conversations new ids, the same ones each time: for a copy beside the original in one database
+    /// Gives the conversations new ids, the same ones on each run, to copy a tenant within a database
     #[arg(long)]
     new_ids: bool,
-    /// Only checks the file
+    /// Checks the file and imports nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -112,7 +112,7 @@ impl Reader {
     fn open(import: &Import) -> anyhow::Result<Self> {
         let path: &Path = &import.file;
         let file =
-            File::open(path).map_err(|error| Failure::WrongUse(format!("{}: {error}", path.display())))?;
+            File::open(path).map_err(|error| Failure::WrongUsage(format!("{}: {error}", path.display())))?;
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         Ok(Self {
             lines: BufReader::with_capacity(1 << 20, file),
@@ -130,11 +130,11 @@ impl Reader {
         while let Some((number, line)) = self.take()? {
             let section = match line {
                 Line::User(user) if !self.users.insert(user.user_id.to_string()) => {
-                    Err(vec![Fault { line: number, text: "user_id is another line's, too".to_owned() }])
+                    Err(vec![Fault { line: number, text: "user_id is also that of another line".to_owned() }])
                 }
                 Line::User(user) => Ok(Section::User(user)),
                 Line::Message(_) => {
-                    let text = "a message must follow its conversation's line or another message of it";
+                    let text = "a message must follow its conversation's line or another message of the conversation";
                     Err(vec![Fault { line: number, text: text.to_owned() }])
                 }
                 Line::Conversation(conversation) => {
@@ -152,7 +152,7 @@ impl Reader {
                     } else {
                         Err(vec![Fault {
                             line: number,
-                            text: "id is another conversation's, too".to_owned(),
+                            text: "id is also that of another conversation".to_owned(),
                         }])
                     }
                 }

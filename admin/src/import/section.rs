@@ -53,7 +53,7 @@ pub fn assemble(
     }
     let mut ids = HashMap::new();
     let mut requests = HashSet::new();
-    // All times of the conversation's clock that are taken.
+    // The times of the conversation's clock that are already used.
     let mut taken = HashSet::new();
     let mut latest = None;
     let mut rows = Vec::with_capacity(messages.len());
@@ -63,31 +63,28 @@ pub fn assemble(
         let image = message.message_type == MessageType::Image;
         let complete = if image { message.media_url.is_some() } else { message.body.is_some() };
         if message.conversation_id.as_ref().is_some_and(|id| id.0 != original) {
-            fault(line, "conversation_id must be that of the conversation before");
+            fault(line, "conversation_id must be that of the preceding conversation");
         }
         if created > now {
             fault(line, "created_at must not be in the future");
         }
         if latest.is_some_and(|latest| created <= latest) {
-            fault(
-                line,
-                "created_at must be later, by a millisecond at least, than that of the message before",
-            );
+            fault(line, "created_at must be at least a millisecond later than that of the previous message");
         }
         if later.iter().flatten().any(|time| time.milliseconds() < created) {
             fault(line, "updated_at, edited_at and deleted_at must not be before created_at");
         }
         if !complete && message.deleted_at.is_none() {
-            fault(line, "body is required, or media_url for an image");
+            fault(line, "body is required (for an image, media_url)");
         }
         let name = message.id.as_deref().unwrap_or_default();
         let id = message_id(name, created);
         if ids.insert(name.to_owned(), id).is_some() && !name.is_empty() {
-            fault(line, "id is another message's, too");
+            fault(line, "id is also that of another message");
         }
         let request = message.client_message_id.as_ref().map(|id| (message.sender_id.clone(), id.clone()));
         if request.is_some_and(|request| !requests.insert(request)) {
-            fault(line, "client_message_id is another message's of this sender, too");
+            fault(line, "client_message_id is also that of another message of this sender");
         }
         // A message that isn't in the file may already be in the database.
         let reply_to = message.reply_to.map(|name| {
@@ -116,12 +113,12 @@ pub fn assemble(
             },
         ));
     }
-    // First the times that are given, then those that have to be found.
+    // First the given times, then times for changes without one.
     for ([updated_at, ..], row) in &mut rows {
         let created = row.created_at.milliseconds();
         row.changed_at = updated_at.filter(|time| time.milliseconds() != created);
         if row.changed_at.is_some_and(|time| !taken.insert(time.milliseconds())) {
-            fault(row.line, "updated_at is the time of another change of the conversation, too");
+            fault(row.line, "updated_at is also the time of another change of the conversation");
         }
     }
     for ([updated_at, others @ ..], row) in &mut rows {
@@ -181,7 +178,7 @@ mod tests {
         }
     }
 
-    /// Returns the rows of messages, each with its special fields; or the faults, as lines and texts.
+    /// Returns the rows of messages with these fields, or the faults as lines and texts.
     fn rows(messages: &[Value]) -> Result<Vec<Value>, Vec<(u64, String)>> {
         let messages = messages.iter().zip(2..).map(|(special, line)| {
             let created_at = format!("2026-01-01T00:00:{line:02}Z");
@@ -203,19 +200,19 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_order_or_uniqueness_is_named_by_its_line() {
+    fn a_violation_of_order_or_uniqueness_is_reported_with_its_line() {
         let second = json!({ "created_at": "2026-01-01T00:00:02.000900Z" });
         let same = json!({ "id": "a", "client_message_id": "c" });
         let edited = json!({ "updated_at": "2026-01-01T00:00:03Z" });
         for (messages, line, text) in [
-            (vec![json!({}), second], 3, "created_at must be later"),
-            (vec![same.clone(), same.clone()], 3, "id is another message's"),
+            (vec![json!({}), second], 3, "created_at must be at least"),
+            (vec![same.clone(), same.clone()], 3, "id is also that"),
             (
                 vec![json!({ "client_message_id": "c" }), json!({ "client_message_id": "c" })],
                 3,
-                "client_message_id is",
+                "client_message_id is also",
             ),
-            (vec![edited, json!({})], 2, "updated_at is the time of another"),
+            (vec![edited, json!({})], 2, "updated_at is also the time"),
             (vec![json!({ "deleted_at": "2025-01-01T00:00:00Z" })], 2, "must not be before created_at"),
             (vec![json!({ "created_at": "2030-01-01T00:00:00Z" })], 2, "must not be in the future"),
             (vec![json!({ "body": null })], 2, "body is required"),
@@ -227,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_another_service_becomes_one_that_begins_with_the_time_and_replies_follow() {
+    fn ids_of_another_service_become_ids_that_begin_with_the_time_and_replies_refer_to_them() {
         let messages = [json!({ "id": "m-1" }), json!({ "id": "m-2", "reply_to": "m-1" }), json!({})];
         let imported = rows(&messages).unwrap();
         assert_eq!(imported[1]["reply_to"], imported[0]["id"]);
@@ -240,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_without_a_time_of_change_get_free_ones() {
+    fn edits_without_a_time_of_change_get_unused_times() {
         let edit = json!({ "edited_at": "2026-01-01T00:00:03Z" });
         let times: Vec<_> =
             rows(&[edit.clone(), edit]).unwrap().iter().map(|row| row["changed_at"].clone()).collect();

@@ -1,10 +1,10 @@
-//! The erasure of a user. It runs in batches beside normal traffic, each of them one short transaction, and can be
-//! interrupted anywhere.
+//! The erasure of a user. It runs in batches beside normal traffic, each in one short transaction, and can be interrupted
+//! at any point.
 
 use super::walk::{Progress, Walk};
 use crate::database::Database;
 use crate::output::{Failure, Output};
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use serde::Serialize;
 use shared::db::Param;
 use shared::model::Timestamp;
@@ -24,7 +24,7 @@ const EVENTS: i64 = 500;
 /// The time for which passes are repeated after the first one, while the user keeps sending.
 const CATCH_UP: Duration = Duration::from_mins(1);
 
-/// The numbers of rows found or erased.
+/// The numbers of found or erased rows.
 #[derive(Default, Serialize, Tabled)]
 struct Erased {
     user: String,
@@ -45,20 +45,16 @@ struct Erased {
 pub async fn preview(database: &Database, tenant: Uuid, user: &str, output: &Output) -> anyhow::Result<()> {
     database.require_tenant(&tenant).await?;
     let params: [Param; 2] = [(&tenant, Type::UUID), (&user, Type::TEXT)];
-    let sql = "select (select count(*) from tinychat.users u where u.tenant_id = $1 and u.user_id = $2),
-        exists (select from tinychat.erasures e where e.tenant_id = $1 and e.user_id = $2)";
-    let rows = database.rows(sql, &params).await?;
-    let row = rows.first().context("a statement without a row")?;
-    let (profiles, begun): (i64, bool) = (row.try_get(0)?, row.try_get(1)?);
-    let state = if begun { "interrupted: --yes goes on" } else { "nothing was changed: --yes erases" };
+    let row = database.row(include_str!("erase-found.sql"), &params).await?;
+    let (profiles, begun): (i64, bool) = (row.try_get("profiles")?, row.try_get("begun")?);
+    let state = if begun { "interrupted: --yes continues" } else { "not erased: --yes erases" };
     let mut found = Erased { user: user.to_owned(), profiles, state, ..Erased::default() };
     let mut progress = Progress::new();
     let mut walk = Walk::new(tenant, Some(user));
     while let Some(conversations) = walk.next(database).await? {
         let params: [Param; 3] =
             [(&tenant, Type::UUID), (&conversations, Type::UUID_ARRAY), (&user, Type::TEXT)];
-        let rows = database.rows(include_str!("erase-count.sql"), &params).await?;
-        let row = rows.first().context("a statement without a row")?;
+        let row = database.row(include_str!("erase-count.sql"), &params).await?;
         found.conversations += conversations.len();
         found.messages += row.try_get::<_, i64>("messages")?;
         found.images += row.try_get::<_, i64>("images")?;
@@ -102,8 +98,7 @@ pub async fn erase(database: &mut Database, tenant: Uuid, user: &str, output: &O
 async fn begin(database: &Database, tenant: Uuid, user: &str) -> anyhow::Result<(String, bool)> {
     let new = format!("erased-{}", Uuid::new_v4().simple());
     let params: [Param; 3] = [(&tenant, Type::UUID), (&user, Type::TEXT), (&new, Type::TEXT)];
-    let rows = database.rows(include_str!("erase-begin.sql"), &params).await?;
-    let row = rows.first().context("a statement without a row")?;
+    let row = database.row(include_str!("erase-begin.sql"), &params).await?;
     Ok((row.try_get("opaque_id")?, row.try_get("new")?))
 }
 
@@ -119,7 +114,7 @@ struct Erasure<'a> {
 }
 
 impl Erasure<'_> {
-    /// Erases until a pass over all conversations finds nothing. Returns whether there was anything.
+    /// Erases until a pass over all conversations finds nothing. Returns whether anything was found.
     async fn work(&mut self) -> anyhow::Result<bool> {
         let (mut since, mut deadline) = (None, None);
         while deadline.is_none_or(|deadline| Instant::now() < deadline) {
@@ -134,20 +129,18 @@ impl Erasure<'_> {
             since = Some(start);
             deadline.get_or_insert_with(|| Instant::now() + CATCH_UP);
         }
-        bail!("{} goes on sending: end that first, and run this again", self.user)
+        bail!("{} is still sending messages: stop that, and run the command again", self.user)
     }
 
     /// Returns the time ten seconds ago. Open transactions may still store rows with times since then.
     async fn ten_seconds_ago(&self) -> anyhow::Result<Timestamp> {
-        let rows = self.database.rows("select tinychat.now_ms() - interval '10 s'", &[]).await?;
-        Ok(rows.first().context("a statement without a row")?.try_get(0)?)
+        Ok(self.database.row("select tinychat.now_ms() - interval '10 s'", &[]).await?.try_get(0)?)
     }
 
     async fn profile(&mut self) -> anyhow::Result<()> {
         let count = "select count(*) from tinychat.users where tenant_id = $1 and user_id = $2";
         let mut params: Vec<Param> = vec![(&self.tenant, Type::UUID), (&self.user, Type::TEXT)];
-        let rows = self.database.rows(count, &params).await?;
-        self.erased.profiles += rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
+        self.erased.profiles += self.database.row(count, &params).await?.try_get::<_, i64>(0)?;
         params.push((&self.opaque, Type::TEXT));
         self.database.rows(include_str!("erase-profile.sql"), &params).await?;
         Ok(())
@@ -228,8 +221,7 @@ impl Erasure<'_> {
                     (&self.user, Type::TEXT),
                     (&self.opaque, Type::TEXT),
                 ];
-                let rows = self.database.rows(include_str!("erase-events.sql"), &params).await?;
-                let row = rows.first().context("a statement without a row")?;
+                let row = self.database.row(include_str!("erase-events.sql"), &params).await?;
                 let Some(last) = row.try_get("last")? else { break };
                 position = last;
                 let changed = self.erased.events.get_or_insert_default();

@@ -11,7 +11,7 @@ use std::io::{BufWriter, ErrorKind, StdoutLock, Write};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// The number of conversations that one statement exports. It sees a consistent state of them.
+/// The number of conversations that one statement exports. It exports a consistent state of them.
 const AT_ONCE: usize = 50;
 
 /// Exports all data of a tenant.
@@ -20,7 +20,7 @@ pub async fn tenant(database: &Database, tenant: Uuid) -> anyhow::Result<()> {
     finish(all(database, tenant, None, &mut Lines::new()).await)
 }
 
-/// Exports a user's profile, the conversations that concern the user, and the user's own messages.
+/// Exports a user's profile, conversations and own messages.
 pub async fn user(database: &Database, tenant: Uuid, user: &str) -> anyhow::Result<()> {
     database.require_tenant(&tenant).await?;
     let mut lines = Lines::new();
@@ -90,7 +90,7 @@ impl Lines {
     }
 }
 
-/// A reader that stops early (`tinychat … | head`) is no failure.
+/// Ignores the error of a reader that stops early (`tinychat … | head`).
 fn finish(done: anyhow::Result<()>) -> anyhow::Result<()> {
     match done {
         Err(error) if is_broken_pipe(&error) => Ok(()),

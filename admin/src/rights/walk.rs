@@ -1,8 +1,7 @@
-//! A walk through a tenant's conversations, however many there are. The only useful index has nothing but their ids, so
-//! the walk passes over the other tenants' conversations.
+//! A walk through a tenant's conversations in pages. It also reads other tenants' conversations, because there is only an
+//! index by id.
 
 use crate::database::Database;
-use anyhow::Context;
 use shared::model::Timestamp;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,9 +17,9 @@ const PACE: Duration = Duration::from_millis(500);
 /// A walk through a tenant's conversations.
 pub struct Walk<'a> {
     tenant: Uuid,
-    /// Only conversations that concern this user.
+    /// Limits the walk to conversations of this user.
     user: Option<&'a str>,
-    /// Only conversations with activity since then.
+    /// Limits the walk to conversations with activity since this time.
     since: Timestamp,
     position: Uuid,
 }
@@ -45,14 +44,13 @@ impl<'a> Walk<'a> {
             (&self.user as _, Type::TEXT),
             (&self.since as _, Type::TIMESTAMPTZ),
         ];
-        let rows = database.rows(include_str!("walk.sql"), &params).await?;
-        let row = rows.first().context("a statement without a row")?;
+        let row = database.row(include_str!("walk.sql"), &params).await?;
         let Some(last) = row.try_get("last")? else { return Ok(None) };
         self.position = last;
         Ok(Some(row.try_get("found")?))
     }
 
-    /// Returns the progress. Ids of conversations are random, so they are spread evenly.
+    /// Returns the progress. Conversations' ids are random, so they are distributed evenly.
     pub fn percent(&self) -> u128 {
         (self.position.as_u128() >> 64) * 100 / u128::from(u64::MAX)
     }
@@ -74,7 +72,7 @@ impl Progress {
     pub fn show(&mut self, text: impl FnOnce() -> String) {
         if self.terminal && self.shown.is_none_or(|shown| shown.elapsed() > PACE) {
             self.shown = Some(Instant::now());
-            let _nobody_looks = write!(std::io::stderr(), "\r\u{1b}[K{}", text());
+            let _closed = write!(std::io::stderr(), "\r\u{1b}[K{}", text());
         }
     }
 }
@@ -82,7 +80,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown.is_some() {
-            let _nobody_looks = write!(std::io::stderr(), "\r\u{1b}[K");
+            let _closed = write!(std::io::stderr(), "\r\u{1b}[K");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! `tinychat seed`: creates a tenant with data to develop against. Users, conversations, messages, edits, deletions and
-//! images are created through the API, as an app does.
+//! `tinychat seed`: creates a tenant with data for development. It creates users, conversations, messages, edits,
+//! deletions and images through the API, as an app does.
 
 use crate::database::Database;
 use crate::output::{Failure, Output};
@@ -14,14 +14,14 @@ use shared::config;
 use tabled::Tabled;
 use uuid::Uuid;
 
-/// The lines of the conversations, which repeat. `image` stands for a picture.
+/// The users and the conversations. Their lines are repeated. The line `image` stands for an image.
 const LIFE: &str = include_str!("life.json");
 const IMAGE: &str = "image";
 
 /// 240 by 160 pixels.
 const PARCEL: &[u8] = include_bytes!("parcel.png");
 
-/// One in this many messages is edited, and one in this many is deleted.
+/// Every 7th message is edited, and every 11th is deleted.
 const EDITED: usize = 7;
 const DELETED: usize = 11;
 
@@ -33,7 +33,7 @@ pub struct Seed {
     /// The total number of messages
     #[arg(long, default_value_t = 300, value_parser = value_parser!(u16).range(1..=10_000))]
     messages: u16,
-    /// The API's address; by default, that in `API_URL`
+    /// The API's URL; by default that of `API_URL`
     #[arg(long)]
     api: Option<Url>,
 }
@@ -53,7 +53,7 @@ struct Script {
     lines: Vec<(usize, String)>,
 }
 
-/// The new tenant, its key, and how many rows of each kind it has.
+/// The new tenant, its key, and its numbers of rows.
 #[derive(Default, Serialize, Tabled)]
 struct Seeded {
     tenant: Uuid,
@@ -68,8 +68,8 @@ struct Seeded {
 
 pub async fn run(seed: Seed, output: &Output) -> anyhow::Result<()> {
     let Some(url) = seed.api.or_else(|| config::optional("API_URL")?.parse().ok()) else {
-        let wrong = "API_URL must be the API's address, such as http://127.0.0.1:3000; `make dev` writes it to .local/env";
-        return Err(Failure::WrongUse(wrong.to_owned()).into());
+        let error = "API_URL must be the API's URL, such as http://127.0.0.1:3000; `make dev` writes it to .local/env";
+        return Err(Failure::WrongUsage(error.to_owned()).into());
     };
     let life: Life = serde_json::from_str(LIFE)?;
     let (tenant, key) = tenants::create(&Database::connect().await?, &seed.name).await?;
@@ -99,7 +99,7 @@ fn client() -> anyhow::Result<Client> {
     Ok(Client::builder().tls_backend_preconfigured(tls).build()?)
 }
 
-/// The API as the new tenant sees it.
+/// The API, used with the new tenant's key.
 struct Api {
     http: Client,
     url: String,
@@ -115,7 +115,7 @@ impl Api {
         let conversation = format!("/v1/conversations/{}", text(&conversation, "/conversation/id")?);
         let mut image = None;
         for (n, (who, line)) in script.lines.iter().cycle().take(messages).enumerate() {
-            let sender = script.people.get(*who).context("nobody says that")?;
+            let sender = script.people.get(*who).context("a line without a sender")?;
             let message = if line == IMAGE {
                 done.images += 1;
                 let url = match &image {
@@ -140,7 +140,7 @@ impl Api {
         Ok(done)
     }
 
-    /// Uploads the picture, and returns its address.
+    /// Uploads the image, and returns its URL.
     async fn upload(&self, conversation: &str) -> anyhow::Result<String> {
         let boundary = Uuid::new_v4().simple().to_string();
         let head = format!(
@@ -159,15 +159,15 @@ impl Api {
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
         let response = request.header("x-tinychat-api-key", &self.key).send().await;
-        let response = response.context("API_URL must be the address of an API that runs")?;
+        let response = response.context("API_URL must be the URL of a running API")?;
         let (status, path) = (response.status(), response.url().path().to_owned());
         let body: Value = response.json().await.unwrap_or_default();
-        ensure!(status.is_success(), "{path} answers {status} {body}");
+        ensure!(status.is_success(), "{path} responds with {status} {body}");
         Ok(body)
     }
 }
 
 fn text(response: &Value, pointer: &str) -> anyhow::Result<String> {
     let value = response.pointer(pointer).and_then(Value::as_str);
-    Ok(value.with_context(|| format!("an answer without {pointer}"))?.to_owned())
+    Ok(value.with_context(|| format!("a response without {pointer}"))?.to_owned())
 }

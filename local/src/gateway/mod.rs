@@ -97,7 +97,7 @@ impl Gateway {
         let mut received = BytesMut::new();
         let mut size = 0;
         let mut chunks = body.into_data_stream();
-        // A body that is too large is read to its end, because a caller that is still sending doesn't read the response.
+        // A body that is too large is read to its end, because a client that is still sending doesn't read the response.
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|_| StatusCode::BAD_REQUEST)?;
             size += chunk.len();

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
-/// The most processes of a function. Further requests wait.
+/// The maximum number of processes of a function. Further requests wait.
 const MAX_ENVIRONMENTS: usize = 32;
 
 /// All functions, by name.

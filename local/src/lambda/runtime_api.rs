@@ -146,7 +146,7 @@ async fn invocation_error(
     api.finish(&id, Err(body))
 }
 
-/// Logs an error of the runtime or an extension. The process ends after it, and that end is what Lambda acts on.
+/// Logs an error of the runtime or an extension. The process ends after it, and Lambda reacts to the end.
 async fn failure(State(api): State<Arc<RuntimeApi>>, body: String) -> Response<Body> {
     eprintln!("{} failed: {body}", api.function);
     accepted()

@@ -1,4 +1,4 @@
-//! The structure of a SAM template, as far as the local cloud needs it.
+//! The parts of a SAM template's structure that the local cloud needs.
 
 use super::{Cors, Function, Route, Template};
 use anyhow::{Context, bail};

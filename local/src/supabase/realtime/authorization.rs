@@ -15,7 +15,7 @@ pub(crate) const SCHEMA: &str = include_str!("schema.sql");
 /// The project's keys and its database.
 pub(crate) struct Authorization {
     pub(super) keys: Keys,
-    /// The project forbids public access: it has private channels only.
+    /// Whether the project has private channels only.
     pub(super) private_only: bool,
     database_url: String,
     secret: DecodingKey,
@@ -68,9 +68,7 @@ impl Authorization {
         let insert = "insert into realtime.messages (topic, extension) values ($1, 'broadcast')";
         transaction.execute(insert, &[&topic]).await?;
         let claims = caller.claims.to_string();
-        let settings = "select set_config('role', $1, true), set_config('realtime.topic', $2, true),
-            set_config('request.jwt.claims', $3, true)";
-        transaction.query_one(settings, &[&caller.role, &topic, &claims]).await?;
+        transaction.query_one(include_str!("caller.sql"), &[&caller.role, &topic, &claims]).await?;
         let seen = transaction.query("select from realtime.messages where topic = $1", &[&topic]).await?;
         transaction.rollback().await?;
         Ok(!seen.is_empty())

@@ -68,7 +68,7 @@ impl Hub {
         })
     }
 
-    /// Sends a broadcast to everyone in a channel, to the client that it is from only if it wants that.
+    /// Sends a broadcast to the members of a channel. Its sender gets it only on request.
     pub(crate) fn publish(&self, channel: &Channel, payload: Value, from: Option<u64>) {
         let frame = Frame {
             topic: channel.topic.clone(),

@@ -1,4 +1,4 @@
-//! Lists of a bucket. To s3s their path is that of a file, because the bucket comes last in it.
+//! Lists of a bucket. Because the bucket is the last part of their path, s3s would take it for a file.
 
 use super::{Buckets, Rules, S3_BUCKET, S3_KEY_PREFIX};
 use axum::http::{Extensions, HeaderMap, Method, Uri, header};
@@ -9,14 +9,14 @@ use s3s::{Body, S3, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use std::collections::HashMap;
 
-/// Answers `GET /storage/v1/s3/<bucket>?list-type=2&…`.
+/// Responds to `GET /storage/v1/s3/<bucket>?list-type=2&…`.
 pub(super) struct List {
     pub(super) files: FileSystem,
     pub(super) rules: Rules,
 }
 
 impl List {
-    /// The bucket that a path names, if it names nothing in it.
+    /// Returns the bucket of a path that names a bucket alone.
     fn bucket<'a>(buckets: &Buckets, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix('/')?.strip_prefix(S3_BUCKET)?.strip_prefix('/')?;
         let bucket = rest.strip_prefix(S3_KEY_PREFIX)?.trim_end_matches('/');
@@ -37,7 +37,7 @@ impl S3Route for List {
         let query = request.uri.query().unwrap_or_default();
         let mut query: HashMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         if query.get("list-type").is_none_or(|kind| kind != "2") {
-            return Err(s3_error!(NotImplemented, "only ListObjectsV2"));
+            return Err(s3_error!(NotImplemented, "only ListObjectsV2 is supported"));
         }
         let input = ListObjectsV2Input {
             bucket: bucket.to_owned(),

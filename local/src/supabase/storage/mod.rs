@@ -157,7 +157,7 @@ fn disposition(query: &str) -> Option<HeaderValue> {
 
 async fn call(service: &S3Service, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    // The whole body is read before a refusal, because a caller that is still sending doesn't read the response.
+    // The whole body is read before an error response, because a client that is still sending doesn't read the response.
     let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };

@@ -1,4 +1,5 @@
-//! Indexes of large tables. They are built concurrently, which blocks nobody but can't be part of a transaction.
+//! Indexes of large tables. They are built concurrently: that blocks no other statement, but can't be part of a
+//! transaction.
 
 use anyhow::Context;
 use shared::db::Value;
@@ -6,10 +7,10 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-/// The pause between two looks at an index that another run is building.
+/// The interval at which an index that another run is building is checked.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// An index as its migration, a single statement, defines it.
+/// An index, defined by a migration that is a single statement.
 pub(crate) struct Index {
     name: String,
     sql: String,
@@ -65,12 +66,9 @@ impl Index {
     }
 
     async fn state(&self, client: &impl tokio_postgres::GenericClient) -> anyhow::Result<State> {
-        let query = "select i.indisvalid, p.pid is not null
-            from pg_index i left join pg_stat_progress_create_index p on p.index_relid = i.indexrelid
-            where i.indexrelid = to_regclass($1)";
-        let rows = client.query_typed(query, &[self.name.param()]).await?;
+        let rows = client.query_typed(include_str!("index-state.sql"), &[self.name.param()]).await?;
         let Some(row) = rows.first() else { return Ok(State::Absent) };
-        Ok(match (row.try_get(0)?, row.try_get(1)?) {
+        Ok(match (row.try_get("valid")?, row.try_get("in_progress")?) {
             (true, _) => State::Valid,
             (false, true) => State::InProgress,
             (false, false) => State::Invalid,
@@ -78,7 +76,7 @@ impl Index {
     }
 }
 
-/// Whether another run that began at the same time caused the error. "tuple concurrently updated" is an internal error.
+/// Whether a concurrent run caused the error. "tuple concurrently updated" is an internal error.
 fn met_another_run(error: &tokio_postgres::Error) -> bool {
     [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED, SqlState::INTERNAL_ERROR]
         .iter()
@@ -90,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_migration_that_is_one_index_is_built_concurrently() {
+    fn a_migration_of_a_single_index_is_built_concurrently() {
         let index = Index::parse("-- Why.\ncreate index if not exists a_b on tinychat.a (b)\n    where c;\n")
             .unwrap();
         assert_eq!(index.name, "tinychat.a_b");
@@ -98,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_run_as_they_are() {
+    fn other_migrations_are_not_indexes() {
         for sql in [
             "create table a (b int);",
             "create index on a (b);",

@@ -2,10 +2,9 @@
 
 use crate::database::{Database, id};
 use crate::keys::{Kind, NewKey};
-use crate::output::{Failure, Output};
+use crate::output::Output;
 use crate::rights::export;
 use crate::tokens::Switch;
-use anyhow::Context;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Subcommand, value_parser};
 use serde::Serialize;
@@ -18,12 +17,12 @@ use uuid::Uuid;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Creates a tenant and its first API key, which is shown once
+    /// Creates a tenant and its first API key, and prints the key; it can't be shown again
     Create {
-        /// The tenant's name; its clients see it
+        /// The tenant's name, which get-config returns to its apps
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
-        /// Creates no key; `tinychat keys create` can do so later
+        /// Creates no key; `tinychat keys create` can create one later
         #[arg(long)]
         no_key: bool,
     },
@@ -35,44 +34,44 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Limits the messages that a tenant may send in a calendar month
+    /// Sets the maximum number of messages that a tenant may send in a calendar month
     Limit {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
-        /// The number of messages; leave it out to lift the limit
+        /// The number of messages; without it, the limit is removed
         #[arg(value_parser = value_parser!(i64).range(1..))]
         messages: Option<i64>,
     },
-    /// Refuses more than 20 messages in 10 s from one sender to one conversation, with 429
+    /// Limits each sender to 20 messages in 10 s per conversation; more are refused with 429
     Guard {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
         switch: Switch,
     },
-    /// Removes a tenant's messages when they are older than a number of days, from now on
+    /// Sets the number of days after which a tenant's messages are removed
     Retention {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
-        /// The number of days that a message is kept, or `off` to keep messages forever
+        /// The number of days for which messages are kept, or `off` to keep them forever
         #[arg(value_name = "DAYS|off", value_parser = days)]
         days: Days,
     },
-    /// Prints all users, conversations and messages of a tenant as JSON lines, which `tinychat import` reads
+    /// Prints all users, conversations and messages of a tenant as JSON lines, the format of `tinychat import`
     Export {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Refuses a tenant's requests with 403 from now on
+    /// Suspends a tenant: its requests are refused with 403
     Suspend {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Activates a suspended tenant, or one past its limit until check-usage next runs
+    /// Activates a suspended tenant; or a tenant over its limit, until the next run of check-usage
     Activate {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -110,7 +109,7 @@ fn days(text: &str) -> Result<Days, &'static str> {
     }
 }
 
-/// A tenant by itself.
+/// A single tenant.
 #[derive(Serialize, Tabled)]
 struct Shown<'a> {
     #[serde(flatten)]
@@ -150,56 +149,36 @@ impl TryFrom<&Row> for Tenant {
     }
 }
 
-/// Completes a statement that has the wanted rows in `t`.
-const SHOW: &str = "
-    select t.*, (
-        select count(*) from tinychat.api_keys k
-        where k.tenant_id = t.id and (k.revoked_at is null or k.revoked_at > now())
-    ) as keys
-    from t
-    order by t.created_at, t.id";
-
-/// Creates tenant $1 with a key of hash $2, prefix $3 and kind $4. Neither is created without the other.
-const CREATE: &str = "
-    with t as (insert into tinychat.tenants (name) values ($1) returning *),
-    k as (
-        insert into tinychat.api_keys (tenant_id, hash, prefix, kind)
-        select id, $2, $3, $4 from t
-        returning tenant_id
-    )
-    select t.*, 1::bigint as keys from t join k on k.tenant_id = t.id";
+/// Selects one tenant or all.
+const LIST: &str = include_str!("list.sql");
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
         Command::Create { name, no_key: false } => {
-            let (tenant, key) = insert(database, &name).await?;
-            output.item(&NewTenant { tenant, key })
+            let (id, key) = create(database, &name).await?;
+            output.item(&NewTenant { tenant: tenant(database, id).await?, key })
         }
         Command::Create { name, no_key: true } => {
-            let sql = "insert into tinychat.tenants (name) values ($1) returning *";
-            one(database, sql, &[(&name, Type::TEXT)], output).await
+            let sql = "insert into tinychat.tenants (name) values ($1) returning id";
+            change(database, sql, &[(&name, Type::TEXT)], output).await
         }
-        Command::List => output.list(&tenants(database, "select * from tinychat.tenants", &[]).await?),
-        Command::Show { tenant } => {
-            one(database, "select * from tinychat.tenants where id = $1", &[(&tenant, Type::UUID)], output)
-                .await
+        Command::List => {
+            let rows = database.rows(LIST, &[(&None::<Uuid>, Type::UUID)]).await?;
+            output.list(&rows.iter().map(Tenant::try_from).collect::<Result<Vec<_>, _>>()?)
         }
+        Command::Show { tenant } => show(database, tenant, output).await,
         Command::Limit { tenant, messages } => {
-            // check-usage checks tenants that have a limit. It will find one that exceeds a new limit.
-            let sql = "update tinychat.tenants
-                set message_limit = $2,
-                    status = case when $2 is null and status = 'overage' then 'active' else status end
-                where id = $1 returning *";
-            one(database, sql, &[(&tenant, Type::UUID), (&messages, Type::INT8)], output).await
+            let params: [Param; 2] = [(&tenant, Type::UUID), (&messages, Type::INT8)];
+            change(database, include_str!("limit.sql"), &params, output).await
         }
         Command::Guard { tenant, switch } => {
             let on = switch == Switch::On;
-            let sql = "update tinychat.tenants set guard = $2 where id = $1 returning *";
-            one(database, sql, &[(&tenant, Type::UUID), (&on, Type::BOOL)], output).await
+            let sql = "update tinychat.tenants set guard = $2 where id = $1 returning id";
+            change(database, sql, &[(&tenant, Type::UUID), (&on, Type::BOOL)], output).await
         }
         Command::Retention { tenant, days: Days(days) } => {
-            let sql = "update tinychat.tenants set retention_days = $2 where id = $1 returning *";
-            one(database, sql, &[(&tenant, Type::UUID), (&days, Type::INT4)], output).await
+            let sql = "update tinychat.tenants set retention_days = $2 where id = $1 returning id";
+            change(database, sql, &[(&tenant, Type::UUID), (&days, Type::INT4)], output).await
         }
         Command::Export { tenant } => export::tenant(database, tenant).await,
         Command::Suspend { tenant } => set_status(database, tenant, "suspended", output).await,
@@ -209,35 +188,31 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
 
 /// Creates a tenant, and returns its id and first key.
 pub async fn create(database: &Database, name: &str) -> anyhow::Result<(Uuid, String)> {
-    let (tenant, key) = insert(database, name).await?;
-    Ok((tenant.id, key))
-}
-
-async fn insert(database: &Database, name: &str) -> anyhow::Result<(Tenant, String)> {
     let new = NewKey::make(Kind::Live, false)?;
     let mut params: Vec<Param> = vec![(&name, Type::TEXT)];
     params.extend(new.params());
-    let rows = database.rows(CREATE, &params).await?;
-    let row = rows.first().context("a statement without a row")?;
-    Ok((row.try_into()?, new.key))
+    let row = database.row(include_str!("create.sql"), &params).await?;
+    Ok((row.try_get("id")?, new.key))
 }
 
 async fn set_status(database: &Database, tenant: Uuid, status: &str, output: &Output) -> anyhow::Result<()> {
-    let sql = "update tinychat.tenants set status = $2 where id = $1 returning *";
-    one(database, sql, &[(&tenant, Type::UUID), (&status, Type::TEXT)], output).await
+    let sql = "update tinychat.tenants set status = $2 where id = $1 returning id";
+    change(database, sql, &[(&tenant, Type::UUID), (&status, Type::TEXT)], output).await
 }
 
-async fn one(database: &Database, sql: &str, params: &[Param<'_>], output: &Output) -> anyhow::Result<()> {
-    match tenants(database, sql, params).await?.as_slice() {
-        [] => Err(Failure::NoSuch("tenant").into()),
-        [tenant, ..] => {
-            let retention = tenant.retention_days.map_or("-".to_owned(), |days| format!("{days} days"));
-            output.item(&Shown { tenant, guarded: tenant.guard, retention })
-        }
-    }
+/// Runs a statement that changes a tenant and returns its id, and shows the tenant.
+async fn change(database: &Database, sql: &str, params: &[Param<'_>], output: &Output) -> anyhow::Result<()> {
+    let row = database.found(sql, params, "tenant").await?;
+    show(database, row.try_get("id")?, output).await
 }
 
-async fn tenants(database: &Database, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Vec<Tenant>> {
-    let rows = database.rows(&format!("with t as ({sql}) {SHOW}"), params).await?;
-    Ok(rows.iter().map(Tenant::try_from).collect::<Result<_, _>>()?)
+async fn show(database: &Database, id: Uuid, output: &Output) -> anyhow::Result<()> {
+    let tenant = &tenant(database, id).await?;
+    let retention = tenant.retention_days.map_or("-".to_owned(), |days| format!("{days} days"));
+    output.item(&Shown { tenant, guarded: tenant.guard, retention })
+}
+
+async fn tenant(database: &Database, id: Uuid) -> anyhow::Result<Tenant> {
+    let row = database.found(LIST, &[(&id, Type::UUID)], "tenant").await?;
+    Ok(Tenant::try_from(&row)?)
 }

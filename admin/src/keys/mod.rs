@@ -1,7 +1,7 @@
-//! `tinychat keys`: the API keys of a tenant. A key is shown once, when it is created. Only its hash is stored.
+//! `tinychat keys`: the API keys of a tenant. A key is shown only when it is created, because only its hash is stored.
 
 use crate::database::{Database, id};
-use crate::output::{Failure, Output};
+use crate::output::Output;
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 use shared::auth::key_hash;
@@ -12,17 +12,17 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// The length of the part of a key that is stored to recognise it by: `pk_live_` and 8 of its 32 random characters.
+/// The length of the part of a key that is stored for recognition: `pk_live_` and 8 of its 32 random characters.
 const PREFIX: usize = 16;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Creates a key and shows it once
+    /// Creates a key and prints it; it can't be shown again
     Create {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
-        /// Whether the key is marked as a live or a test key
+        /// The mode in the key's prefix
         #[arg(long, value_enum, default_value = "live")]
         kind: Kind,
         /// Creates a secret key, for the tenant's backend only
@@ -35,7 +35,7 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Creates a key that replaces another, and shows it once
+    /// Creates a key that replaces another one, and prints it; it can't be shown again
     Rotate {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -62,7 +62,7 @@ pub enum Kind {
     Test,
 }
 
-/// A new key, with the values that are stored of it.
+/// A new key and its stored values.
 pub struct NewKey {
     pub key: String,
     kind: &'static str,
@@ -72,7 +72,7 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// Makes a key with 122 random bits.
+    /// Creates a key with 122 random bits.
     pub fn make(kind: Kind, secret: bool) -> anyhow::Result<Self> {
         let form = if secret { "sk" } else { "pk" };
         let mode = match kind {
@@ -118,78 +118,41 @@ impl TryFrom<&Row> for Key {
     }
 }
 
-/// Ends the active key $2 of tenant $1 in $3 hours, unless it ends sooner.
-const END: &str = "
-    update tinychat.api_keys
-    set revoked_at = least(revoked_at, tinychat.now_ms() + $3 * interval '1 hour')
-    where tenant_id = $1 and prefix = $2 and (revoked_at is null or revoked_at > now())
-    returning *";
-
-/// Stores a key with hash $4, prefix $5 and kind $6 in place of the one that ends. Neither happens without the other.
-const REPLACE: &str = "
-    insert into tinychat.api_keys (tenant_id, hash, prefix, kind)
-    select tenant_id, $4, $5, $6 from ended
-    returning *";
-
-/// Shows the keys in `k`.
-const SHOW: &str = "
-    select prefix, created_at, revoked_at,
-        case when revoked_at is null then 'active' when revoked_at > clock_timestamp() then 'ends' else 'revoked' end as state
-    from k
-    order by created_at, prefix";
+/// The subject of the error if there is no key to rotate or revoke.
+const NO_KEY: &str = "valid key of this tenant";
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
         Command::Create { tenant, kind, secret } => {
             let new = NewKey::make(kind, secret)?;
-            let sql = "insert into tinychat.api_keys (tenant_id, hash, prefix, kind)
-                select id, $2, $3, $4 from tinychat.tenants where id = $1
-                returning *";
             let mut params = vec![(&tenant as _, Type::UUID)];
             params.extend(new.params());
-            if database.rows(sql, &params).await?.is_empty() {
-                return Err(Failure::NoSuch("tenant").into());
-            }
+            database.found(include_str!("create.sql"), &params, "tenant").await?;
             output.item(&Shown { key: new.key, tenant })
         }
         Command::List { tenant } => {
-            let sql = format!("with k as (select * from tinychat.api_keys where tenant_id = $1) {SHOW}");
-            let keys = keys(database, &sql, &[(&tenant, Type::UUID)]).await?;
-            if keys.is_empty() {
+            let rows = database.rows(include_str!("list.sql"), &[(&tenant, Type::UUID)]).await?;
+            if rows.is_empty() {
                 database.require_tenant(&tenant).await?;
             }
-            output.list(&keys)
+            output.list(&rows.iter().map(Key::try_from).collect::<Result<Vec<_>, _>>()?)
         }
         Command::Rotate { tenant, prefix: old, overlap } => {
             let kind = if old.contains("_test_") { Kind::Test } else { Kind::Live };
             let new = NewKey::make(kind, old.starts_with("sk_"))?;
-            let overlap = overlap.into();
-            let mut params = ending(&tenant, &old, &overlap).to_vec();
+            let overlap = f64::from(overlap);
+            let mut params: Vec<Param> =
+                vec![(&tenant, Type::UUID), (&old, Type::TEXT), (&overlap, Type::FLOAT8)];
             params.extend(new.params());
-            let sql = format!("with ended as ({END}) {REPLACE}");
-            if database.rows(&sql, &params).await?.is_empty() {
-                return Err(Failure::NoSuch("open key of this tenant").into());
-            }
+            database.found(include_str!("rotate.sql"), &params, NO_KEY).await?;
             output.item(&Shown { key: new.key, tenant })
         }
         Command::Revoke { tenant, prefix } => {
-            let sql = format!("with k as ({END}) {SHOW}");
-            match keys(database, &sql, &ending(&tenant, &prefix, &0.0)).await?.as_slice() {
-                [] => Err(Failure::NoSuch("open key of this tenant").into()),
-                [key, ..] => output.item(key),
-            }
+            let params: [Param; 2] = [(&tenant, Type::UUID), (&prefix, Type::TEXT)];
+            let row = database.found(include_str!("revoke.sql"), &params, NO_KEY).await?;
+            output.item(&Key::try_from(&row)?)
         }
     }
-}
-
-/// The first parameters of [`END`].
-fn ending<'a>(tenant: &'a Uuid, prefix: &'a String, hours: &'a f64) -> [Param<'a>; 3] {
-    [(tenant, Type::UUID), (prefix, Type::TEXT), (hours, Type::FLOAT8)]
-}
-
-async fn keys(database: &Database, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Vec<Key>> {
-    let rows = database.rows(sql, params).await?;
-    Ok(rows.iter().map(Key::try_from).collect::<Result<_, _>>()?)
 }
 
 #[cfg(test)]
@@ -197,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_key_says_which_kind_it_is_and_its_prefix_tells_little_of_it() {
+    fn a_new_key_begins_with_its_kind_and_its_stored_prefix_is_short() {
         for (kind, secret, start) in [(Kind::Live, false, "pk_live_"), (Kind::Test, true, "sk_test_")] {
             let NewKey { key, prefix, .. } = NewKey::make(kind, secret).unwrap();
             assert!(key.starts_with(start) && key.starts_with(&prefix));

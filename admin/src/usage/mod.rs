@@ -2,12 +2,12 @@
 
 use crate::database::{Database, id};
 use crate::output::Output;
-use anyhow::Context;
 use chrono::{Datelike, NaiveDate};
 use clap::Args;
 use serde::{Serialize, Serializer};
 use shared::config;
 use shared::db::Param;
+use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use tabled::Tabled;
 use tokio_postgres::Row;
@@ -22,7 +22,7 @@ pub struct Usage {
     /// Shows only this tenant
     #[arg(long, value_parser = id)]
     tenant: Option<Uuid>,
-    /// Shows how many requests came with a publishable key, a secret key or a user token
+    /// Shows the shares of requests with a publishable key, a secret key and a user token
     #[arg(long)]
     credentials: bool,
 }
@@ -40,15 +40,14 @@ struct Used {
     conversations: i64,
     /// Users who sent a message.
     users: i64,
-    /// The size of uploaded images, in bytes. `None` if the database isn't Supabase's: no other knows the size.
+    /// The size of uploaded images, in bytes. `None` if the database isn't Supabase's, where the sizes are stored.
     #[tabled(rename = "bytes", display("tabled::derive::display::option", "-"))]
     storage_bytes: Option<i64>,
 }
 
-impl TryFrom<&Row> for Used {
-    type Error = tokio_postgres::Error;
-
-    fn try_from(row: &Row) -> Result<Self, Self::Error> {
+impl Used {
+    /// Converts a row, without the size of images.
+    fn from_row(row: &Row) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
             tenant: row.try_get("id")?,
             name: row.try_get("name")?,
@@ -57,40 +56,12 @@ impl TryFrom<&Row> for Used {
             message_limit: row.try_get("message_limit")?,
             conversations: row.try_get("conversations")?,
             users: row.try_get("users")?,
-            storage_bytes: row.try_get("storage_bytes")?,
+            storage_bytes: None,
         })
     }
 }
 
-/// $1 is the first day, as text; $2 a tenant or null; $3 the period's length; $4 the bucket.
-const USED: &str = "
-    select t.id, t.name, t.status, t.message_limit, m.messages, m.users, c.conversations, s.storage_bytes
-    from (select $1::timestamp at time zone 'UTC' as since) beginning
-    cross join lateral (select ($1::timestamp + $3::interval) at time zone 'UTC' as until) ending
-    cross join tinychat.tenants t
-    cross join lateral (
-        select count(*) as messages, count(distinct sender_id) as users
-        from tinychat.messages_between(t.id, since, until)
-    ) m
-    cross join lateral (
-        select count(*) as conversations
-        from tinychat.conversations c
-        where c.tenant_id = t.id and c.created_at >= since and c.created_at < until
-    ) c
-    cross join lateral (STORAGE) s
-    where $2 is null or t.id = $2
-    order by t.created_at, t.id";
-
-/// Supabase keeps a row for each file. A path begins with the tenant's id.
-const STORAGE: &str = "
-    select coalesce(sum((o.metadata ->> 'size')::bigint), 0)::bigint as storage_bytes
-    from storage.objects o
-    where o.bucket_id = $4 and o.name like t.id || '/%'
-        and o.created_at >= since and o.created_at < until";
-
-const NO_STORAGE: &str = "select null::bigint as storage_bytes";
-
-/// The requests with one kind of credential: a number for programs, a share of all requests for people.
+/// The requests with one kind of credential: a number in JSON, a share of all requests in a table.
 struct Share {
     requests: i64,
     of: i64,
@@ -143,51 +114,46 @@ impl TryFrom<&Row> for Credentials {
     }
 }
 
-/// $1 is the first day, as text; $2 a tenant or null; $3 the period's length.
-const CREDENTIALS: &str = "
-    select t.id, t.name, requests.*,
-        case
-            when t.tokens_required then 'required'
-            when exists (select from tinychat.token_keys k where k.tenant_id = t.id and k.revoked_at is null) then 'accepted'
-            else 'off'
-        end as tokens
-    from tinychat.tenants t
-    cross join lateral (
-        select
-            coalesce(sum(u.requests) filter (where u.credential = 'publishable'), 0)::bigint as publishable,
-            coalesce(sum(u.requests) filter (where u.credential = 'secret'), 0)::bigint as secret,
-            coalesce(sum(u.requests) filter (where u.credential = 'token'), 0)::bigint as token,
-            max(u.day) filter (where u.credential = 'publishable')::text as last_publishable
-        from tinychat.credential_usage u
-        where u.tenant_id = t.id and u.day >= $1::date and u.day < $1::date + $3::interval
-    ) requests
-    where $2 is null or t.id = $2
-    order by t.created_at, t.id";
-
 pub async fn run(usage: Usage, database: &Database, output: &Output) -> anyhow::Result<()> {
-    let now = database
-        .rows(
-            "select to_char(now() at time zone 'UTC', 'YYYY-MM') as month,
-                to_regclass('storage.objects') is not null as storage",
-            &[],
-        )
-        .await?;
-    let now = now.first().context("a statement without a row")?;
     let period = match usage.period {
         Some(period) => period,
-        None => now.try_get("month")?,
+        None => database.row("select to_char(now() at time zone 'UTC', 'YYYY-MM')", &[]).await?.try_get(0)?,
     };
     let (first_day, length) = first_day(&period);
-    let params: [Param; 3] = [(&first_day, Type::TEXT), (&usage.tenant, Type::UUID), (&length, Type::TEXT)];
+    let params: [Param; 3] = [(&first_day, Type::TEXT), (&length, Type::TEXT), (&usage.tenant, Type::UUID)];
     if usage.credentials {
-        let rows = found(database, usage.tenant, database.rows(CREDENTIALS, &params).await?).await?;
+        let rows = database.rows(include_str!("credentials.sql"), &params).await?;
+        let rows = found(database, usage.tenant, rows).await?;
         return output.list(&rows.iter().map(Credentials::try_from).collect::<Result<Vec<_>, _>>()?);
     }
-    let sql = USED.replace("STORAGE", if now.try_get("storage")? { STORAGE } else { NO_STORAGE });
+    let rows = database.rows(include_str!("used.sql"), &params).await?;
+    let rows = found(database, usage.tenant, rows).await?;
+    let mut all = rows.iter().map(Used::from_row).collect::<Result<Vec<_>, _>>()?;
+    if let Some(bytes) = storage_bytes(database, &params).await? {
+        for used in &mut all {
+            used.storage_bytes = Some(bytes.get(&used.tenant.to_string()).copied().unwrap_or_default());
+        }
+    }
+    output.list(&all)
+}
+
+/// Returns the sizes of the uploaded images, in bytes, by tenant. `None` if the database isn't Supabase's.
+async fn storage_bytes(
+    database: &Database,
+    params: &[Param<'_>],
+) -> anyhow::Result<Option<HashMap<String, i64>>> {
+    let sql = "select to_regclass('storage.objects') is not null";
+    let is_supabase: bool = database.row(sql, &[]).await?.try_get(0)?;
+    if !is_supabase {
+        return Ok(None);
+    }
     let bucket = config::storage_bucket();
-    let params: Vec<Param> = params.into_iter().chain([(&bucket as _, Type::TEXT)]).collect();
-    let rows = found(database, usage.tenant, database.rows(&sql, &params).await?).await?;
-    output.list(&rows.iter().map(Used::try_from).collect::<Result<Vec<_>, _>>()?)
+    let params = [params, &[(&bucket as _, Type::TEXT)]].concat();
+    let mut sizes = HashMap::new();
+    for row in database.rows(include_str!("storage.sql"), &params).await? {
+        sizes.insert(row.try_get("tenant")?, row.try_get("bytes")?);
+    }
+    Ok(Some(sizes))
 }
 
 /// Fails if there are no rows and the requested tenant doesn't exist.
@@ -198,7 +164,7 @@ async fn found(database: &Database, tenant: Option<Uuid>, rows: Vec<Row>) -> any
     Ok(rows)
 }
 
-/// Returns a period's first day, and its length as Postgres reads it.
+/// Returns a period's first day, and its length as a Postgres interval.
 fn first_day(period: &str) -> (String, &'static str) {
     if period.len() == "2026-11".len() {
         (format!("{period}-01"), "1 month")
@@ -210,9 +176,9 @@ fn first_day(period: &str) -> (String, &'static str) {
 fn period(text: &str) -> Result<String, &'static str> {
     let (first_day, _) = first_day(text);
     // chrono also accepts other spellings of a date. Postgres has no year 0.
-    let is_sound = NaiveDate::parse_from_str(&first_day, "%Y-%m-%d")
+    let is_valid = NaiveDate::parse_from_str(&first_day, "%Y-%m-%d")
         .is_ok_and(|date| date.year() > 0 && date.to_string() == first_day);
-    if is_sound { Ok(text.to_owned()) } else { Err("a month looks like 2026-11, a day like 2026-11-28") }
+    if is_valid { Ok(text.to_owned()) } else { Err("a month looks like 2026-11, a day like 2026-11-28") }
 }
 
 #[cfg(test)]
@@ -243,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_that_is_small_isnt_shown_as_none() {
+    fn a_small_share_isnt_shown_as_zero() {
         for (requests, of, shown) in
             [(0, 0, "0.0 %"), (1, 9_999, "<0.1 %"), (2, 3, "66.7 %"), (5, 5, "100.0 %")]
         {

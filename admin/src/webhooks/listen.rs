@@ -1,4 +1,4 @@
-//! `tinychat webhooks listen`: a receiver that verifies events and prints a line for each.
+//! `tinychat webhooks listen`: a receiver that verifies events and prints a line for each one.
 
 use crate::output::{Failure, Output};
 use axum::Router;
@@ -34,11 +34,12 @@ struct Receiver {
 }
 
 pub async fn run(listen: Listen, output: &Output) -> anyhow::Result<()> {
-    let wrong = "the endpoint's signing secret, whsec_…, must be in WEBHOOK_SECRET or come by standard input";
-    let secret = secret()?.ok_or_else(|| Failure::WrongUse(wrong.to_owned()))?;
-    let webhook = Webhook::new(&secret).map_err(|_| Failure::WrongUse(wrong.to_owned()))?;
+    let error =
+        "the endpoint's signing secret, whsec_…, must be in WEBHOOK_SECRET or come from standard input";
+    let secret = secret()?.ok_or_else(|| Failure::WrongUsage(error.to_owned()))?;
+    let webhook = Webhook::new(&secret).map_err(|_| Failure::WrongUsage(error.to_owned()))?;
     let listener = TcpListener::bind((listen.host, listen.port)).await?;
-    output.line("yes", &format!("listening on http://{}/, Ctrl-C ends it", listener.local_addr()?));
+    output.line("yes", &format!("listening on http://{}/, stop with Ctrl-C", listener.local_addr()?));
     let app = Router::new()
         .fallback(any(receive))
         .with_state(Arc::new(Receiver { webhook, output: output.clone() }));
@@ -63,15 +64,15 @@ async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body
     let event: Value = serde_json::from_slice(&body).unwrap_or_default();
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or("no webhook-id");
-    let (well, signature) = match &verdict {
-        Ok(()) => ("yes", "good".to_owned()),
+    let (mark, signature) = match &verdict {
+        Ok(()) => ("yes", "valid".to_owned()),
         Err(error) => ("no", error.to_string()),
     };
     let kind = if text("/type").is_empty() { "no event" } else { text("/type") };
     let said: String = text("/data/message/body").chars().take(SNIPPET).collect();
     let from = text("/data/message/sender_id");
     let message = if from.is_empty() { String::new() } else { format!("  {from}: {said}") };
-    output.line(well, &format!("{kind}  {id}  signature {signature}{message}"));
+    output.line(mark, &format!("{kind}  {id}  signature {signature}{message}"));
     output.json_line(&json!({ "id": id, "signature": signature, "event": event }));
     if verdict.is_ok() { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED }
 }

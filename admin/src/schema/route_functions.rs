@@ -1,5 +1,4 @@
-//! The route functions in the database: creates those that a release needs, and removes those that no release uses any
-//! more.
+//! The route functions in the database: creates those of a release, and removes those that are out of use.
 
 use anyhow::Context;
 use shared::db::Value;
@@ -14,7 +13,7 @@ pub(crate) fn of_this_release() -> Vec<RouteFunction> {
     FILES.iter().filter_map(|text| RouteFunction::parse(text)).collect()
 }
 
-/// Creates the functions that are missing and removes those that are out of use. Returns what it did.
+/// Creates missing functions and removes those that are out of use. Returns a line for each change.
 pub(crate) async fn install(
     transaction: &Transaction<'_>,
     functions: &[RouteFunction],
@@ -30,9 +29,8 @@ pub(crate) async fn install(
             transaction.batch_execute(&format!("{sql}\n{grants}")).await.with_context(|| route.clone())?;
             done.push(format!("created {SCHEMA}.{name}"));
         }
-        let note = "insert into tinychat.route_functions (name, route) values ($1, $2)
-            on conflict (name) do update set migrated_at = excluded.migrated_at";
-        transaction.execute_typed(note, &[name.param(), route.param()]).await?;
+        let migrated = include_str!("migrated.sql");
+        transaction.execute_typed(migrated, &[name.param(), route.param()]).await?;
     }
     for row in transaction.query_typed(include_str!("out-of-use.sql"), &[]).await? {
         let name: String = row.try_get(0)?;

@@ -1,16 +1,19 @@
-//! `tinychat webhooks`: the endpoints of a tenant's events, and the deliveries to them.
+//! `tinychat webhooks`: a tenant's webhook endpoints and the deliveries to them.
+
+pub mod listen;
 
 use crate::database::{Database, id};
-use crate::listen::Listen;
 use crate::output::{Failure, Output};
 use crate::tokens::Switch;
-use anyhow::{Context, anyhow, bail};
+use admin::secret::new_webhook_secret;
+use anyhow::{anyhow, bail};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use listen::Listen;
 use serde::Serialize;
 use serde_json::json;
 use shared::db::Param;
 use shared::model::Timestamp;
-use shared::webhook::{Response, Sender, new_secret};
+use shared::webhook::{Response, Sender};
 use std::time::SystemTime;
 use tabled::Tabled;
 use tabled::derive::display::option;
@@ -23,21 +26,21 @@ const SNIPPET: usize = 60;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Registers an endpoint and shows its signing secret once
+    /// Registers an endpoint and prints its signing secret; it can't be shown again
     Create {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
-        /// Where its events are posted to
+        /// The endpoint's URL
         url: String,
-        /// The events it wants; by default all
+        /// A type of event to deliver; by default all
         #[arg(long = "event", value_enum)]
         events: Vec<Event>,
-        /// Adds the recipients of each new message to its events, with their FCM tokens: for push services
+        /// Adds the recipients of a new message to its event, with their FCM tokens, for push notifications
         #[arg(long)]
         recipients: bool,
     },
-    /// Changes an endpoint's address or its events
+    /// Changes an endpoint's URL or its events
     #[command(
         group = ArgGroup::new("change").required(true).multiple(true),
         override_usage = "tinychat webhooks set [OPTIONS] <TENANT> <ENDPOINT> <--url <URL>|--event <EVENT>|--recipients <on|off>>"
@@ -45,10 +48,10 @@ pub enum Command {
     Set {
         #[command(flatten)]
         of: Endpoint,
-        /// Where its events are posted to
+        /// The endpoint's new URL
         #[arg(long, group = "change")]
         url: Option<String>,
-        /// The events it wants
+        /// A type of event to deliver, instead of the earlier ones
         #[arg(long = "event", value_name = "EVENT", group = "change", value_enum)]
         events: Vec<Event>,
         /// Whether events of new messages contain the message's recipients
@@ -61,12 +64,12 @@ pub enum Command {
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Sends an event of type `test` from here to an endpoint, and shows the response
+    /// Sends an event of type `test` from this machine to an endpoint, and shows the response
     Test(Endpoint),
-    /// Receives events here, verifies them with the secret from `WEBHOOK_SECRET` or standard input, and prints a line
-    /// for each
+    /// Receives events on this machine, verifies them with the secret from `WEBHOOK_SECRET` or standard input, and
+    /// prints a line for each
     Listen(Listen),
-    /// Replaces the signing secret and shows the new one once
+    /// Replaces the signing secret and prints the new one; it can't be shown again
     Rotate {
         #[command(flatten)]
         of: Endpoint,
@@ -74,11 +77,11 @@ pub enum Command {
         #[arg(long, default_value_t = 24)]
         overlap: u16,
     },
-    /// Stops deliveries to an endpoint; events that wait for it are given up after three days
+    /// Stops deliveries to an endpoint; waiting events are dropped after three days
     Disable(Endpoint),
-    /// Enables an endpoint again; waiting events follow after it has accepted a first one
+    /// Enables an endpoint again; waiting events are delivered once it has accepted a first one
     Enable(Endpoint),
-    /// Deletes an endpoint and all its deliveries; `disable` keeps them
+    /// Deletes an endpoint and all its deliveries; `disable` keeps both
     Delete(Endpoint),
     /// Shows a tenant's deliveries, the newest first
     Deliveries {
@@ -92,7 +95,7 @@ pub enum Command {
         #[arg(long, default_value_t = 20)]
         limit: u16,
     },
-    /// Delivers events again, whatever their outcome was: one event, or all since a time
+    /// Delivers one event again, or all events since a time, whatever their outcome was
     #[command(
         group = ArgGroup::new("which").required(true),
         override_usage = "tinychat webhooks replay [OPTIONS] <TENANT> <EVENT|--since <SINCE>>"
@@ -104,10 +107,10 @@ pub enum Command {
         /// The event's id
         #[arg(group = "which", value_parser = id)]
         event: Option<Uuid>,
-        /// The time at which the first of them was written, such as 2026-11-24T10:00:00Z
+        /// The earliest time of the events, such as 2026-11-24T10:00:00Z
         #[arg(long, group = "which", value_parser = time)]
         since: Option<Timestamp>,
-        /// Only to this endpoint
+        /// Delivers only to this endpoint
         #[arg(long, value_parser = id)]
         endpoint: Option<Uuid>,
     },
@@ -217,75 +220,14 @@ impl TryFrom<&Row> for Delivery {
     }
 }
 
-/// Shows the endpoints in `w`.
-const SHOW: &str = "
-    select w.id, w.url, array_to_string(w.events, ' ') as events, w.recipients, w.failures, w.created_at,
-        case
-            when w.disabled_at is not null then 'disabled: ' || w.disabled_reason
-            when w.held_until > now() then 'on hold'
-            when w.slowness >= 10 then 'slow'
-            else 'active'
-        end as state,
-        (select count(*) from tinychat.webhook_deliveries d where d.endpoint_id = w.id and d.outcome is null) as waiting
-    from w
-    order by w.created_at, w.id";
-
-const CREATE: &str = "
-    insert into tinychat.webhook_endpoints (id, tenant_id, url, events, secret, recipients)
-    select $2, id, $3, $4, $5, $6 from tinychat.tenants where id = $1
-    returning id";
-
-const ROTATE: &str = "
-    update tinychat.webhook_endpoints
-    set previous_secret = secret, previous_secret_until = now() + $4 * interval '1 hour', secret = $3
-    where tenant_id = $1 and id = $2
-    returning id";
-
-const DELIVERIES: &str = "
-    select d.event_id, d.endpoint_id, d.type, coalesce(d.outcome, 'waiting') as state, d.attempts, d.last_status,
-        d.last_latency_ms, d.last_answer, d.last_attempt_at,
-        case when d.outcome is null then d.next_attempt_at end as next_attempt_at
-    from tinychat.webhook_endpoints w
-    cross join lateral (
-        select * from tinychat.webhook_deliveries d where d.endpoint_id = w.id order by d.event_id desc limit $3
-    ) d
-    where w.tenant_id = $1 and ($2 is null or w.id = $2)
-    order by d.event_id desc, d.endpoint_id
-    limit $3";
-
-/// Waiting events become due at once, unless they may be leased. A lease is 20 s long, except after a process has died.
-/// A disabled endpoint gets no events.
-const REPLAY: &str = "
-    with chosen as (
-        select d.endpoint_id, d.event_id, w.disabled_at is not null as disabled
-        from tinychat.webhook_endpoints w
-        join tinychat.webhook_deliveries d on d.endpoint_id = w.id
-        where w.tenant_id = $1 and ($2 is null or w.id = $2)
-            and (d.event_id = $3 or d.created_at >= $4)
-            and (w.disabled_at is not null or d.outcome is not null or d.next_attempt_at > now() + interval '20 s')
-    ),
-    replayed as (
-        update tinychat.webhook_deliveries d
-        set outcome = null, settled_at = null, attempts = 0, claimed = false, queued_at = now(), next_attempt_at = now()
-        from chosen
-        where d.endpoint_id = chosen.endpoint_id and d.event_id = chosen.event_id and not chosen.disabled
-        returning 1
-    )
-    select (select count(*) from replayed) as replayed, (select count(*) from chosen where disabled) as disabled";
-
-/// If events are waiting, the endpoint begins as a failing one, so that a single event first shows whether it accepts
-/// the others.
-const ENABLE: &str = "
-    disabled_at = null, disabled_reason = null, held_until = null, failing_since = null, slowness = 0,
-    failures = case when exists (
-        select from tinychat.webhook_deliveries d where d.endpoint_id = webhook_endpoints.id and d.outcome is null
-    ) then tinychat.webhook_failure_threshold() else 0 end";
+/// The subject of the error if there is no such endpoint.
+const NO_ENDPOINT: &str = "endpoint of this tenant";
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
         Command::Create { tenant, url, events, recipients } => {
             accept(&url)?;
-            let (id, secret) = (Uuid::now_v7(), new_secret());
+            let (id, secret) = (Uuid::now_v7(), new_webhook_secret());
             let events = names(if events.is_empty() { Event::value_variants() } else { &events });
             let params: [Param; 6] = [
                 (&tenant, Type::UUID),
@@ -295,20 +237,19 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
                 (&secret, Type::TEXT),
                 (&recipients, Type::BOOL),
             ];
-            show_secret(database, CREATE, &params, secret.clone(), "tenant", output).await
+            let row = database.found(include_str!("create.sql"), &params, "tenant").await?;
+            output.item(&NewSecret { endpoint: row.try_get("id")?, secret })
         }
         Command::Set { of, url, events, recipients } => {
             url.as_deref().map_or(Ok(()), accept)?;
             let events = Some(names(&events)).filter(|events| !events.is_empty());
             let recipients = recipients.map(|switch| switch == Switch::On);
-            let set = "url = coalesce($3, url), events = coalesce($4, events), recipients = coalesce($5, recipients)";
             let values: [Param; 3] =
                 [(&url, Type::TEXT), (&events, Type::TEXT_ARRAY), (&recipients, Type::BOOL)];
-            change(database, &of, set, &values, output).await
+            change(database, &of, include_str!("set.sql"), &values, output).await
         }
         Command::List { tenant } => {
-            let sql = "select * from tinychat.webhook_endpoints where tenant_id = $1";
-            let endpoints = endpoints(database, sql, &[(&tenant, Type::UUID)]).await?;
+            let endpoints = endpoints(database, &tenant, None).await?;
             if endpoints.is_empty() {
                 database.require_tenant(&tenant).await?;
             }
@@ -317,28 +258,24 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
         Command::Listen(_) => Ok(()), // handled in main, because it needs no database
         Command::Test(of) => test(database, &of, output).await,
         Command::Rotate { of, overlap } => {
-            let secret = new_secret();
+            let secret = new_webhook_secret();
             let overlap = f64::from(overlap);
             let mut params = of.params().to_vec();
             params.extend([(&secret as _, Type::TEXT), (&overlap as _, Type::FLOAT8)]);
-            show_secret(database, ROTATE, &params, secret.clone(), NO_ENDPOINT, output).await
+            let row = database.found(include_str!("rotate.sql"), &params, NO_ENDPOINT).await?;
+            output.item(&NewSecret { endpoint: row.try_get("id")?, secret })
         }
-        Command::Disable(of) => {
-            let set = "disabled_at = coalesce(disabled_at, now()), disabled_reason = 'by an operator'";
-            change(database, &of, set, &[], output).await
-        }
-        Command::Enable(of) => change(database, &of, ENABLE, &[], output).await,
+        Command::Disable(of) => change(database, &of, include_str!("disable.sql"), &[], output).await,
+        Command::Enable(of) => change(database, &of, include_str!("enable.sql"), &[], output).await,
         Command::Delete(of) => {
             let sql = "delete from tinychat.webhook_endpoints where tenant_id = $1 and id = $2 returning id";
-            if database.rows(sql, &of.params()).await?.is_empty() {
-                return Err(Failure::NoSuch(NO_ENDPOINT).into());
-            }
+            database.found(sql, &of.params(), NO_ENDPOINT).await?;
             output.done(&format!("deleted {}", of.endpoint), &json!({ "deleted": of.endpoint }))
         }
         Command::Deliveries { tenant, endpoint, limit } => {
             let limit = i64::from(limit);
             let params: [Param; 3] = [(&tenant, Type::UUID), (&endpoint, Type::UUID), (&limit, Type::INT8)];
-            let rows = database.rows(DELIVERIES, &params).await?;
+            let rows = database.rows(include_str!("deliveries.sql"), &params).await?;
             if rows.is_empty() {
                 require(database, &tenant, endpoint.as_ref()).await?;
             }
@@ -351,11 +288,10 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
                 (&event, Type::UUID),
                 (&since, Type::TIMESTAMPTZ),
             ];
-            let rows = database.rows(REPLAY, &params).await?;
-            let row = rows.first().context("no count")?;
+            let row = database.row(include_str!("replay.sql"), &params).await?;
             let (count, disabled): (i64, i64) = (row.try_get("replayed")?, row.try_get("disabled")?);
             if count == 0 && disabled > 0 {
-                bail!("the endpoint is disabled: `tinychat webhooks enable` it first");
+                bail!("the endpoint is disabled: enable it first, with `tinychat webhooks enable`");
             }
             if count == 0 {
                 require(database, &tenant, endpoint.as_ref()).await?;
@@ -363,17 +299,18 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
             if count == 0 && event.is_some() {
                 return Err(Failure::NoSuch("event of this tenant to replay").into());
             }
-            let left =
-                if disabled > 0 { format!(", {disabled} left at disabled endpoints") } else { String::new() };
+            let skipped = if disabled > 0 {
+                format!(", {disabled} skipped at disabled endpoints")
+            } else {
+                String::new()
+            };
             output.done(
-                &format!("{count} due again{left}"),
+                &format!("{count} to be delivered again{skipped}"),
                 &json!({ "replayed": count, "at_disabled_endpoints": disabled }),
             )
         }
     }
 }
-
-const NO_ENDPOINT: &str = "endpoint of this tenant";
 
 impl Endpoint {
     fn params(&self) -> [Param<'_>; 2] {
@@ -382,55 +319,37 @@ impl Endpoint {
 }
 
 async fn test(database: &Database, of: &Endpoint, output: &Output) -> anyhow::Result<()> {
-    let sql =
-        "select url, secret, case when previous_secret_until > now() then previous_secret end as previous
-        from tinychat.webhook_endpoints where tenant_id = $1 and id = $2";
-    let rows = database.rows(sql, &of.params()).await?;
-    let row = rows.first().ok_or(Failure::NoSuch(NO_ENDPOINT))?;
+    let row = database.found(include_str!("secrets.sql"), &of.params(), NO_ENDPOINT).await?;
     let secrets = [row.try_get("secret")?, row.try_get::<_, Option<&str>>("previous")?];
     let secrets = secrets.into_iter().flatten().map(str::parse).collect::<Result<Vec<_>, _>>()?;
     let event = json!({ "type": "test", "timestamp": Timestamp::from(SystemTime::now()), "data": {} });
     let id = Uuid::now_v7().to_string();
     let response = sender()?.send(row.try_get("url")?, &id, &secrets, &event.to_string()).await;
-    let taken = response.succeeded();
+    let accepted = response.succeeded();
     let Response { status, latency_ms, text, .. } = response;
     output.item(&Tested { status, latency_ms, answer: text })?;
-    if taken { Ok(()) } else { bail!("the endpoint didn't take the event") }
+    if accepted { Ok(()) } else { bail!("the endpoint didn't accept the event") }
 }
 
-/// Runs a statement that sets an endpoint's secret and returns the endpoint.
-async fn show_secret(
-    database: &Database,
-    sql: &str,
-    params: &[Param<'_>],
-    secret: String,
-    missing: &'static str,
-    output: &Output,
-) -> anyhow::Result<()> {
-    let rows = database.rows(sql, params).await?;
-    let row = rows.first().ok_or(Failure::NoSuch(missing))?;
-    output.item(&NewSecret { endpoint: row.try_get("id")?, secret })
-}
-
-/// Changes an endpoint and shows it.
+/// Runs a statement that changes an endpoint, and shows the endpoint.
 async fn change(
     database: &Database,
     of: &Endpoint,
-    set: &str,
+    sql: &str,
     values: &[Param<'_>],
     output: &Output,
 ) -> anyhow::Result<()> {
-    let sql =
-        format!("update tinychat.webhook_endpoints set {set} where tenant_id = $1 and id = $2 returning *");
-    let params = [&of.params(), values].concat();
-    match endpoints(database, &sql, &params).await?.as_slice() {
+    database.rows(sql, &[&of.params(), values].concat()).await?;
+    match endpoints(database, &of.tenant, Some(of.endpoint)).await?.as_slice() {
         [] => Err(Failure::NoSuch(NO_ENDPOINT).into()),
         [endpoint, ..] => output.item(endpoint),
     }
 }
 
-async fn endpoints(database: &Database, sql: &str, params: &[Param<'_>]) -> anyhow::Result<Vec<Shown>> {
-    let rows = database.rows(&format!("with w as ({sql}) {SHOW}"), params).await?;
+/// Returns one endpoint of a tenant, or all of them.
+async fn endpoints(database: &Database, tenant: &Uuid, endpoint: Option<Uuid>) -> anyhow::Result<Vec<Shown>> {
+    let params: [Param; 2] = [(tenant, Type::UUID), (&endpoint, Type::UUID)];
+    let rows = database.rows(include_str!("list.sql"), &params).await?;
     Ok(rows.iter().map(Shown::try_from).collect::<Result<_, _>>()?)
 }
 
@@ -439,13 +358,12 @@ async fn require(database: &Database, tenant: &Uuid, endpoint: Option<&Uuid>) ->
     database.require_tenant(tenant).await?;
     let Some(endpoint) = endpoint else { return Ok(()) };
     let sql = "select from tinychat.webhook_endpoints where tenant_id = $1 and id = $2";
-    let rows = database.rows(sql, &[(tenant, Type::UUID), (endpoint, Type::UUID)]).await?;
-    if rows.is_empty() { Err(Failure::NoSuch(NO_ENDPOINT).into()) } else { Ok(()) }
+    database.found(sql, &[(tenant, Type::UUID), (endpoint, Type::UUID)], NO_ENDPOINT).await.map(|_| ())
 }
 
-/// Fails unless events may go to this address.
+/// Fails unless events may be sent to this URL.
 fn accept(url: &str) -> anyhow::Result<()> {
-    sender()?.accepts(url).map_err(|refusal| Failure::WrongUse(refusal.to_string()))?;
+    sender()?.accepts(url).map_err(|refusal| Failure::WrongUsage(refusal.to_string()))?;
     Ok(())
 }
 
@@ -459,7 +377,7 @@ fn names(events: &[Event]) -> Vec<String> {
 }
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {
-    Timestamp::parse(text).ok_or("not an ISO-8601 time")
+    Timestamp::parse(text).ok_or("must be an ISO-8601 time")
 }
 
 /// Returns the beginning of a response.

@@ -2,8 +2,8 @@
 //! outage.
 
 use crate::database::Database;
-use crate::doctor::Fault;
 use crate::output::{Failure, Output};
+use admin::secret::new_secret;
 use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
 use postgres_protocol::password::scram_sha_256;
@@ -12,25 +12,24 @@ use tabled::Tabled;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
-use uuid::Uuid;
 
-/// The role that has the rights. supabase/migrations creates it.
+/// The role that has the functions' rights. supabase/migrations creates it.
 const GROUP: &str = "tinychat_functions";
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Creates a role with the rights of the functions, and shows its password once
+    /// Creates a role with the rights of the functions, and prints its password; it can't be shown again
     Create {
-        /// Its name, such as `tinychat_functions_b`
+        /// The role's name, such as `tinychat_functions_b`
         #[arg(value_parser = parse_name)]
         name: String,
     },
-    /// Drops a role that `create` has made
+    /// Drops a role that `create` has created
     Drop {
-        /// Its name
+        /// The role's name
         #[arg(value_parser = parse_name)]
         name: String,
-        /// Drops it even while connections use it
+        /// Drops the role even while connections use it
         #[arg(long)]
         force: bool,
     },
@@ -42,24 +41,13 @@ struct NewRole {
     password: String,
 }
 
-/// The group, and its members that were created for functions to log in as. Since Postgres 16, the role that created
-/// the group is a member, too, but it may create roles.
-const ROLES: &str = "
-    select r.rolname::text as name, r.rolcanlogin as may_log_in, coalesce(r.rolconfig, '{}') as settings,
-        (select count(*) from pg_stat_activity a where a.usename = r.rolname) as sessions
-    from pg_roles r
-    where r.rolname = 'tinychat_functions'
-        or r.rolcanlogin and not r.rolsuper and not r.rolcreaterole and exists (
-            select from pg_auth_members m join pg_roles g on g.oid = m.roleid
-            where m.member = r.oid and g.rolname = 'tinychat_functions')
-    order by r.rolname";
-
-struct Role {
-    name: String,
-    may_log_in: bool,
+/// A role that functions log in as, or the group of these roles.
+pub struct Role {
+    pub name: String,
+    pub may_log_in: bool,
     /// Settings such as `statement_timeout=5s`.
-    settings: Vec<String>,
-    /// The number of its open connections.
+    pub settings: Vec<String>,
+    /// The number of open connections.
     sessions: i64,
 }
 
@@ -76,9 +64,9 @@ impl TryFrom<&Row> for Role {
     }
 }
 
-/// Returns the group and the other roles.
-async fn roles(database: &Database) -> anyhow::Result<(Role, Vec<Role>)> {
-    let rows = database.rows(ROLES, &[]).await?;
+/// Returns the group and its members that were created for functions.
+pub async fn roles(database: &Database) -> anyhow::Result<(Role, Vec<Role>)> {
+    let rows = database.rows(include_str!("list.sql"), &[]).await?;
     let roles: Vec<Role> = rows.iter().map(Role::try_from).collect::<Result<_, _>>()?;
     let (mut group, others): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| role.name == GROUP);
     let group = group.pop().with_context(|| format!("there is no role {GROUP}: run `tinychat migrate`"))?;
@@ -94,18 +82,18 @@ pub async fn run(command: Command, database: &mut Database, output: &Output) -> 
 
 async fn create(name: String, database: &mut Database, output: &Output) -> anyhow::Result<()> {
     let (group, _) = roles(database).await?;
-    let password = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    let password = new_secret();
     // The server gets only a hash, because it may log the statement.
     let hash = scram_sha_256(password.as_bytes());
     let transaction = database.client.transaction().await?;
     let create = format!("create role {name} login password '{hash}' in role {GROUP}");
     match transaction.batch_execute(&create).await {
         Err(error) if error.code() == Some(&SqlState::DUPLICATE_OBJECT) => {
-            bail!("there is a role {name} already")
+            bail!("the role {name} already exists")
         }
-        created => created.context("run this as the schema's owner")?,
+        created => created.context("DATABASE_URL must be that of the schema's owner")?,
     }
-    // Members inherit rights but no settings. `set_config` reads a list such as search_path as it was written.
+    // Members inherit rights but no settings. `set_config` accepts lists, such as that of search_path.
     for setting in &group.settings {
         let (setting, value) = setting.split_once('=').context("a setting without a value")?;
         let set = "select pg_catalog.set_config($1, $2, true)";
@@ -119,36 +107,17 @@ async fn create(name: String, database: &mut Database, output: &Output) -> anyho
 async fn drop_role(name: &str, force: bool, database: &Database, output: &Output) -> anyhow::Result<()> {
     let (_, others) = roles(database).await?;
     let role = others.iter().find(|role| role.name == name);
-    let sessions = role.ok_or(Failure::NoSuch("role that `tinychat role create` made"))?.sessions;
+    let sessions = role.ok_or(Failure::NoSuch("role that `tinychat role create` created"))?.sessions;
     ensure!(
         force || sessions == 0,
-        "{sessions} connections are open as {name}: deploy the functions with another role and wait until theirs have \
-        ended, or add --force"
+        "{name} has {sessions} open connections: deploy the functions with another role and wait until these connections \
+        have ended, or add --force"
     );
     database.client.batch_execute(&format!("drop role {name}")).await?;
     output.done(&format!("dropped {name}"), &name)
 }
 
-/// Checks for the doctor that a role can log in with the functions' rights, and that all such roles have the right
-/// settings.
-pub async fn examine(database: &Database) -> Result<(String, ()), Fault> {
-    let fault = |seen: String| Fault::new("DATABASE_URL", seen, "Make another role: `tinychat role create`");
-    let (group, others) =
-        roles(database).await.map_err(|error| fault(format!("leads to a database where {error:#}")))?;
-    let is_stale = |role: &&Role| !group.settings.iter().all(|setting| role.settings.contains(setting));
-    if let Some(role) = others.iter().find(is_stale) {
-        let seen = format!("leads to a database where {} lacks settings that {GROUP} has", role.name);
-        return Err(fault(seen));
-    }
-    let names: Vec<_> = [&group].into_iter().chain(&others).filter(|role| role.may_log_in).collect();
-    if names.is_empty() {
-        return Err(fault("leads to a database where no role for functions may log in".to_owned()));
-    }
-    let names: Vec<_> = names.iter().map(|role| role.name.as_str()).collect();
-    Ok((format!("{} may log in", names.join(", ")), ()))
-}
-
-/// Parses a role's name that needs no quotes.
+/// Parses the name of a role. Such names need no quotes in SQL.
 fn parse_name(text: &str) -> Result<String, String> {
     let mut letters = text.bytes();
     let first = letters.next().is_some_and(|first| first.is_ascii_lowercase());
@@ -156,6 +125,6 @@ fn parse_name(text: &str) -> Result<String, String> {
     if first && rest && text.len() <= 63 && text != GROUP && !text.starts_with("pg_") {
         return Ok(text.to_owned());
     }
-    Err("must be small letters, digits and underscores, begin with a letter, and be another than tinychat_functions"
+    Err("must consist of lower-case letters, digits and underscores, begin with a letter, and not be tinychat_functions"
         .to_owned())
 }

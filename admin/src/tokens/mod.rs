@@ -1,9 +1,10 @@
 //! `tinychat tokens`: the keys that sign a tenant's user tokens, and whether the tenant requires tokens. A key's secret
-//! is shown once, when it is created.
+//! is shown only when the key is created.
 
 use crate::database::{Database, id};
-use crate::output::{Failure, Output};
-use admin::user_token::{BLOCK, new_secret, pads, sign};
+use crate::output::Output;
+use admin::secret::new_secret;
+use admin::user_token::{BLOCK, pads, sign};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -16,24 +17,24 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-/// The variable that `sign` reads the secret from, unless it comes from standard input.
+/// The environment variable with the secret for `sign`. Without it, the secret comes from standard input.
 const SECRET: &str = "TINYCHAT_TOKEN_SECRET";
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Creates a key for signing user tokens and shows its secret once
+    /// Creates a key for signing user tokens and prints its secret; it can't be shown again
     Create {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Lists a tenant's keys for signing, the oldest first
+    /// Lists a tenant's signing keys, the oldest first
     List {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
     },
-    /// Revokes all tokens of one key, or all tokens of one user that were issued until now
+    /// Revokes a signing key, or all tokens of a user that were issued until now
     Revoke {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -41,14 +42,14 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
     },
-    /// Sets whether the tenant's users need tokens, or a publishable key is enough
+    /// Requires user tokens (`on`), or accepts publishable keys without a token (`off`)
     Require {
         /// The tenant's id
         #[arg(value_parser = id)]
         tenant: Uuid,
         switch: Switch,
     },
-    /// Signs a token for testing; the key's secret comes from standard input or `TINYCHAT_TOKEN_SECRET`
+    /// Signs a token for testing, with the key's secret from `TINYCHAT_TOKEN_SECRET` or standard input
     Sign {
         /// The tenant's id
         #[arg(value_parser = id)]
@@ -58,7 +59,7 @@ pub enum Command {
         kid: Uuid,
         /// The user's id at the tenant
         user: String,
-        /// The user's role: admin and support reach all conversations
+        /// The user's role; admin and support have access to all conversations
         #[arg(long, value_parser = ["customer", "driver", "admin", "support"])]
         role: Option<String>,
         /// The number of minutes for which the token is valid
@@ -112,56 +113,36 @@ impl TryFrom<&Row> for Key {
     }
 }
 
-/// Shows the keys in `k`.
-const SHOW: &str = "
-    select id, created_at, revoked_at, case when revoked_at is null then 'active' else 'revoked' end as state
-    from k
-    order by created_at, id";
+/// The subject of the error if there is no key to revoke or to sign with.
+const NO_KEY: &str = "valid key of this tenant";
 
 pub async fn run(command: Command, database: &Database, output: &Output) -> anyhow::Result<()> {
     match command {
         Command::Create { tenant } => {
             let new = NewKey { kid: Uuid::new_v4(), secret: new_secret() };
             let [inner, outer] = pads(&new.secret);
-            let sql = "insert into tinychat.token_keys (id, tenant_id, inner_pad, outer_pad)
-                select $2, id, $3, $4 from tinychat.tenants where id = $1
-                returning id";
-            let params = [
-                (&tenant as _, Type::UUID),
-                (&new.kid as _, Type::UUID),
-                (&inner as _, Type::BYTEA),
-                (&outer as _, Type::BYTEA),
-            ];
-            if database.rows(sql, &params).await?.is_empty() {
-                return Err(Failure::NoSuch("tenant").into());
-            }
+            let params: [Param; 4] =
+                [(&tenant, Type::UUID), (&new.kid, Type::UUID), (&inner, Type::BYTEA), (&outer, Type::BYTEA)];
+            database.found(include_str!("create.sql"), &params, "tenant").await?;
             output.item(&new)
         }
         Command::List { tenant } => {
-            let sql = format!("with k as (select * from tinychat.token_keys where tenant_id = $1) {SHOW}");
-            let keys = keys(database, &sql, tenant, None).await?;
-            if keys.is_empty() {
+            let rows = database.rows(include_str!("list.sql"), &[(&tenant, Type::UUID)]).await?;
+            if rows.is_empty() {
                 database.require_tenant(&tenant).await?;
             }
-            output.list(&keys)
+            output.list(&rows.iter().map(Key::try_from).collect::<Result<Vec<_>, _>>()?)
         }
         Command::Revoke { tenant, which: Which { kid: Some(kid), .. } } => {
-            let sql = format!(
-                "with k as (
-                    update tinychat.token_keys set revoked_at = tinychat.now_ms()
-                    where tenant_id = $1 and id = $2 and revoked_at is null
-                    returning *
-                ) {SHOW}"
-            );
-            match keys(database, &sql, tenant, Some(kid)).await?.as_slice() {
-                [] => Err(Failure::NoSuch("live key of this tenant").into()),
-                [key, ..] => output.item(key),
-            }
+            let params: [Param; 2] = [(&tenant, Type::UUID), (&kid, Type::UUID)];
+            let row = database.found(include_str!("revoke.sql"), &params, NO_KEY).await?;
+            output.item(&Key::try_from(&row)?)
         }
         Command::Revoke { tenant, which: Which { user, .. } } => {
-            let user = user.context("--user or a key's id")?;
-            revoke_user(database, tenant, &user).await?;
-            let words = format!("The tokens that {user} has until now are revoked.");
+            let user = user.context("add --user or a key's id")?;
+            let params: [Param; 2] = [(&tenant, Type::UUID), (&user, Type::TEXT)];
+            database.found(include_str!("revoke-user.sql"), &params, "tenant").await?;
+            let words = format!("All tokens of {user} that were issued until now are revoked.");
             output.done(&words, &json!({ "tenant": tenant, "user": user }))
         }
         Command::Require { tenant, switch } => {
@@ -171,17 +152,13 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
                 let live =
                     "select from tinychat.token_keys where tenant_id = $1 and revoked_at is null limit 1";
                 if database.rows(live, &[(&tenant, Type::UUID)]).await?.is_empty() {
-                    bail!(
-                        "the tenant has no key to sign tokens with: make one with `tinychat tokens create`"
-                    );
+                    bail!("the tenant has no signing key: create one with `tinychat tokens create`");
                 }
             }
             let sql = "update tinychat.tenants set tokens_required = $2 where id = $1 returning id";
-            if database.rows(sql, &[(&tenant, Type::UUID), (&on, Type::BOOL)]).await?.is_empty() {
-                return Err(Failure::NoSuch("tenant").into());
-            }
+            database.found(sql, &[(&tenant, Type::UUID), (&on, Type::BOOL)], "tenant").await?;
             let words = if on {
-                "Publishable keys alone are refused from now on."
+                "Requests with a publishable key and no token are refused from now on."
             } else {
                 "Publishable keys are accepted without a token."
             };
@@ -196,35 +173,14 @@ pub async fn run(command: Command, database: &Database, output: &Output) -> anyh
     }
 }
 
-async fn revoke_user(database: &Database, tenant: Uuid, user: &String) -> anyhow::Result<()> {
-    let sql = "insert into tinychat.token_revocations as r (tenant_id, user_id, issued_before)
-        select id, $2, tinychat.now_ms() from tinychat.tenants where id = $1
-        on conflict (tenant_id, user_id) do update set issued_before = excluded.issued_before, expires_at = null
-        returning tenant_id";
-    if database.rows(sql, &[(&tenant, Type::UUID), (user, Type::TEXT)]).await?.is_empty() {
-        return Err(Failure::NoSuch("tenant").into());
-    }
-    Ok(())
-}
-
-async fn keys(database: &Database, sql: &str, tenant: Uuid, kid: Option<Uuid>) -> anyhow::Result<Vec<Key>> {
-    let mut params: Vec<Param> = vec![(&tenant, Type::UUID)];
-    if let Some(kid) = &kid {
-        params.push((kid, Type::UUID));
-    }
-    let rows = database.rows(sql, &params).await?;
-    Ok(rows.iter().map(Key::try_from).collect::<Result<_, _>>()?)
-}
-
-/// Refuses a secret that isn't the key's, because the API would refuse its tokens without a reason.
+/// Fails if the secret isn't the key's, because the API would refuse its tokens without giving a reason.
 async fn check_secret(database: &Database, tenant: Uuid, kid: Uuid, secret: &str) -> anyhow::Result<()> {
     let sql =
         "select inner_pad from tinychat.token_keys where tenant_id = $1 and id = $2 and revoked_at is null";
-    let rows = database.rows(sql, &[(&tenant, Type::UUID), (&kid, Type::UUID)]).await?;
-    let row = rows.first().ok_or(Failure::NoSuch("live key of this tenant"))?;
+    let row = database.found(sql, &[(&tenant, Type::UUID), (&kid, Type::UUID)], NO_KEY).await?;
     let [inner, _] = pads(secret);
     if row.try_get::<_, &[u8]>(0)? != inner {
-        bail!("the secret isn't this key's");
+        bail!("the secret isn't that of this key");
     }
     Ok(())
 }
@@ -233,7 +189,7 @@ fn secret() -> anyhow::Result<String> {
     let text = match std::env::var(SECRET) {
         Ok(text) => text,
         Err(_) if std::io::stdin().is_terminal() => {
-            bail!("{SECRET} must be the key's secret, or it must come by standard input")
+            bail!("the key's secret must be in {SECRET} or come from standard input")
         }
         Err(_) => {
             let mut text = String::new();
