@@ -67,6 +67,17 @@ async fn step(chat: &Chat, random: &mut fastrand::Rng, model: &mut Model) {
             chat.call(Request::post(chat.path("read"), &json!({ "user_id": user }))).await.ok();
             model.read_to(user, model.messages.len());
         }
+        (4, Some(message)) if !message.deleted => {
+            let path = chat.path(&format!("messages/{}", message.id.as_str().unwrap()));
+            let edit = json!({ "sender_id": message.sender, "body": "edited" });
+            chat.call(Request::patch(path, &edit)).await.ok();
+        }
+        // A participant who leaves and comes back has read everything.
+        (5, _) => {
+            chat.update(&json!({ "remove_participants": [user] })).await;
+            chat.update(&json!({ "add_participants": [user] })).await;
+            model.read_to(user, model.messages.len());
+        }
         _ => {
             let id = chat.send(user, "x").await["id"].take();
             model.messages.push(Sent { id, sender: user, deleted: false });
