@@ -49,8 +49,8 @@ async fn doctor_tells_a_wrong_ca_from_a_wrong_host() {
     let elsewhere = database_url_at(relay("127.0.0.2:0").await).replace("localhost", "127.0.0.2");
     let ca = setting("DATABASE_CA_CERT");
     for (url, ca, name, words) in [
-        (&right, &stranger, "DATABASE_CA_CERT", "doesn't vouch for the certificate"),
-        (&right, &String::new(), "DATABASE_CA_CERT", "doesn't vouch for the certificate"),
+        (&right, &stranger, "DATABASE_CA_CERT", "isn't the authority that issued the certificate"),
+        (&right, &String::new(), "DATABASE_CA_CERT", "isn't the authority that issued the certificate"),
         (&elsewhere, &ca, "DATABASE_URL", "whose certificate is for other names"),
     ] {
         let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_CA_CERT", ca)];
