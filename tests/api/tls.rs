@@ -51,7 +51,7 @@ async fn doctor_tells_a_wrong_ca_from_a_wrong_host() {
     for (url, ca, name, words) in [
         (&right, &stranger, "DATABASE_CA_CERT", "isn't the authority that issued the certificate"),
         (&right, &String::new(), "DATABASE_CA_CERT", "isn't the authority that issued the certificate"),
-        (&elsewhere, &ca, "DATABASE_URL", "whose certificate is for other names"),
+        (&elsewhere, &ca, "DATABASE_URL", "the certificate there is for other names"),
     ] {
         let settings = [("DATABASE_URL", url.as_str()), ("DATABASE_CA_CERT", ca)];
         let (code, output, _) = run_with("--json doctor", &settings).await;
