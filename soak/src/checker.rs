@@ -37,7 +37,7 @@ fn original(body: &str) -> &str {
     body.split_once(EDITED).map_or(body, |(original, _)| original)
 }
 
-/// What an erasure of its user does to a write.
+/// The effect of an erasure of its user on a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It is erased.

@@ -1,4 +1,4 @@
-// Who is speaking: the demo with user tokens and without, and supabase-js with access tokens in Chromium.
+// User tokens: the demo with and without them, and supabase-js with access tokens in Chromium.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

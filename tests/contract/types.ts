@@ -1,4 +1,4 @@
-// What a TypeScript client may write with the types that openapi-typescript makes of docs/openapi.yaml. Checked, never run.
+// Code that a TypeScript client may write with the types that openapi-typescript generates from docs/openapi.yaml. It is checked and never run.
 
 import type { components } from "./node_modules/.types/openapi.ts";
 

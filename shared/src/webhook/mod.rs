@@ -13,4 +13,4 @@ mod signature;
 pub use address::Refused;
 pub use delivery::{Attempt, Delivery, RECORD, Recorded, deliver, record};
 pub use sender::{Failure, Response, Sender};
-pub use signature::{InvalidSecret, Secret, new_secret};
+pub use signature::{InvalidSecret, Secret};

@@ -5,7 +5,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{HeaderValue, InvalidHeaderValue};
 use sha2::Sha256;
 use std::str::FromStr;
-use uuid::Uuid;
 
 /// An endpoint's signing secret. Its text form is `whsec_` and base64.
 pub struct Secret(Hmac<Sha256>);
@@ -23,12 +22,6 @@ impl FromStr for Secret {
         let key = BASE64_STANDARD.decode(key).map_err(|_| InvalidSecret)?;
         Hmac::new_from_slice(&key).map(Self).map_err(|_| InvalidSecret)
     }
-}
-
-/// A new secret in its text form: 244 random bits.
-pub fn new_secret() -> String {
-    let key = [Uuid::new_v4(), Uuid::new_v4()].map(Uuid::into_bytes).concat();
-    format!("whsec_{}", BASE64_STANDARD.encode(key))
 }
 
 impl Secret {
@@ -74,12 +67,6 @@ mod tests {
         let signatures: Vec<_> = header.to_str().unwrap().split(' ').collect();
         assert_eq!(signatures, [secrets[0].sign("id", 1, "{}"), secrets[1].sign("id", 1, "{}")]);
         assert_ne!(signatures[0], signatures[1]);
-    }
-
-    #[test]
-    fn a_new_secret_is_one() {
-        assert!(new_secret().parse::<Secret>().is_ok());
-        assert_ne!(new_secret(), new_secret());
     }
 
     #[test]
