@@ -35,6 +35,7 @@ pub enum Command {
         tenant: Uuid,
     },
     /// Revokes a signing key, or all tokens of a user that were issued until now
+    #[command(override_usage = "tinychat tokens revoke [OPTIONS] <TENANT> <KID|--user <USER>>")]
     Revoke {
         /// The tenant's id
         #[arg(value_parser = id)]
