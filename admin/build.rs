@@ -1,4 +1,5 @@
-//! Collects the .sql files that may define a route function. Cargo runs it again when one of them or a migration is added or changed.
+//! Collects the .sql files that may define a route function. Cargo runs it again when one of them or a migration is added
+//! or changed.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -168,7 +168,7 @@ fn message_id(n: u64) -> String {
 impl Route {
     /// Reads its event from events/.
     pub(crate) fn event(&self) -> anyhow::Result<String> {
-        project_file(&format!("events/{}.json", self.name))
+        event(self.name)
     }
 
     /// Returns the event of request `n`.
@@ -201,6 +201,11 @@ pub(crate) fn send_script() -> anyhow::Result<String> {
         "\\set conversation 1 + (:client_id + :sent) % {CONVERSATIONS}\n\
         \\set n :first + :client_id * 1000000 + :sent\n\\set sent :sent + 1\n{statement};\n"
     ))
+}
+
+/// Reads a function's event from events/.
+pub(crate) fn event(function: &str) -> anyhow::Result<String> {
+    project_file(&format!("events/{function}.json"))
 }
 
 fn project_file(path: &str) -> anyhow::Result<String> {

@@ -2,7 +2,7 @@
 
 use crate::lab::{Implementation, Lab};
 use crate::round::round;
-use crate::routes::{CONVERSATION, DEMO_CONVERSATION};
+use crate::routes::{CONVERSATION, DEMO_CONVERSATION, event};
 use crate::stats::median;
 use anyhow::Context;
 use chrono::{DateTime, SecondsFormat};
@@ -45,7 +45,6 @@ pub(crate) fn database(messages: u64) -> String {
 struct Case {
     what: &'static str,
     function: &'static str,
-    event: &'static str,
     /// Returns request number k, for a database with this number of messages.
     request: fn(event: &str, messages: u64, k: u64) -> String,
 }
@@ -54,19 +53,16 @@ const CASES: [Case; 8] = [
     Case {
         what: "list-conversations of a user who is in all",
         function: "list-conversations",
-        event: include_str!("../../events/list-conversations.json"),
         request: |event, _, _| event.replace("&kind=order", ""),
     },
     Case {
         what: "list-messages, the newest 50 of half of all",
         function: "list-messages",
-        event: include_str!("../../events/list-messages.json"),
         request: |event, _, _| event.replace(DEMO_CONVERSATION, CONVERSATION),
     },
     Case {
         what: "list-messages, 50 from anywhere in them",
         function: "list-messages",
-        event: include_str!("../../events/list-messages.json"),
         request: |event, messages, k| {
             let before = before(messages, k).unwrap_or_default();
             event
@@ -77,7 +73,6 @@ const CASES: [Case; 8] = [
     Case {
         what: "list-messages, 50 changes since anywhere in them",
         function: "list-messages",
-        event: include_str!("../../events/list-messages.json"),
         request: |event, messages, k| {
             let since = before(messages, k).unwrap_or_default();
             event
@@ -88,25 +83,21 @@ const CASES: [Case; 8] = [
     Case {
         what: "list-conversations that are open, all but 3",
         function: "list-conversations",
-        event: include_str!("../../events/list-conversations.json"),
         request: |event, _, _| event.replace("&kind=order", "&status=open"),
     },
     Case {
         what: "list-conversations that are closed, 3 of all",
         function: "list-conversations",
-        event: include_str!("../../events/list-conversations.json"),
         request: |event, _, _| event.replace("&kind=order", "&status=closed"),
     },
     Case {
         what: "list-conversations that are unread, 3 of all",
         function: "list-conversations",
-        event: include_str!("../../events/list-conversations.json"),
         request: |event, _, _| event.replace("&kind=order", "&unread=true"),
     },
     Case {
         what: "mark-read of everything",
         function: "mark-read",
-        event: include_str!("../../events/mark-read.json"),
         request: |event, _, k| {
             // The first request marks everything. Every second one names a message that was read long ago.
             let event = event.replace(DEMO_CONVERSATION, CONVERSATION);
@@ -131,6 +122,7 @@ pub(crate) fn measure(lab: &Lab, sizes: &[u64]) -> anyhow::Result<Vec<Scale>> {
 }
 
 fn measure_case(lab: &Lab, sizes: &[u64], case: &Case) -> anyhow::Result<Scale> {
+    let event = event(case.function)?;
     let mut functions = Vec::new();
     for &messages in sizes {
         let function = lab.start(Implementation::Ours, case.function, &lab.database(&database(messages))?)?;
@@ -138,7 +130,7 @@ fn measure_case(lab: &Lab, sizes: &[u64], case: &Case) -> anyhow::Result<Scale> 
     }
     for _ in 0..lab.rounds(ROUNDS) {
         for (messages, function, p50s, k) in &mut functions {
-            let events = k.map(|k| (case.request)(case.event, *messages, k));
+            let events = k.map(|k| (case.request)(&event, *messages, k));
             p50s.push(round(function, events, 200)?.p50);
         }
     }
