@@ -63,9 +63,17 @@ pub(crate) fn missed(measured: &Measured) -> Vec<String> {
         if let Some(prepared) = &warm.prepared {
             let most = backend(&prepared.sample);
             at_most(format!("{route}, µs of Postgres' CPU"), warm.function.backend, most);
+            if let Some(named) = &warm.named {
+                let what = format!("{route}, µs of Postgres' CPU with named statements");
+                at_most(what, named.sample.backend, most);
+            }
         }
         if let (Some(baseline), Some(aim)) = (&warm.baseline, warm.aim_to_baseline) {
             at_most(format!("{route}, p50 to the baseline's"), baseline.ratio.p50, aim);
+            if let Some(named) = &warm.named {
+                let ratio = named.sample.p50 / baseline.sample.p50;
+                at_most(format!("{route}, p50 with named statements to the baseline's"), ratio, aim);
+            }
         }
         if let Some(node) = &warm.node {
             at_most(format!("{route}, p50 to Node's"), node.ratio.p50, P50_TO_NODE);
@@ -105,8 +113,10 @@ pub(crate) fn missed(measured: &Measured) -> Vec<String> {
     for sends in measured.sends.iter().filter(|sends| sends.processes == COMPARED) {
         let what = |whose| format!("sends per second by {COMPARED} processes to {whose}");
         at_least(what("those of pgbench prepared"), sends.to_prepared, SENDS_TO_PREPARED);
-        if let Some(ratio) = sends.to_baseline {
+        at_least(what("those of pgbench prepared, named"), sends.named_to_prepared, SENDS_TO_PREPARED);
+        if let (Some(ratio), Some(named)) = (sends.to_baseline, sends.named_to_baseline) {
             at_least(what("the baseline's"), ratio, SENDS_TO_BASELINE);
+            at_least(what("the baseline's, named"), named, SENDS_TO_BASELINE);
         }
     }
     missed

@@ -28,6 +28,7 @@ pub(crate) struct Cold {
     pub(crate) init: f64,
     /// The time until the first response.
     pub(crate) first_answer: f64,
+    pub(crate) named: Option<Other>,
     pub(crate) baseline: Option<Other>,
     pub(crate) node: Option<Other>,
 }
@@ -124,6 +125,7 @@ fn sum_up(ours: &Starts, hello: &Starts, all: &[Starts]) -> Cold {
         ratio: ratio(&ours.init_without_database, &hello.init_without_database),
         init: middle(&ours.init),
         first_answer: middle(&ours.first_answer),
+        named: other(Implementation::Named),
         baseline: other(Implementation::Baseline),
         node: other(Implementation::Node),
     }

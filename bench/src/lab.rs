@@ -30,6 +30,8 @@ const IN_NODE: [&str; 3] = ["get-config", "list-messages", "send-message"];
 pub(crate) enum Implementation {
     /// The one of this version, from the folder of the benchmark's own binary.
     Ours,
+    /// The same with named statements.
+    Named,
     /// The one of another version, from the folder in the variable `BASELINE`.
     Baseline,
     /// The one in bench/node.
@@ -110,7 +112,7 @@ impl Lab {
 
     /// Returns the implementations that exist for a route. Ours comes first.
     pub(crate) fn implementations(&self, route: &str) -> Vec<Implementation> {
-        let mut implementations = vec![Implementation::Ours];
+        let mut implementations = vec![Implementation::Ours, Implementation::Named];
         let in_baseline = self.baseline.as_ref().is_some_and(|folder| folder.join(route).exists());
         implementations.extend(in_baseline.then_some(Implementation::Baseline));
         implementations.extend(IN_NODE.contains(&route).then_some(Implementation::Node));
@@ -125,7 +127,7 @@ impl Lab {
         database_url: &str,
     ) -> anyhow::Result<Function> {
         let command = match implementation {
-            Implementation::Ours => Command::new(self.binaries.join(name)),
+            Implementation::Ours | Implementation::Named => Command::new(self.binaries.join(name)),
             Implementation::Baseline => {
                 Command::new(self.baseline.as_ref().context("BASELINE isn't set")?.join(name))
             }
@@ -137,6 +139,7 @@ impl Lab {
         };
         let variables = [
             ("DATABASE_URL", database_url.to_owned()),
+            ("DATABASE_NAMED_STATEMENTS", (implementation == Implementation::Named).to_string()),
             ("SUPABASE_URL", self.supabase.clone()),
             ("SUPABASE_ANON_KEY", "anon".to_owned()),
             ("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_bench".to_owned()),

@@ -220,8 +220,11 @@ impl Measured {
             "ours",
             "pgbench prepared",
             "ours to it",
+            "named",
+            "to pgbench",
             "baseline",
             "ours to it",
+            "named to it",
         ]);
         for sends in &self.sends {
             table.row([
@@ -229,8 +232,11 @@ impl Measured {
                 cell(Some(sends.per_second), 0),
                 cell(Some(sends.prepared), 0),
                 cell(Some(sends.to_prepared), 2),
+                cell(Some(sends.named), 0),
+                cell(Some(sends.named_to_prepared), 2),
                 cell(sends.baseline, 0),
                 cell(sends.to_baseline, 2),
+                cell(sends.named_to_baseline, 2),
             ]);
         }
         table
@@ -282,8 +288,10 @@ impl fmt::Display for Report {
         let baseline =
             measured.other("baseline", |warm| warm.baseline.as_ref(), |cold| cold.baseline.as_ref());
         let node = measured.other("Node.js", |warm| warm.node.as_ref(), |cold| cold.node.as_ref());
+        let named =
+            measured.other("named statements", |warm| warm.named.as_ref(), |cold| cold.named.as_ref());
         let tables =
-            [measured.warm(), measured.postgres(), baseline, node, measured.tokens(), measured.cold()];
+            [measured.warm(), measured.postgres(), named, baseline, node, measured.tokens(), measured.cold()];
         let more = [measured.scale(), measured.sends(), measured.hot(), measured.webhooks()];
         for table in tables.iter().chain(&more).filter(|table| !table.is_empty()) {
             writeln!(f, "{table}")?;

@@ -24,9 +24,13 @@ pub(crate) struct Sends {
     /// of our rate to it.
     pub(crate) prepared: f64,
     pub(crate) to_prepared: f64,
-    /// The rate of the same number of the baseline's processes, and the ratio of our rate to it.
+    /// The rate of our processes with named statements, and its ratio to that of pgbench.
+    pub(crate) named: f64,
+    pub(crate) named_to_prepared: f64,
+    /// The rate of the same number of the baseline's processes, and the ratios of our rates to it.
     pub(crate) baseline: Option<f64>,
     pub(crate) to_baseline: Option<f64>,
+    pub(crate) named_to_baseline: Option<f64>,
 }
 
 /// The rates of a number of processes, one per round.
@@ -34,6 +38,7 @@ pub(crate) struct Sends {
 struct Rates {
     ours: Vec<f64>,
     prepared: Vec<f64>,
+    named: Vec<f64>,
     baseline: Vec<f64>,
 }
 
@@ -44,6 +49,7 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Sends>> {
         for (processes, rates) in &mut all {
             rates.ours.push(rate(lab, Implementation::Ours, *processes)?);
             rates.prepared.push(pgbench(lab, round, *processes)?);
+            rates.named.push(rate(lab, Implementation::Named, *processes)?);
             if *processes == COMPARED
                 && lab.implementations("send-message").contains(&Implementation::Baseline)
             {
@@ -56,15 +62,20 @@ pub(crate) fn measure(lab: &Lab) -> anyhow::Result<Vec<Sends>> {
 
 impl Rates {
     fn sum_up(&self, processes: u32) -> Sends {
-        let to = |others: &[f64]| median(self.ours.iter().zip(others).map(|(ours, others)| ours / others));
+        let ratio = |rates: &[f64], others: &[f64]| {
+            median(rates.iter().zip(others).map(|(rate, other)| rate / other))
+        };
         let baseline = Some(&self.baseline).filter(|rates| !rates.is_empty());
         Sends {
             processes,
             per_second: median(self.ours.iter().copied()),
             prepared: median(self.prepared.iter().copied()),
-            to_prepared: to(&self.prepared),
+            to_prepared: ratio(&self.ours, &self.prepared),
+            named: median(self.named.iter().copied()),
+            named_to_prepared: ratio(&self.named, &self.prepared),
             baseline: baseline.map(|rates| median(rates.iter().copied())),
-            to_baseline: baseline.map(|rates| to(rates)),
+            to_baseline: baseline.map(|rates| ratio(&self.ours, rates)),
+            named_to_baseline: baseline.map(|rates| ratio(&self.named, rates)),
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Warm {
     pub(crate) prepared: Option<Compared>,
     /// pgbench with unnamed statements.
     pub(crate) extended: Option<Compared>,
+    /// The function with named statements.
+    pub(crate) named: Option<Compared>,
     pub(crate) baseline: Option<Compared>,
     pub(crate) node: Option<Compared>,
     /// The longest p50, as a multiple of `extended`'s and of `baseline`'s.
@@ -98,6 +100,7 @@ fn measure_route(lab: &Lab, route: &Route) -> anyhow::Result<Warm> {
         peak_memory_kib: ours.function.peak_memory()?,
         prepared: pgbench(&prepared),
         extended: pgbench(&extended),
+        named: other(Implementation::Named)?,
         baseline: other(Implementation::Baseline)?,
         node: other(Implementation::Node)?,
         aim: route.aim,

@@ -66,6 +66,11 @@ pub fn flag(name: &'static str, default: bool) -> Result<bool, SettingError> {
     }
 }
 
+/// Whether the pooler keeps named statements (`DATABASE_NAMED_STATEMENTS`, by default `false`).
+pub fn named_statements() -> Result<bool, SettingError> {
+    flag("DATABASE_NAMED_STATEMENTS", false)
+}
+
 /// Whether conversations are private Realtime channels (`REALTIME_PRIVATE`, by default `false`).
 pub fn realtime_private() -> Result<bool, SettingError> {
     flag("REALTIME_PRIVATE", false)

@@ -4,9 +4,11 @@ use crate::auth::Credential;
 use crate::config::SettingError;
 use crate::error::Cause;
 use crate::route_function::{RouteFunction, SCHEMA};
-use crate::{Error, Result, config, credential_usage, error, telemetry, tls};
+use crate::{Error, Result, after_response, config, credential_usage, error, telemetry, tls};
 use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use std::iter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::config::SslMode;
@@ -16,8 +18,17 @@ use tokio_postgres::{Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// A statement's parameter and its type. Asking Postgres for the type would take a second round trip and a prepared
-/// statement, which a transaction-mode pooler doesn't keep.
+/// statement, which not every transaction-mode pooler keeps.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// A statement with its parameters.
+#[derive(Clone, Copy)]
+struct Statement<'a> {
+    sql: &'a str,
+    params: &'a [Param<'a>],
+    /// Whether the connection prepares it under a name and keeps it. It must then return a row.
+    named: bool,
+}
 
 /// The timeout of a new connection, including TLS and login.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
@@ -37,10 +48,15 @@ const MARGIN: Duration = Duration::from_millis(100);
 /// be repeated because every id in it is made before the first attempt.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(100)];
 
+/// The warning of a function that stops using named statements.
+const NOT_KEPT: &str = "DATABASE_NAMED_STATEMENTS must be `false`: the pooler doesn't keep named statements";
+
 /// The pool of connections to Postgres. Clones share it.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool,
+    /// Whether calls of route functions are named statements.
+    named: Arc<AtomicBool>,
 }
 
 impl Db {
@@ -72,7 +88,7 @@ impl Db {
             .create_timeout(Some(CONNECT_TIMEOUT))
             .wait_timeout(Some(CONNECT_TIMEOUT))
             .build()?;
-        Ok(Self { pool })
+        Ok(Self { pool, named: Arc::default() })
     }
 
     /// Runs a statement that isn't a caller's request.
@@ -82,16 +98,20 @@ impl Db {
 
     /// Runs a statement that may take more or less time than a request has.
     pub async fn run_within(&self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        self.measured(Statement { sql, params, named: false }, limit).await
+    }
+
+    async fn measured(&self, statement: Statement<'_>, limit: Duration) -> Result<Vec<Row>> {
         let start = Instant::now();
-        let result = self.attempts(sql, params, start + limit).await;
+        let result = self.attempts(statement, start + limit).await;
         telemetry::record_database(start.elapsed());
         result
     }
 
-    async fn attempts(&self, sql: &str, params: &[Param<'_>], deadline: Instant) -> Result<Vec<Row>> {
+    async fn attempts(&self, mut statement: Statement<'_>, deadline: Instant) -> Result<Vec<Row>> {
         let mut pauses = PAUSES.into_iter();
         loop {
-            let failure = match self.attempt(sql, params, deadline).await {
+            let failure = match self.attempt(statement, deadline).await {
                 Ok(rows) => return Ok(rows),
                 Err(failure) => failure,
             };
@@ -99,10 +119,11 @@ impl Db {
                 Some(pause) if failure.may_pass => sleep(pause).await,
                 _ => return Err(Error::Database(failure.advised())),
             }
+            statement.named = false;
         }
     }
 
-    async fn attempt(&self, sql: &str, params: &[Param<'_>], deadline: Instant) -> Result<Vec<Row>, Failure> {
+    async fn attempt(&self, statement: Statement<'_>, deadline: Instant) -> Result<Vec<Row>, Failure> {
         let client = match timeout_at(deadline, self.pool.get()).await {
             Ok(Ok(client)) => client,
             Ok(Err(error)) => return Err(Failure { cause: error.into(), may_pass: true }),
@@ -113,10 +134,12 @@ impl Db {
         // needs its own timeout.
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(MARGIN);
         if !(STATEMENT_TIMEOUT..=TIMEOUT).contains(&left) {
-            return within(left, Object::take(client), sql, params, deadline).await;
+            return within(left, Object::take(client), statement, deadline).await;
         }
-        match timeout_at(deadline, client.query_typed(sql, params)).await {
+        match timeout_at(deadline, query(&client, statement)).await {
+            Ok(Ok(rows)) if statement.named && rows.is_empty() => Err(self.not_kept("no row".into())),
             Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) if statement.named && is_not_kept(&error) => Err(self.not_kept(error.into())),
             Ok(Err(error)) => {
                 let died = connection_died(&error);
                 if died {
@@ -131,6 +154,25 @@ impl Db {
             }
         }
     }
+
+    /// Stops using named statements, because the backend didn't have the one that was meant. Nothing was executed.
+    fn not_kept(&self, cause: Cause) -> Failure {
+        if self.named.swap(false, Ordering::Relaxed) {
+            tracing::warn!(error = %Chain(&*cause), "{NOT_KEPT}");
+        }
+        Failure { cause, may_pass: true }
+    }
+}
+
+/// Sends a statement. Preparing a named one takes a round trip of its own, once for each connection.
+async fn query(client: &ClientWrapper, statement: Statement<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let Statement { sql, params, named } = statement;
+    if !named {
+        return client.query_typed(sql, params).await;
+    }
+    let (values, types): (Vec<_>, Vec<_>) = params.iter().cloned().unzip();
+    let prepared = client.prepare_typed_cached(sql, &types).await?;
+    client.query(&prepared, &values).await
 }
 
 /// Runs a statement with its own timeout, over a connection that is closed afterwards. When the time is up, this future
@@ -139,14 +181,13 @@ impl Db {
 async fn within(
     limit: Duration,
     client: ClientWrapper,
-    sql: &str,
-    params: &[Param<'_>],
+    statement: Statement<'_>,
     deadline: Instant,
 ) -> Result<Vec<Row>, Failure> {
     let timeout = limit.as_millis().max(1); // 0 would be no timeout
     let rows = async {
         client.batch_execute(&format!("begin; set local statement_timeout = {timeout}")).await?;
-        let rows = client.query_typed(sql, params).await?;
+        let rows = client.query_typed(statement.sql, statement.params).await?;
         client.batch_execute("commit").await?;
         Ok(rows)
     };
@@ -166,6 +207,8 @@ pub struct Route {
     pub db: Db,
     function: String,
     admit: String,
+    /// Whether the use of the functions was recorded.
+    recorded: AtomicBool,
 }
 
 /// An argument of a route function: a parameter's name without its `p_`, and the value.
@@ -195,15 +238,11 @@ impl<T: ToSql + Sync> Value for T {
     }
 }
 
-/// Returns those of the functions $1 that are missing. It also records that a binary which calls them has started, so
-/// that they aren't removed as out of use.
-const START: &str = "
-    with noted as (
-        update tinychat.route_functions
-        set started_at = tinychat.now_ms()
-        where name = any ($1) and (started_at is null or started_at < now() - interval '1 hour')
-    )
-    select name from unnest($1) as needed (name) where to_regproc('tinychat_api.' || name) is null";
+/// Records that a process calls the functions $1, so that they aren't removed as out of use.
+const IN_USE: &str = "
+    update tinychat.route_functions
+    set started_at = tinychat.now_ms()
+    where name = any ($1) and (started_at is null or started_at < now() - interval '1 hour')";
 
 impl Route {
     /// Opens the first connection, like [`Db::connect`], and checks that the function which `sql` defines exists. If it
@@ -213,27 +252,33 @@ impl Route {
         let function = name(sql).ok_or("the route's .sql must define a function in tinychat_api")?;
         let admit =
             name(include_str!("admit.sql")).ok_or("admit.sql must define a function in tinychat_api")?;
-        let route = Self { db: Db::new()?, function, admit };
-        route.start().await?;
+        let named = config::named_statements()?;
+        let route = Self { db: Db::new()?, function, admit, recorded: AtomicBool::new(false) };
+        route.db.named.store(named, Ordering::Relaxed);
+        route.check().await?;
         Ok(route)
     }
 
-    async fn start(&self) -> Result<(), lambda_http::Error> {
-        let needed = [&self.function, &self.admit].map(String::as_str).to_vec();
-        let deadline = Instant::now() + TIMEOUT;
-        match self.db.attempt(START, &[needed.param()], deadline).await {
-            Ok(missing) => match missing.first() {
-                Some(row) => {
-                    let name: &str = row.try_get(0)?;
-                    Err(format!("run `tinychat migrate`: the database has no function {SCHEMA}.{name}")
-                        .into())
-                }
-                None => Ok(()),
-            },
+    async fn check(&self) -> Result<(), lambda_http::Error> {
+        // Postgres looks the names up as it parses the statement.
+        let sql = format!("select '{SCHEMA}.{}'::regproc, '{SCHEMA}.{}'::regproc", self.function, self.admit);
+        let statement = Statement { sql: &sql, params: &[], named: false };
+        match self.db.attempt(statement, Instant::now() + TIMEOUT).await {
+            Ok(_) => Ok(()),
             Err(failure) if failure.is_of_the_schema() => Err(failure.advised()),
             Err(failure) => {
                 tracing::warn!(error = %Chain(&*failure.cause), "no database connection at start-up");
                 Ok(())
+            }
+        }
+    }
+
+    /// Records that the route's functions are in use. Calls do this by themselves, after the first response.
+    pub fn record_use(&self) -> impl Future<Output = ()> + use<> {
+        let (db, functions) = (self.db.clone(), [&self.function, &self.admit].map(String::clone).to_vec());
+        async move {
+            if let Err(error) = db.run(IN_USE, &[functions.param()]).await {
+                tracing::warn!(error = %Chain(&error), "the use of the route's functions was not recorded");
             }
         }
     }
@@ -267,9 +312,20 @@ impl Route {
     ) -> Result<Vec<Row>> {
         let arguments = || iter::once(("credential", credential as _)).chain(arguments.iter().copied());
         let names: Vec<_> = arguments().zip(1..).map(|((name, _), n)| format!("p_{name} => ${n}")).collect();
-        let params: Vec<_> = arguments().map(|(_, value): Argument| value.param()).collect();
-        let sql = format!("select * from {SCHEMA}.{function}({})", names.join(", "));
-        let rows = self.db.run(&sql, &params).await?;
+        let mut params: Vec<_> = arguments().map(|(_, value): Argument| value.param()).collect();
+        let mut sql = format!("select * from {SCHEMA}.{function}({})", names.join(", "));
+        let named = self.db.named.load(Ordering::Relaxed);
+        if named {
+            // Behind a pooler that mixes up the statements of its clients, another statement of this name finds that
+            // its own function isn't meant, and doesn't call it.
+            params.push((&function, Type::TEXT));
+            sql += &format!(" where ${} = '{function}'", params.len());
+        }
+        let statement = Statement { sql: &sql, params: &params, named };
+        let rows = self.db.measured(statement, TIMEOUT).await?;
+        if !self.recorded.swap(true, Ordering::Relaxed) {
+            after_response::defer(self.record_use());
+        }
         let first =
             rows.first().ok_or_else(|| Error::Database("the route function returned no row".into()))?;
         if let Some(tenant) = first.try_get("tenant_id")? {
@@ -325,6 +381,13 @@ impl Failure {
 /// it.
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {
     [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE]
+        .iter()
+        .any(|code| error.code() == Some(code))
+}
+
+/// Whether the backend doesn't know the statement's name, or knows it already.
+fn is_not_kept(error: &tokio_postgres::Error) -> bool {
+    [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT]
         .iter()
         .any(|code| error.code() == Some(code))
 }

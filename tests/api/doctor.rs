@@ -59,7 +59,8 @@ const BEHIND_SUPABASE: [&str; 3] = ["access tokens", "realtime", "storage"];
 
 #[tokio::test]
 async fn all_is_well_in_the_local_cloud_and_not_with_a_role_that_lacks_settings() {
-    let (code, findings) = doctor(&[("REALTIME_PRIVATE", "false")]).await;
+    let (code, findings) =
+        doctor(&[("REALTIME_PRIVATE", "false"), ("DATABASE_NAMED_STATEMENTS", "false")]).await;
     assert_eq!((code, findings.len()), (0, 9), "{findings:#?}");
     // In the same test, because all databases share the roles.
     let name = format!("test_{}", Uuid::new_v4().simple());
@@ -68,6 +69,25 @@ async fn all_is_well_in_the_local_cloud_and_not_with_a_role_that_lacks_settings(
     let outcome = doctor(&[]).await;
     chat.db.batch_execute(&format!("drop role {name}")).await.unwrap();
     is_blamed(&outcome, "functions' role", "DATABASE_URL", &name, &[]);
+}
+
+/// Whether the pooler of this run keeps named statements. Debian's `PgBouncer` 1.18 doesn't.
+pub fn keeps_named_statements() -> bool {
+    std::env::var("POOLER").as_deref() != Ok("1")
+}
+
+#[tokio::test]
+async fn named_statements_are_tried_through_the_pooler() {
+    let url = setting("FUNCTION_DATABASE_URL");
+    let (_, findings) = doctor(&[("DATABASE_URL", &url), ("DATABASE_NAMED_STATEMENTS", "true")]).await;
+    let found = finding(&findings, "named statements");
+    if keeps_named_statements() {
+        assert_eq!(found["well"], "yes", "{found}");
+    } else {
+        let seen = found["seen"].as_str().unwrap();
+        assert!(seen.contains("doesn't keep named statements"), "{found}");
+        assert_eq!((&found["well"], &found["setting"]), (&"no".into(), &"DATABASE_NAMED_STATEMENTS".into()));
+    }
 }
 
 /// As README says, in a second terminal.
@@ -99,6 +119,7 @@ async fn a_setting_that_cant_be_meant_so_is_blamed_before_anything_is_tried() {
         ("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_x", "is the public key", &realtime),
         ("REALTIME_PRIVATE", "yes", "`true` nor `false`", &realtime),
         ("REALTIME_INBOX", "on", "`true` nor `false`", &[]),
+        ("DATABASE_NAMED_STATEMENTS", "yes", "`true` nor `false`", &[]),
         ("REALTIME_JWT_KEY", r#"{"kty":"EC","crv":"P-256"}"#, "can sign with", &BEHIND_REALTIME),
         ("STORAGE_REGION", "", "is missing", &["storage"]),
         ("STORAGE_ACCESS_KEY_ID", "a b", "a space", &["storage"]),

@@ -1,6 +1,7 @@
 //! `tinychat doctor --stack`, with a stand-in for AWS. It shows a healthy deployment of the local cloud, in which each test
 //! changes one thing.
 
+use crate::doctor::keeps_named_statements;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -284,6 +285,18 @@ async fn a_role_that_can_do_too_much_or_not_log_in_is_told() {
         outcome.1
     );
     assert!(!outcome.2.contains("hunter2"), "{}", outcome.2);
+}
+
+#[tokio::test]
+async fn named_statements_are_tried_through_the_pooler() {
+    let mut aws = Aws::healthy();
+    aws.parameters.insert("NamedStatements", "true".to_owned());
+    let outcome = aws.doctor("test").await;
+    if keeps_named_statements() {
+        assert_eq!(outcome.0, 0, "{:#}", outcome.1);
+    } else {
+        is_unwell(&outcome, &["database"], "NamedStatements must be `false`");
+    }
 }
 
 #[tokio::test]

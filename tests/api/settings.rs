@@ -6,6 +6,7 @@ use crate::support::Function;
 async fn a_flag_is_true_or_false() {
     for (function, flag) in [
         ("deliver-webhooks", "WEBHOOK_ALLOW_PRIVATE"),
+        ("get-config", "DATABASE_NAMED_STATEMENTS"),
         ("get-config", "METRICS"),
         ("get-config", "REALTIME_PRIVATE"),
         ("send-message", "REALTIME_INBOX"),

@@ -2,6 +2,7 @@
 
 use crate::routes::{Route, routes};
 use crate::wire::{Cut, Tally, Wire};
+use futures_util::future::join_all;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use support::lambda::event_of;
@@ -28,10 +29,79 @@ async fn every_route_takes_one_round_trip_and_names_no_statement() {
             let (status, response) = process.call(event.clone()).await;
             assert_eq!(status, 200, "{function}: {response}");
             wire.wait_until_quiet().await;
-            // The start makes one round trip, and so does the write of the counts after the first response.
-            let others = if first { 2 } else { 0 };
+            // The start makes one round trip. After the first response there is one to record the start, and one for the counts.
+            let others = if first { 3 } else { 0 };
             assert_eq!(wire.count(), round_trips(others + 1), "{function}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_named_statement_is_prepared_once_for_each_connection() {
+    let chat = Chat::new().await;
+    for Route { function, request } in routes(&chat).await {
+        let wire = Wire::new().await;
+        let mut process = Function::start(function, &named(&wire)).await;
+        let event = event_of(function, &chat, &request);
+        for first in [true, false, false] {
+            let (status, response) = process.call(event.clone()).await;
+            assert_eq!(status, 200, "{function}: {response}");
+            wire.wait_until_quiet().await;
+            let tally = wire.count();
+            let expected = if first { (5, 1) } else { (1, 0) };
+            assert_eq!((tally.round_trips, tally.named_statements.len()), expected, "{function}");
+        }
+    }
+}
+
+fn named(wire: &Wire) -> [(&str, &str); 2] {
+    [("DATABASE_URL", &wire.database_url), ("DATABASE_NAMED_STATEMENTS", "true")]
+}
+
+#[tokio::test]
+async fn a_pooler_that_mixes_up_named_statements_runs_none_that_is_not_meant() {
+    let chat = Chat::new().await;
+    let name = async |route: &str| -> String {
+        let sql =
+            "select name from tinychat.route_functions where route = $1 order by migrated_at desc limit 1";
+        chat.db.query_one(sql, &[&route]).await.unwrap().get(0)
+    };
+    let (typing, read) = (name("send_typing").await, name("mark_read").await);
+    let wire = Wire::new().await;
+    let arguments = "p_credential => $1, p_conversation_id => $2";
+    wire.mistake(
+        &format!("{typing}({arguments}, p_sender_id => $3) where $4 = '{typing}'"),
+        &format!(
+            "{read}({arguments}, p_user_id => $3, p_message_id => null, p_inbox => false) where $4 = '{read}'"
+        ),
+    );
+    let mut process = Function::start("send-typing", &named(&wire)).await;
+    let request = Request::post(chat.path("typing"), &json!({ "sender_id": "bob" }));
+    let event = event_of("send-typing", &chat, &request);
+    let before = chat.rows().await;
+    for named in [1, 0] {
+        assert_eq!(process.call(event.clone()).await, (200, json!({ "ok": true })));
+        wire.wait_until_quiet().await;
+        assert_eq!(wire.count().named_statements.len(), named);
+    }
+    assert_eq!(chat.rows().await, before, "mark-read was executed");
+}
+
+#[tokio::test]
+async fn processes_with_named_statements_that_the_pooler_does_not_keep_serve_all_requests() {
+    let chat = Chat::new().await;
+    let routes = routes(&chat).await;
+    let mut processes = Vec::new();
+    for Route { function, request } in routes {
+        let process = Function::start(function, &[("DATABASE_NAMED_STATEMENTS", "true")]).await;
+        processes.push((process, function, event_of(function, &chat, &request)));
+    }
+    for _ in 0..5 {
+        let calls = processes.iter_mut().map(async |(process, function, event)| {
+            let (status, response) = process.call(event.clone()).await;
+            assert_eq!(status, 200, "{function}: {response}");
+        });
+        join_all(calls).await;
     }
 }
 

@@ -31,7 +31,7 @@ pub enum Cut {
 pub struct Tally {
     /// Messages after which the function waits for a response: Sync and Query.
     pub round_trips: usize,
-    /// Names of prepared statements, which a transaction-mode pooler doesn't support.
+    /// Names of prepared statements, which not every transaction-mode pooler supports.
     pub named_statements: Vec<String>,
 }
 
@@ -46,6 +46,7 @@ pub struct Wire {
 struct State {
     tally: Mutex<Tally>,
     cut: Mutex<Option<Cut>>,
+    mistaken: Mutex<Option<(String, String)>>,
 }
 
 impl Wire {
@@ -86,6 +87,11 @@ impl Wire {
         *self.state.cut.lock().unwrap() = Some(cut);
     }
 
+    /// Replaces text in all named statements, as if the pooler mixed up the statements of two processes.
+    pub fn mistake(&self, text: &str, other: &str) {
+        *self.state.mistaken.lock().unwrap() = Some((text.to_owned(), other.to_owned()));
+    }
+
     /// Whether the requested cut has happened.
     pub fn has_cut(&self) -> bool {
         self.state.cut.lock().unwrap().is_none()
@@ -117,7 +123,7 @@ async fn requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, state: &State) 
     to.write_all(&startup).await?;
     loop {
         let kind = from.read_u8().await?;
-        let message = rest_of_message(&mut from).await?;
+        let mut message = rest_of_message(&mut from).await?;
         match kind {
             b'S' | b'Q' if state.takes(Cut::BeforeExecution) => return Ok(()),
             b'S' | b'Q' if state.takes(Cut::Silence) => return pending().await,
@@ -126,6 +132,17 @@ async fn requests(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, state: &State) 
                 let name = message[4..].split(|byte| *byte == 0).next().unwrap();
                 let name = String::from_utf8_lossy(name).into_owned();
                 state.tally.lock().unwrap().named_statements.push(name);
+                if let Some((text, other)) = &*state.mistaken.lock().unwrap() {
+                    // One character for each byte, because the types that follow the text are no UTF-8.
+                    let content: String = message[4..].iter().copied().map(char::from).collect();
+                    let content: Vec<_> = content
+                        .replace(text, other)
+                        .chars()
+                        .map(|byte| u8::try_from(byte).unwrap())
+                        .collect();
+                    message =
+                        [&u32::try_from(content.len() + 4).unwrap().to_be_bytes(), &content[..]].concat();
+                }
             }
             _ => {}
         }

@@ -170,8 +170,9 @@ fn settings() -> Vec<(String, String)> {
     const PREFIXES: [&str; 3] = ["SUPABASE_", "STORAGE_", "WEBHOOK_"];
     let given = std::env::vars().filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)));
     let database = [("DATABASE_URL".to_owned(), setting("FUNCTION_DATABASE_URL"))];
-    let ca = std::env::var("DATABASE_CA_CERT").map(|ca| ("DATABASE_CA_CERT".to_owned(), ca));
-    given.chain(database).chain(ca).collect()
+    let optional = ["DATABASE_CA_CERT", "DATABASE_NAMED_STATEMENTS"];
+    let more = optional.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
+    given.chain(database).chain(more).collect()
 }
 
 async fn serve(api: RuntimeApi) -> String {

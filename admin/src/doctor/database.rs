@@ -9,9 +9,11 @@ use shared::webhook::Secret;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{Config, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 const URL: &str = "DATABASE_URL";
+const NAMED: &str = "DATABASE_NAMED_STATEMENTS";
 
 /// The domain of Supabase's poolers, where a user's name ends with the project's id.
 const POOLER: &str = ".pooler.supabase.com";
@@ -121,6 +123,35 @@ pub async fn functions_role(database: &Database) -> Result<(String, ()), Fault> 
         return Err(fault("points to a database where no role of the functions can log in".to_owned()));
     }
     Ok((format!("{} can log in", names.join(", ")), ()))
+}
+
+/// Checks that the pooler keeps named statements.
+pub async fn named_statements() -> Result<(String, ()), Fault> {
+    let (config, tls) = db::settings().map_err(|error| Fault::new(URL, error.to_string(), "Correct it"))?;
+    use_named_statement(&config, &tls).await.map_err(|error| {
+        let seen = format!("is `true`, but the pooler doesn't keep named statements: {}", Chain(&error));
+        Fault::new(NAMED, seen, "Set it to `false`, or turn named statements on in the pooler")
+    })?;
+    Ok(("the pooler keeps them".to_owned(), ()))
+}
+
+/// Names a statement, and executes it while other connections have the backend that it was prepared on.
+pub async fn use_named_statement(
+    config: &Config,
+    tls: &MakeRustlsConnect,
+) -> Result<(), tokio_postgres::Error> {
+    let connect = async || {
+        let (client, connection) = config.connect(tls.clone()).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    };
+    let client = connect().await?;
+    let statement = client.prepare_typed("select 1", &[]).await?;
+    let (first, second) = (connect().await?, connect().await?);
+    first.batch_execute("begin").await?;
+    second.batch_execute("begin").await?;
+    client.query(&statement, &[]).await?;
+    Ok(())
 }
 
 /// Checks that every endpoint's secrets can be used to sign.

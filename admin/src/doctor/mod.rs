@@ -27,6 +27,7 @@ const ROUND_TRIP: Duration = Duration::from_secs(6);
 /// The setting that most checks depend on; and the setting and timeout of the database's checks.
 const URL: &str = "SUPABASE_URL";
 const DATABASE: (&str, Duration) = ("DATABASE_URL", TIMEOUT);
+const NAMED: (&str, Duration) = ("DATABASE_NAMED_STATEMENTS", TIMEOUT);
 
 /// The timeout of a request to AWS.
 const AWS: Duration = Duration::from_secs(10);
@@ -109,6 +110,9 @@ async fn examine_database(report: &Report<'_>, broken: &[&str]) {
     let Some(database) = connection.await else {
         return report.skip(&["schema", "functions' role", "webhook secrets"], "the database");
     };
+    if config::named_statements().is_ok_and(|named| named) {
+        report.check("named statements", NAMED, database::named_statements()).await;
+    }
     if report.check("schema", DATABASE, database::schema(&database)).await.is_none() {
         return report.skip(&["functions' role", "webhook secrets"], "the schema");
     }

@@ -37,6 +37,7 @@ pub fn faults() -> Vec<Fault> {
         sound("SUPABASE_URL").then(supabase_url).flatten(),
         sound("SUPABASE_ANON_KEY").then(anon_key).flatten(),
         sound("SUPABASE_SERVICE_ROLE_KEY").then(service_role_key).flatten(),
+        switch("DATABASE_NAMED_STATEMENTS", config::named_statements().is_ok()),
         switch("REALTIME_PRIVATE", config::realtime_private().is_ok()),
         switch("REALTIME_INBOX", config::realtime_inbox().is_ok()),
         realtime_jwt_key(),

@@ -1,6 +1,7 @@
 //! `tinychat doctor --stack NAME`: checks of a deployment. They read the stack, its secret and the account's limits from
 //! AWS, and connect to the database with the functions' settings. They change nothing and show no secret value.
 
+use super::database::use_named_statement;
 use super::{Report, http};
 use anyhow::{Context, anyhow, bail, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -236,7 +237,7 @@ async fn database(url: Option<&str>, stack: &Deployed, direct: &mut Option<i64>)
     let settings = db::settings_for(url, stack.parameter("DatabaseCaCert"));
     let (config, tls) = settings.map_err(|error| anyhow!(error))?;
     let (client, connection) =
-        config.connect(tls).await.context("DATABASE_URL of the secret can't be reached from here")?;
+        config.connect(tls.clone()).await.context("DATABASE_URL of the secret can't be reached from here")?;
     tokio::spawn(connection);
     let sql = include_str!("rights.sql");
     let rows =
@@ -248,6 +249,10 @@ async fn database(url: Option<&str>, stack: &Deployed, direct: &mut Option<i64>)
         !row.try_get::<_, bool>("is_owner")?,
         "{name} can do more than the functions' statements do: create a role with `tinychat role create`"
     );
+    if stack.parameter("NamedStatements") == Some("true") {
+        let named = use_named_statement(&config, &tls).await;
+        named.context("NamedStatements must be `false`: the pooler doesn't keep them")?;
+    }
     if config.get_ports().contains(&POOLER_PORT) {
         return Ok(format!("{name} can log in through the pooler"));
     }

@@ -37,12 +37,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let days = retention()?;
     let sender = Arc::new(Sender::from_env()?);
-    let db = Route::connect(webhook::RECORD).await?.db;
+    let route = Route::connect(webhook::RECORD).await?;
     run(service_fn(|event: LambdaEvent<Value>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let end = Instant::now() + left.saturating_sub(MARGIN);
-        let (db, sender) = (&db, sender.clone());
-        async move { Ok::<_, lambda_runtime::Error>(work(db, sender, days, end).await?) }
+        let (route, sender) = (&route, sender.clone());
+        async move {
+            route.record_use().await;
+            Ok::<_, lambda_runtime::Error>(work(&route.db, sender, days, end).await?)
+        }
     }))
     .await
 }
