@@ -32,21 +32,15 @@ export SAM_CLI_TELEMETRY := 0
 # setup-nodejs installs Node.js here if the system's own is missing or too old.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-# Runs the command after it in a separate local cloud, on free ports.
-LOCAL := DATA_DIR=.local/test API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local --
-SUITE := $(LOCAL) cargo test -q --workspace --test
-BLACK_BOX := $(SUITE) api --
-FAULTS := $(SUITE) faults -- --test-threads=1
-# In a folder of its own, because generated requests may delete the demo's messages.
-CONTRACT := $(subst .local/test,.local/contract,$(LOCAL)) .tools/schemathesis/bin/schemathesis --config-file tests/contract/schemathesis.toml \
-	run docs/openapi.yaml
-# In a separate folder, because other tests leave the demo's users conversations like those of the demo.
-BROWSER := REALTIME_INBOX=true PAGES=1 $(subst .local/test,.local/browser,$(LOCAL)) node --test --test-concurrency=1 tests/browser/*.test.mjs
+# Runs the command after it in a local cloud of the target's own, on free ports.
+LOCAL = DATA_DIR=.local/$@ API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local --
+SUITE = $(LOCAL) cargo test -q --workspace --test
 CLIENT := clients/javascript
-# In a separate folder, because some of its users have many conversations.
-CLIENT_CLOUD := REALTIME_INBOX=true $(subst .local/test,.local/client,$(LOCAL)) npm run -s test:cloud --prefix $(CLIENT)
 
-.PHONY: help dev test unit contract browser client bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
+# All suites that need a local cloud. The longest come first, for `make -j2 test`.
+SUITES := browser faults faults-pooler black-box black-box-pooler black-box-tls black-box-limits contract client
+
+.PHONY: help dev test unit build-tests $(SUITES) bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
 	setup setup-rust setup-postgres setup-curl setup-pgbouncer setup-nodejs setup-node setup-contract setup-bench setup-client setup-pages \
 	setup-browser setup-schemathesis setup-deny setup-fuzz setup-sam setup-zizmor setup-cyclonedx
 
@@ -57,41 +51,53 @@ dev: setup-rust setup-postgres ## Starts the local cloud, its demo and API refer
 	@$(MAKE) -s setup-pages || echo "Node.js is missing, so the API starts without the demo and the API reference."
 	REALTIME_INBOX=true PAGES=$$(test -e $(CLIENT)/dist/index.js && echo 1 || echo 0) cargo run --bin local
 
-test: setup-rust setup-postgres setup-curl setup-pgbouncer setup-node setup-schemathesis setup-client setup-pages setup-browser unit ## Runs all tests, the suites in all configurations
+test: unit $(SUITES) ## Runs all tests, the suites in all configurations
+
+# Builds everything that the suites run, so that they can start at the same time.
+build-tests: setup-rust setup-postgres setup-curl setup-pgbouncer setup-node setup-client
 	cargo build -q --workspace --bins
+	cargo test -q --workspace --no-run
 	scripts/check-glibc $(patsubst functions/%,target/debug/%,$(wildcard functions/*))
+
+black-box: build-tests ## Tests the API over HTTP
 	@echo; echo "Black-box suite"
-	$(BLACK_BOX) --skip tls::
+	$(SUITE) api -- --skip tls::
+
+black-box-pooler: build-tests
 	@echo; echo "Black-box suite, Postgres behind a transaction-mode pooler"
-	POOLER=1 $(BLACK_BOX) --skip tls::
-	@echo; echo "Black-box suite, Postgres over TLS"
-	DATABASE_TLS=1 $(BLACK_BOX)
+	POOLER=1 $(SUITE) api -- --skip tls::
+
+black-box-tls: build-tests
+	@echo; echo "Black-box suite, Postgres over TLS, with named statements"
+	DATABASE_TLS=1 DATABASE_NAMED_STATEMENTS=true $(SUITE) api
+
+black-box-limits: build-tests
 	@echo; echo "Black-box suite, with the limits of Lambda and API Gateway"
-	AWS_LIMITS=1 $(BLACK_BOX) --skip tls::
+	AWS_LIMITS=1 $(SUITE) api -- --skip tls::
+
+faults: build-tests ## Tests what happens when something fails
 	@echo; echo "Fault suite"
-	$(FAULTS)
+	$(SUITE) faults -- --test-threads=1
+
+faults-pooler: build-tests
 	@echo; echo "Fault suite, Postgres behind a transaction-mode pooler"
-	POOLER=1 $(FAULTS)
-	@echo; echo "Contract: docs/openapi.yaml"
-	$(CONTRACT)
-	@echo; echo "JavaScript client"
-	npm run -s test --prefix $(CLIENT)
-	$(CLIENT_CLOUD)
-	@echo; echo "Demo and API reference in Chromium"
-	$(BROWSER)
+	POOLER=1 $(SUITE) faults -- --test-threads=1
 
 unit: setup-rust setup-curl ## Runs the unit tests
 	cargo test -q --workspace --lib --bins
 
-contract: setup-rust setup-postgres setup-schemathesis ## Runs generated requests against docs/openapi.yaml
-	$(CONTRACT)
+contract: build-tests setup-schemathesis ## Runs generated requests against docs/openapi.yaml
+	@echo; echo "Contract: docs/openapi.yaml"
+	$(LOCAL) .tools/schemathesis/bin/schemathesis --config-file tests/contract/schemathesis.toml run docs/openapi.yaml
 
-browser: setup-rust setup-postgres setup-pages setup-browser ## Tests the demo and the API reference in Chromium
-	$(BROWSER)
+browser: build-tests setup-pages setup-browser ## Tests the demo and the API reference in Chromium
+	@echo; echo "Demo and API reference in Chromium"
+	REALTIME_INBOX=true PAGES=1 $(LOCAL) node --test --test-concurrency=1 tests/browser/*.test.mjs
 
-client: setup-rust setup-postgres setup-client ## Builds and tests clients/javascript, alone and against the local cloud
+client: build-tests ## Builds and tests clients/javascript, alone and against the local cloud
+	@echo; echo "JavaScript client"
 	npm run -s test --prefix $(CLIENT)
-	$(CLIENT_CLOUD)
+	REALTIME_INBOX=true $(LOCAL) npm run -s test:cloud --prefix $(CLIENT)
 
 # Postgres counts plans only in databases for which the benchmark turns that on.
 bench: setup-rust setup-postgres setup-bench ## Measures the release binaries, and those in BASELINE=…; writes target/bench/report.json

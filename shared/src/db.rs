@@ -313,15 +313,17 @@ impl Route {
         let arguments = || iter::once(("credential", credential as _)).chain(arguments.iter().copied());
         let names: Vec<_> = arguments().zip(1..).map(|((name, _), n)| format!("p_{name} => ${n}")).collect();
         let mut params: Vec<_> = arguments().map(|(_, value): Argument| value.param()).collect();
-        let mut sql = format!("select * from {SCHEMA}.{function}({})", names.join(", "));
-        let named = self.db.named.load(Ordering::Relaxed);
-        if named {
+        let call = format!("select * from {SCHEMA}.{function}({})", names.join(", "));
+        let is_named = self.db.named.load(Ordering::Relaxed);
+        let sql = if is_named {
             // Behind a pooler that mixes up the statements of its clients, another statement of this name finds that
             // its own function isn't meant, and doesn't call it.
             params.push((&function, Type::TEXT));
-            sql += &format!(" where ${} = '{function}'", params.len());
-        }
-        let statement = Statement { sql: &sql, params: &params, named };
+            format!("{call} where ${} = '{function}'", params.len())
+        } else {
+            call
+        };
+        let statement = Statement { sql: &sql, params: &params, named: is_named };
         let rows = self.db.measured(statement, TIMEOUT).await?;
         if !self.recorded.swap(true, Ordering::Relaxed) {
             after_response::defer(self.record_use());
