@@ -3,7 +3,12 @@ create function tinychat_api.admit(p_credential jsonb)
 returns table (verdict text, tenant_id uuid)
 language plpgsql stable
 as $$
+declare
+    access record;
 begin
-    return query select t.verdict, t.id from tinychat.tenant(p_credential) t;
+    access := tinychat.check_access(p_credential);
+    verdict := access.verdict;
+    tenant_id := access.tenant_id;
+    return next;
 end
 $$;

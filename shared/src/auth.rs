@@ -1,5 +1,5 @@
 //! Credentials: the values that the `x-tinychat-api-key` header may hold. Only their form is checked here. The route's
-//! function verifies them and finds their owners (`tinychat.identify`).
+//! function verifies them and finds their owners (`tinychat.check_access`).
 
 use crate::fields::{Fields, ShortText};
 use crate::model::Role;
@@ -19,7 +19,7 @@ const MAX_TOKEN: usize = 4096;
 /// The latest time in a token, in seconds since 1970: the end of the year 9999.
 const MAX_TIME: f64 = 253_402_300_799.0;
 
-/// A credential of the right form, as `tinychat.identify` takes it.
+/// A credential of the right form, as `tinychat.check_access` takes it.
 #[derive(Debug, ToSql)]
 #[postgres(transparent)]
 pub struct Credential(Json<Form>);

@@ -337,10 +337,16 @@ async fn keys_are_compared_as_hashes_by_an_index() {
     chat.db.batch_execute("set enable_seqscan = off").await.unwrap();
     let rows = chat
         .db
-        .query("explain (costs off) select verdict from tinychat.tenant(sha256('pk_test_any'))", &[])
+        .query(
+            "explain (costs off) select from tinychat.api_keys k where k.hash = sha256('pk_test_any')",
+            &[],
+        )
         .await
         .unwrap();
     let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let plan = plan.join("\n");
     assert!(plan.contains("using api_keys_pkey") && plan.contains("Index Cond: (hash ="), "{plan}");
+    let source = "select prosrc from pg_proc where oid = 'tinychat.check_access'::regproc";
+    let source: String = chat.db.query_one(source, &[]).await.unwrap().get(0);
+    assert!(source.contains("where k.hash = decode(credential ->> 'hash', 'hex')"), "{source}");
 }

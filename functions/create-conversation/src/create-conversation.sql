@@ -20,21 +20,21 @@ returns table (
 language plpgsql
 as $$
 declare
-    tenant record;
+    access record;
     conversation uuid := p_id;
     may_create boolean;
 begin
-    select * into tenant from tinychat.tenant(p_credential);
-    if tenant.verdict <> 'ok' then
-        verdict := tenant.verdict;
+    access := tinychat.check_access(p_credential);
+    if access.verdict <> 'ok' then
+        verdict := access.verdict;
         return next;
         return;
     end if;
 
-    may_create := tenant.caller is null or tenant.caller = any (p_participants);
+    may_create := access.caller is null or access.caller = any (p_participants);
     if may_create then
         insert into tinychat.conversations as c (id, tenant_id, kind, external_ref, participants)
-        values (p_id, tenant.id, p_kind, p_external_ref, p_participants)
+        values (p_id, access.tenant_id, p_kind, p_external_ref, p_participants)
         on conflict do nothing;
     end if;
     if may_create and found then
@@ -46,16 +46,16 @@ begin
     elsif p_external_ref is not null then
         select c.id into conversation
         from tinychat.conversations c
-        where c.tenant_id = tenant.id and c.kind = p_kind and c.external_ref = p_external_ref;
+        where c.tenant_id = access.tenant_id and c.kind = p_kind and c.external_ref = p_external_ref;
     elsif not may_create then
         conversation := null;
     end if;
 
     verdict := case
         when conversation is null then 'caller_not_participant'
-        when tenant.caller is null or tenant.staff then 'ok'
+        when access.caller is null or access.staff then 'ok'
         when exists (
-            select from tinychat.participants p where p.conversation_id = conversation and p.user_id = tenant.caller
+            select from tinychat.participants p where p.conversation_id = conversation and p.user_id = access.caller
         ) then 'ok'
         else 'conversation_not_found'
     end;
@@ -67,10 +67,10 @@ begin
     return query
         select
             verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
-            tinychat.updated_at(c), tenant.tokens,
+            tinychat.updated_at(c), access.tokens,
             case when p_inbox and conversation = p_id then tinychat.inboxes(c.id) end
         from tinychat.conversations c
         left join lateral tinychat.preview(c.id) latest on true
-        where c.id = conversation and c.tenant_id = tenant.id;
+        where c.id = conversation and c.tenant_id = access.tenant_id;
 end
 $$;

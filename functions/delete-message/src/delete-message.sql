@@ -17,23 +17,23 @@ returns table (
 language plpgsql
 as $$
 declare
-    conversation record;
+    access record;
     clock timestamptz;
     message tinychat.messages;
     deleted_now boolean;
 begin
-    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
-    tenant_id := conversation.tenant_id;
-    verdict := conversation.verdict;
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    tenant_id := access.tenant_id;
+    verdict := access.verdict;
     if verdict = 'ok' then
         select * into message
         from tinychat.messages m
         where m.conversation_id = p_conversation_id and m.id = p_id;
         verdict := case
             when not found then 'message_not_found'
-            when conversation.server then 'ok'
-            when p_sender_id <> conversation.caller then 'sender_not_caller'
-            when message.sender_id <> coalesce(p_sender_id, conversation.caller) then 'not_the_sender'
+            when access.server then 'ok'
+            when p_sender_id <> access.caller then 'sender_not_caller'
+            when message.sender_id <> coalesce(p_sender_id, access.caller) then 'not_the_sender'
             when message.message_type = 'system' then 'secret_key_required'
             else 'ok'
         end;
@@ -64,7 +64,7 @@ begin
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at,
         tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
-        message.metadata, untold, conversation.tokens,
+        message.metadata, untold, access.tokens,
         case when p_inbox and untold then tinychat.inboxes(p_conversation_id) end,
         case when deleted_now then
             tinychat.record_event(tenant_id, p_event_id, 'message.deleted', message.conversation_id, message.id)

@@ -17,22 +17,22 @@ returns table (
 language plpgsql
 as $$
 declare
-    conversation record;
+    access record;
     clock timestamptz;
     message tinychat.messages;
 begin
-    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
-    tenant_id := conversation.tenant_id;
-    verdict := conversation.verdict;
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    tenant_id := access.tenant_id;
+    verdict := access.verdict;
     if verdict = 'ok' then
         select * into message
         from tinychat.messages m
         where m.conversation_id = p_conversation_id and m.id = p_id and m.deleted_at is null;
         verdict := case
             when not found then 'message_not_found'
-            when p_sender_id <> conversation.caller then 'sender_not_caller'
-            when message.sender_id <> coalesce(p_sender_id, conversation.caller) then 'not_the_sender'
-            when message.message_type = 'system' and not conversation.server then 'secret_key_required'
+            when p_sender_id <> access.caller then 'sender_not_caller'
+            when message.sender_id <> coalesce(p_sender_id, access.caller) then 'not_the_sender'
+            when message.message_type = 'system' and not access.server then 'secret_key_required'
             else 'ok'
         end;
     end if;
@@ -40,9 +40,9 @@ begin
         -- Only the locked row says for certain whether the conversation is open and the caller still takes part.
         select
             case
-                when not (conversation.caller is null or conversation.staff or conversation.caller = any (c.participants))
+                when not (access.caller is null or access.staff or access.caller = any (c.participants))
                     then 'conversation_not_found'
-                when c.status = 'closed' and not conversation.server then 'conversation_closed'
+                when c.status = 'closed' and not access.server then 'conversation_closed'
                 else 'ok'
             end
         into verdict
@@ -69,7 +69,7 @@ begin
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at,
         tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
-        message.metadata, conversation.tokens,
+        message.metadata, access.tokens,
         case when p_inbox then tinychat.inboxes(p_conversation_id) end,
         tinychat.record_event(tenant_id, p_event_id, 'message.updated', message.conversation_id, message.id);
 end

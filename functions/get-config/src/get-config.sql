@@ -4,7 +4,16 @@ create function tinychat_api.get_config(p_credential jsonb)
 returns table (verdict text, tenant_id uuid, name text, caller text, staff boolean, tokens text)
 language plpgsql stable
 as $$
+declare
+    access record;
 begin
-    return query select a.verdict, a.id, a.name, a.caller, a.staff, a.tokens from tinychat.authenticate(p_credential) a;
+    access := tinychat.check_access(p_credential, any_key => true);
+    verdict := access.verdict;
+    tenant_id := access.tenant_id;
+    name := access.tenant_name;
+    caller := access.caller;
+    staff := access.staff;
+    tokens := access.tokens;
+    return next;
 end
 $$;

@@ -7,18 +7,18 @@ returns table (
 language plpgsql stable
 as $$
 declare
-    conversation record;
+    access record;
 begin
-    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
-    if conversation.verdict <> 'ok' then
-        verdict := conversation.verdict;
-        tenant_id := conversation.tenant_id;
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    if access.verdict <> 'ok' then
+        verdict := access.verdict;
+        tenant_id := access.tenant_id;
         return next;
         return;
     end if;
     return query
         select
-            conversation.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, c.status, latest.last_message,
+            access.verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, c.status, latest.last_message,
             c.last_at, tinychat.updated_at(c),
             (
                 select json_agg(
@@ -31,6 +31,6 @@ begin
             )
         from tinychat.conversations c
         left join lateral tinychat.preview(c.id) latest on true
-        where c.id = conversation.id;
+        where c.id = access.conversation_id;
 end
 $$;

@@ -20,7 +20,7 @@ returns table (
 language plpgsql stable
 as $$
 declare
-    tenant record;
+    access record;
     lister text;
     -- The values of participants.kind to look for.
     lists text[] := array(
@@ -34,12 +34,12 @@ declare
     actives timestamptz[];
     reads timestamptz[];
 begin
-    select * into tenant from tinychat.tenant(p_credential);
-    tenant_id := tenant.id;
-    lister := coalesce(p_user_id, tenant.caller);
+    access := tinychat.check_access(p_credential);
+    tenant_id := access.tenant_id;
+    lister := coalesce(p_user_id, access.caller);
     verdict := case
-        when tenant.verdict = 'ok' and lister <> tenant.caller then 'user_not_caller'
-        else tenant.verdict
+        when access.verdict = 'ok' and lister <> access.caller then 'user_not_caller'
+        else access.verdict
     end;
     if verdict <> 'ok' then
         return next;
@@ -53,7 +53,7 @@ begin
             select p.conversation_id, p.active_at, p.read_at
             from tinychat.conversations c
             join tinychat.participants p on p.conversation_id = c.id and p.user_id = lister
-            where c.tenant_id = tenant.id and c.kind = any (p_kinds) and c.external_ref = p_external_ref
+            where c.tenant_id = access.tenant_id and c.kind = any (p_kinds) and c.external_ref = p_external_ref
                 and p.kind = any (lists)
                 and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
             order by p.active_at desc, p.conversation_id
@@ -66,7 +66,7 @@ begin
             cross join lateral (
                 select p.conversation_id, p.active_at, p.read_at
                 from tinychat.participants p
-                where p.tenant_id = tenant.id and p.user_id = lister and p.kind = wanted.kind
+                where p.tenant_id = access.tenant_id and p.user_id = lister and p.kind = wanted.kind
                     and p.active_at > p.read_at
                     and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
                 order by p.active_at desc, p.conversation_id
@@ -83,7 +83,7 @@ begin
             cross join lateral (
                 select p.conversation_id, p.active_at, p.read_at
                 from tinychat.participants p
-                where p.tenant_id = tenant.id and p.user_id = lister and p.kind = wanted.kind
+                where p.tenant_id = access.tenant_id and p.user_id = lister and p.kind = wanted.kind
                     and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
                 order by p.active_at desc, p.conversation_id
                 limit p_limit + 1

@@ -11,19 +11,19 @@ returns table (
 language plpgsql stable
 as $$
 declare
-    conversation record;
+    access record;
     horizon timestamptz;
 begin
-    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
-    if conversation.verdict = 'ok' then
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    if access.verdict = 'ok' then
         if p_since is null then
             return query
                 select
-                    conversation.verdict, conversation.tenant_id, m.id, m.conversation_id, m.sender_id, m.body,
+                    access.verdict, access.tenant_id, m.id, m.conversation_id, m.sender_id, m.body,
                     m.message_type, m.media_url, m.reply_to, m.created_at, tinychat.updated_at(m), m.edited_at, m.deleted_at,
                     m.client_message_id, m.metadata
                 from tinychat.messages m
-                where m.conversation_id = conversation.id
+                where m.conversation_id = access.conversation_id
                     and m.deleted_at is null
                     and m.created_at < coalesce(p_before, 'infinity')
                 order by m.created_at desc
@@ -36,21 +36,21 @@ begin
             from (
                 select m.changed_at
                 from tinychat.messages m
-                where m.conversation_id = conversation.id and m.changed_at > p_since
+                where m.conversation_id = access.conversation_id and m.changed_at > p_since
                 order by m.changed_at
                 limit p_limit
             ) change
             having count(*) = p_limit;
             return query
                 select
-                    conversation.verdict, conversation.tenant_id, m.id, m.conversation_id, m.sender_id, m.body,
+                    access.verdict, access.tenant_id, m.id, m.conversation_id, m.sender_id, m.body,
                     m.message_type, m.media_url, m.reply_to, m.created_at, coalesce(m.changed_at, m.created_at),
                     m.edited_at, m.deleted_at, m.client_message_id, m.metadata
                 from (
                     (
                         select m.*
                         from tinychat.messages m
-                        where m.conversation_id = conversation.id and m.changed_at > p_since
+                        where m.conversation_id = access.conversation_id and m.changed_at > p_since
                         order by m.changed_at
                         limit p_limit
                     )
@@ -58,7 +58,7 @@ begin
                     (
                         select m.*
                         from tinychat.messages m
-                        where m.conversation_id = conversation.id
+                        where m.conversation_id = access.conversation_id
                             and m.deleted_at is null
                             and m.changed_at is null
                             and m.created_at > p_since
@@ -74,8 +74,8 @@ begin
             return;
         end if;
     end if;
-    verdict := conversation.verdict;
-    tenant_id := conversation.tenant_id;
+    verdict := access.verdict;
+    tenant_id := access.tenant_id;
     return next;
 end
 $$;

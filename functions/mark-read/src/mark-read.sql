@@ -13,14 +13,14 @@ returns table (
 language plpgsql
 as $$
 declare
-    conversation record;
+    access record;
     reader text;
     target timestamptz;
 begin
-    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
-    tenant_id := conversation.tenant_id;
-    reader := coalesce(p_user_id, conversation.caller);
-    verdict := conversation.verdict;
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    tenant_id := access.tenant_id;
+    reader := coalesce(p_user_id, access.caller);
+    verdict := access.verdict;
     if verdict = 'ok' then
         if p_message_id is null then
             -- Times are committed in order, so every later message has a later time.
@@ -34,7 +34,7 @@ begin
         end if;
         verdict := case
             when not found then 'read_message_not_found'
-            when reader <> conversation.caller then 'user_not_caller'
+            when reader <> access.caller then 'user_not_caller'
             when not exists (
                 select from tinychat.participants p where p.conversation_id = p_conversation_id and p.user_id = reader
             ) then 'not_a_participant'
@@ -53,7 +53,7 @@ begin
 
     return query
         select verdict, p.tenant_id, p.conversation_id, p.user_id, p.read_at, u.unread_count, moved,
-            conversation.tokens, case when p_inbox and moved then tinychat.inboxes(p_conversation_id) end
+            access.tokens, case when p_inbox and moved then tinychat.inboxes(p_conversation_id) end
         from tinychat.participants p
         cross join lateral tinychat.unread(p.conversation_id, p.user_id, p.read_at) u
         where p.conversation_id = p_conversation_id and p.user_id = reader;

@@ -23,20 +23,20 @@ returns table (
 language plpgsql
 as $$
 declare
-    conversation record;
+    access record;
     sender text;
     clock timestamptz;
     refusal text;
     guarded boolean;
     message tinychat.messages;
 begin
-    select * into conversation from tinychat.conversation(p_credential, p_conversation_id);
-    tenant_id := conversation.tenant_id;
-    sender := coalesce(p_sender_id, conversation.caller);
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    tenant_id := access.tenant_id;
+    sender := coalesce(p_sender_id, access.caller);
     verdict := case
-        when conversation.verdict <> 'ok' then conversation.verdict
-        when sender <> conversation.caller then 'sender_not_caller'
-        when p_message_type = 'system' and not conversation.server then 'secret_key_required'
+        when access.verdict <> 'ok' then access.verdict
+        when sender <> access.caller then 'sender_not_caller'
+        when p_message_type = 'system' and not access.server then 'secret_key_required'
         else 'ok'
     end;
     if verdict <> 'ok' then
@@ -50,11 +50,11 @@ begin
     select
         tinychat.updated_at(c),
         case
-            when not (conversation.caller is null or conversation.staff or conversation.caller = any (c.participants))
+            when not (access.caller is null or access.staff or access.caller = any (c.participants))
                 then 'conversation_not_found'
-            when c.status = 'closed' and not conversation.server then 'conversation_closed'
+            when c.status = 'closed' and not access.server then 'conversation_closed'
         end,
-        not conversation.server and (select t.guard from tinychat.tenants t where t.id = c.tenant_id)
+        not access.server and (select t.guard from tinychat.tenants t where t.id = c.tenant_id)
     into clock, refusal, guarded
     from tinychat.conversations c
     where c.id = p_conversation_id
@@ -110,7 +110,7 @@ begin
         verdict, tenant_id, message.id, message.conversation_id, message.sender_id, message.receiver_id, message.body,
         message.message_type, message.media_url, message.reply_to, message.created_at,
         tinychat.updated_at(message), message.edited_at, message.deleted_at, message.client_message_id,
-        message.metadata, untold, conversation.tokens,
+        message.metadata, untold, access.tokens,
         case when p_inbox and untold then tinychat.inboxes(p_conversation_id) end,
         -- Another id means an earlier message, whose event was written then.
         case when message.id = p_id then

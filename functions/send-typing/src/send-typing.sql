@@ -7,16 +7,19 @@ create function tinychat_api.send_typing(
 returns table (verdict text, tenant_id uuid, sender_id text, tokens text)
 language plpgsql stable
 as $$
+declare
+    access record;
 begin
-    return query
-        select
-            case
-                when c.verdict <> 'ok' then c.verdict
-                when p_sender_id <> c.caller then 'sender_not_caller'
-                when c.status = 'closed' and not c.server then 'conversation_closed'
-                else 'ok'
-            end,
-            c.tenant_id, coalesce(p_sender_id, c.caller), c.tokens
-        from tinychat.conversation(p_credential, p_conversation_id) c;
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    tenant_id := access.tenant_id;
+    sender_id := coalesce(p_sender_id, access.caller);
+    tokens := access.tokens;
+    verdict := case
+        when access.verdict <> 'ok' then access.verdict
+        when p_sender_id <> access.caller then 'sender_not_caller'
+        when access.status = 'closed' and not access.server then 'conversation_closed'
+        else 'ok'
+    end;
+    return next;
 end
 $$;

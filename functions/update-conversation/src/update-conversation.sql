@@ -17,17 +17,17 @@ returns table (
 language plpgsql
 as $$
 declare
-    caller record;
+    access record;
     conversation tinychat.conversations;
     members text[];
     removed text[];
     changed_now boolean;
 begin
-    select * into caller from tinychat.conversation(p_credential, p_conversation_id);
-    tenant_id := caller.tenant_id;
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    tenant_id := access.tenant_id;
     verdict := case
-        when caller.verdict = 'ok' and not (caller.server or caller.staff) then 'secret_key_required'
-        else caller.verdict
+        when access.verdict = 'ok' and not (access.server or access.staff) then 'secret_key_required'
+        else access.verdict
     end;
     if verdict = 'ok' then
         -- The conversation is locked first, then its participants, as everywhere.
@@ -93,7 +93,7 @@ begin
     return query
         select
             verdict, c.tenant_id, c.id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
-            tinychat.updated_at(c), untold, caller.tokens,
+            tinychat.updated_at(c), untold, access.tokens,
             -- Removed participants get the event, too.
             case when p_inbox and untold then tinychat.inboxes(c.id, removed) end,
             case when changed_now then tinychat.record_conversation_event(c.tenant_id, p_event_id, c.id) end

@@ -3,14 +3,15 @@ create function tinychat_api.upload_image(p_credential jsonb, p_conversation_id 
 returns table (verdict text, tenant_id uuid)
 language plpgsql stable
 as $$
+declare
+    access record;
 begin
-    return query
-        select
-            case
-                when c.verdict = 'ok' and c.status = 'closed' and not c.server then 'conversation_closed'
-                else c.verdict
-            end,
-            c.tenant_id
-        from tinychat.conversation(p_credential, p_conversation_id) c;
+    access := tinychat.check_access(p_credential, p_conversation_id);
+    tenant_id := access.tenant_id;
+    verdict := case
+        when access.verdict = 'ok' and access.status = 'closed' and not access.server then 'conversation_closed'
+        else access.verdict
+    end;
+    return next;
 end
 $$;

@@ -17,25 +17,25 @@ returns table (
 language plpgsql
 as $$
 declare
-    tenant record;
+    access record;
     given_role text;
 begin
-    select * into tenant from tinychat.tenant(p_credential);
+    access := tinychat.check_access(p_credential);
     verdict := case
-        when tenant.verdict = 'ok' and p_user_id <> tenant.caller then 'user_not_caller'
-        else tenant.verdict
+        when access.verdict = 'ok' and p_user_id <> access.caller then 'user_not_caller'
+        else access.verdict
     end;
     if verdict <> 'ok' then
         return next;
         return;
     end if;
 
-    given_role := case when tenant.caller is null then p_role else tenant.role end;
+    given_role := case when access.caller is null then p_role else access.role end;
     return query
         insert into tinychat.users as stored
             (id, tenant_id, user_id, name, email, role, fcm_tokens, notification_prefs, last_seen_at)
         values (
-            p_id, tenant.id, coalesce(p_user_id, tenant.caller), p_name, p_email, coalesce(given_role, 'customer'),
+            p_id, access.tenant_id, coalesce(p_user_id, access.caller), p_name, p_email, coalesce(given_role, 'customer'),
             coalesce(p_fcm_tokens, '{}'), coalesce(p_notification_prefs, '{}'), tinychat.now_ms()
         )
         on conflict on constraint users_tenant_id_user_id_key do update set
