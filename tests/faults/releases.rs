@@ -15,8 +15,8 @@ const FUNCTION: &str = "get-config";
 
 /// The change to get-config.sql in the next release. Both texts have the same length, so that the test can replace one by the
 /// other in the binaries.
-const OLD_SQL: &str = "a.name, a.caller, a.staff, a.tokens from";
-const NEW_SQL: &str = "'next', a.caller, a.staff, a.tokens from";
+const OLD_SQL: &str = "name := access.tenant_name;";
+const NEW_SQL: &str = "name := 'next';            ";
 
 /// A release: its `tinychat`, and its binary of the route.
 struct Release {

@@ -29,7 +29,7 @@ async fn every_route_takes_one_round_trip_and_names_no_statement() {
             let (status, response) = process.call(event.clone()).await;
             assert_eq!(status, 200, "{function}: {response}");
             wire.wait_until_quiet().await;
-            // The start makes one round trip. After the first response there is one to record the start, and one for the counts.
+            // The start makes one round trip. After the first response there is one to record the use, and one for the counts.
             let others = if first { 3 } else { 0 };
             assert_eq!(wire.count(), round_trips(others + 1), "{function}");
         }

@@ -267,8 +267,8 @@ async fn a_send_with_a_webhook_takes_one_round_trip_before_its_response() {
     for first in [true, false, false] {
         assert_eq!(process.call(event_of("send-message", &chat, &send)).await.0, 200);
         wire.wait_until_quiet().await; // the receiver takes longer
-        // The start makes one round trip, and so does the write of the counts after the first response.
-        let others = if first { 2 } else { 0 };
+        // The start makes one round trip. After the first response there is one to record the use, and one for the counts.
+        let others = if first { 3 } else { 0 };
         assert_eq!(wire.count().round_trips, others + 1, "before the attempt is recorded");
         chat.until_deliveries(|delivery| delivery["outcome"] == "delivered").await;
         assert_eq!(wire.count().round_trips, 1, "to record the attempt");
@@ -542,7 +542,8 @@ async fn an_endpoint_that_has_failed_for_five_days_is_disabled_and_that_is_logge
     let before = log("deliver-webhooks");
     add_age("2 h").await;
     chat.make_due().await;
-    let deadline = Instant::now() + Duration::from_secs(20);
+    // An invocation logs its figures when it ends, which other tests' events can delay for almost a minute.
+    let deadline = Instant::now() + Duration::from_secs(90);
     while disabled().await != json!("failed for five days") || log("deliver-webhooks") == before {
         assert!(Instant::now() < deadline, "{} {}", disabled().await, log("deliver-webhooks"));
         sleep(Duration::from_millis(100)).await;
