@@ -287,6 +287,7 @@ async fn a_conversation_is_found_by_its_reference() {
     assert_eq!(find("").await, [support, order]);
     assert_eq!(find("&kind=direct").await, [""; 0]);
     assert_eq!(pages(&chat, "user_id=ada&external_ref=ref").await, [""; 0]);
+    assert_eq!(pages(&chat, "user_id=ada&external_ref=").await.len(), 3, "an empty one filters nothing");
 }
 
 #[tokio::test]

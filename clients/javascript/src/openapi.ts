@@ -1233,8 +1233,8 @@ export interface operations {
                 user_id: components["schemas"]["Name"];
                 /** @description Only conversations of this kind. */
                 kind?: components["schemas"]["Kind"];
-                /** @description Only conversations with this reference of yours; with a kind, that is one at most. */
-                external_ref?: components["schemas"]["Name"];
+                /** @description Only conversations with this reference of yours; with a kind, that is one at most. If it is empty, all conversations. */
+                external_ref?: string;
                 /** @description Only conversations with unread messages. */
                 unread?: "true";
                 /** @description Only conversations that are open, or only those that are closed. */
