@@ -71,9 +71,17 @@ async fn all_is_well_in_the_local_cloud_and_not_with_a_role_that_lacks_settings(
     is_blamed(&outcome, "functions' role", "DATABASE_URL", &name, &[]);
 }
 
-/// Whether the pooler of this run keeps named statements. Debian's `PgBouncer` 1.18 doesn't.
+/// Whether the pooler of this run keeps named statements. `PgBouncer` does from 1.21.
 pub fn keeps_named_statements() -> bool {
-    std::env::var("POOLER").as_deref() != Ok("1")
+    if std::env::var("POOLER").as_deref() != Ok("1") {
+        return true;
+    }
+    let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
+    let version =
+        std::process::Command::new("pgbouncer").arg("--version").env("PATH", path).output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let minor = version.strip_prefix("PgBouncer 1.").and_then(|rest| rest.split('.').next()).unwrap();
+    minor.parse::<u32>().unwrap() >= 21
 }
 
 #[tokio::test]
