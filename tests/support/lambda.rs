@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
@@ -27,7 +27,7 @@ pub struct Function {
     name: String,
     events: mpsc::Sender<Value>,
     outcomes: mpsc::Receiver<Outcome>,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: mpsc::UnboundedReceiver<String>,
     _process: Child,
 }
 
@@ -53,7 +53,16 @@ impl Function {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}; the local cloud builds it"));
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        // They are read at once, because a process whose pipe is full waits.
+        let (log, lines) = mpsc::unbounded_channel();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap()).lines();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = stdout.next_line().await {
+                if log.send(line).is_err() {
+                    break;
+                }
+            }
+        });
         Self { name: name.to_owned(), events, outcomes, lines, _process: process }
     }
 
@@ -69,7 +78,7 @@ impl Function {
     pub async fn log_line(&mut self, text: &str) -> String {
         let line = async {
             loop {
-                let line = self.lines.next_line().await.unwrap().expect("more of a log");
+                let line = self.lines.recv().await.expect("more of a log");
                 if line.contains(text) {
                     return line;
                 }

@@ -235,7 +235,7 @@ impl Report<'_> {
             _ if *well == "yes" => format!("{seen} ({milliseconds} ms)"),
             _ => seen.clone(),
         };
-        self.output.line(well, &format!("{check:15} {text}"));
+        self.output.line(well, &format!("{check:16} {text}"));
         self.findings.borrow_mut().push(finding);
     }
 
