@@ -192,3 +192,26 @@ async fn a_send_after_work_that_was_given_up_inside_a_transaction_is_stored() {
     let bodies: Vec<_> = history.iter().map(|message| &message["body"]).collect();
     assert_eq!(bodies, ["first", "second"]);
 }
+
+#[tokio::test]
+async fn a_token_key_that_is_created_while_the_last_one_is_revoked_counts() {
+    let chat = Chat::without_messages().await;
+    let create = "insert into tinychat.token_keys (id, tenant_id, inner_pad, outer_pad)
+        values (gen_random_uuid(), $1, decode(repeat('36', 64), 'hex'), decode(repeat('5c', 64), 'hex'))";
+    chat.db.execute(create, &[&chat.tenant]).await.unwrap();
+    let creator = superuser().await;
+    creator.batch_execute("begin").await.unwrap();
+    creator.execute(create, &[&chat.tenant]).await.unwrap();
+    let revoke = "update tinychat.token_keys set revoked_at = now() where tenant_id = $1";
+    let revoked = async {
+        chat.db.execute(revoke, &[&chat.tenant]).await.unwrap();
+    };
+    let created = async {
+        sleep(Duration::from_millis(300)).await; // the revocation waits for the tenant's row by then
+        creator.batch_execute("commit").await.unwrap();
+    };
+    tokio::join!(revoked, created);
+    let tenant = "select has_token_keys from tinychat.tenants where id = $1";
+    let row = superuser().await.query_one(tenant, &[&chat.tenant]).await.unwrap();
+    assert!(row.get::<_, bool>(0));
+}
