@@ -67,18 +67,21 @@ async function call(credential, method, path, body) {
 
 /**
  * Joins a conversation's channel by supabase-js in a page of its own. What the page comes to know is in `window.told`.
- * supabase-js calls `accessToken` when it joins and at each heartbeat.
+ * supabase-js calls `accessToken` when it starts, when it joins and at each heartbeat. If the first call ended after the second, it
+ * would keep that token for good. So calls at the same time share one promise.
  */
 async function listen(context, config, conversation, accessToken) {
   const page = await context.newPage();
   if (accessToken) await page.exposeFunction("accessToken", accessToken);
   await page.addScriptTag({ path: ours("demo/node_modules/@supabase/supabase-js/dist/umd/supabase.js") });
-  await page.evaluate(([config, topic]) => {
+  await page.evaluate(async ([config, topic]) => {
     window.told = [];
-    const { accessToken } = window;
-    const options = { realtime: { heartbeatIntervalMs: 1000 }, ...(accessToken && { accessToken }) };
-    window.supabase.createClient(config.supabase_url, config.supabase_anon_key, options)
-      .channel(topic, { config: { private: true } })
+    let asked;
+    const accessToken = () => (asked ??= window.accessToken().finally(() => { asked = undefined; }));
+    const options = { realtime: { heartbeatIntervalMs: 1000 }, ...(window.accessToken && { accessToken }) };
+    const client = window.supabase.createClient(config.supabase_url, config.supabase_anon_key, options);
+    if (window.accessToken) await client.realtime.setAuth(); // otherwise the channel might join before it has the token
+    client.channel(topic, { config: { private: true } })
       .on("broadcast", { event: "message" }, ({ payload }) => window.told.push(payload.message.body))
       .subscribe((status) => window.told.push(status));
   }, [config, `${config.channel_prefix}${conversation}`]);

@@ -22,9 +22,13 @@ async function realtime() {
   return (await response.json()).realtime;
 }
 
+// supabase-js asks for a token twice as it starts. If the first answer came after the second, it would keep that token for good.
+let asked;
+const renewed = () => (asked ??= realtime().finally(() => { asked = undefined; }));
+
 const first = await realtime();
 const supabase = createClient(first.supabase_url, first.supabase_anon_key, {
-  accessToken: async () => (mode === "renewed" ? await realtime() : first).access_token,
+  accessToken: async () => (mode === "renewed" ? await renewed() : first).access_token,
   realtime: { heartbeatIntervalMs: 1000, transport: globalThis.WebSocket ?? ws }, // supabase-js asks at each heartbeat
 });
 await supabase.realtime.setAuth(); // otherwise the channel might join before it has the token
