@@ -32,8 +32,8 @@ export SAM_CLI_TELEMETRY := 0
 # setup-nodejs installs Node.js here if the system's own is missing or too old.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-# Runs the command after it in a local cloud of the target's own, on free ports.
-LOCAL = DATA_DIR=.local/$@ API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local --
+# Runs the command after it in a new local cloud of the target's own, on free ports.
+LOCAL = FRESH=1 DATA_DIR=.local/$@ API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 cargo run -q --bin local --
 SUITE = $(LOCAL) cargo test -q --workspace --test
 CLIENT := clients/javascript
 

@@ -117,7 +117,7 @@ impl Cloud {
     }
 }
 
-/// Locks `DATA_DIR` for this run, and removes the settings and logs of an earlier run.
+/// Locks `DATA_DIR` for this run, and removes the settings and logs of an earlier run. A fresh one also removes the files.
 fn prepare_folder(options: &Options) -> anyhow::Result<File> {
     let folder = &options.data_dir;
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -128,6 +128,9 @@ fn prepare_folder(options: &Options) -> anyhow::Result<File> {
     let _no_earlier_run = fs::remove_file(folder.join("env"));
     let _no_earlier_run = fs::remove_dir_all(folder.join("logs"));
     fs::create_dir(folder.join("logs"))?;
+    if options.fresh {
+        let _no_earlier_run = fs::remove_dir_all(folder.join("storage"));
+    }
     Ok(lock)
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) pooler: bool,
     /// Whether functions connect to Postgres over TLS.
     pub(crate) database_tls: bool,
+    /// Whether the database and the files of an earlier run are removed.
+    pub(crate) fresh: bool,
     /// Whether the build of the functions is skipped.
     pub(crate) no_build: bool,
     /// Whether conversations are private channels and Realtime refuses public ones.
@@ -82,6 +84,7 @@ impl Options {
             freeze: switch("FREEZE", true)?,
             pooler: switch("POOLER", false)?,
             database_tls: switch("DATABASE_TLS", false)?,
+            fresh: switch("FRESH", false)?,
             no_build: switch("NO_BUILD", false)?,
             realtime_private: variable("REALTIME_PRIVATE", false, "`true` or `false`")?,
             schedule: Duration::from_secs(variable("SCHEDULE_SECONDS", 2, "a number of seconds")?),

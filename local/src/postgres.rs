@@ -38,15 +38,21 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Creates the cluster if it doesn't exist, stops a server that a killed run has left running, and starts the server.
+    /// Stops a server that a killed run has left running, creates the cluster if it doesn't exist or has to be fresh, and
+    /// starts the server.
     pub(crate) async fn start(options: &Options, tls: Option<&Certificates>) -> anyhow::Result<Self> {
         let binaries = find_binaries().await?;
         let folder = &options.servers_dir;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let data = folder.join("postgres");
-        if data.join("PG_VERSION").exists() {
+        let exists = || data.join("PG_VERSION").exists();
+        if exists() {
             stop_leftover(&binaries, &data).await?;
-        } else {
+            if options.fresh {
+                std::fs::remove_dir_all(&data).with_context(|| data.display().to_string())?;
+            }
+        }
+        if !exists() {
             initialize(&binaries, &data).await?;
         }
         let port = free_port(options.host, options.postgres_port, "POSTGRES_PORT")?;
