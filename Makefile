@@ -37,8 +37,9 @@ LOCAL = FRESH=1 DATA_DIR=.local/$@ API_PORT=0 SUPABASE_PORT=0 POSTGRES_PORT=0 ca
 SUITE = $(LOCAL) cargo test -q --workspace --test
 CLIENT := clients/javascript
 
-# All suites that need a local cloud. The longest come first, for `make -j2 test`.
-SUITES := browser faults faults-pooler black-box black-box-pooler black-box-tls black-box-limits contract client
+# All suites that need a local cloud. `make -j2 test` runs two at a time, and then those that measure time, which run alone.
+BESIDE_OTHERS := browser black-box black-box-pooler black-box-tls black-box-limits contract client
+SUITES := $(BESIDE_OTHERS) faults faults-pooler
 
 .PHONY: help dev test unit build-tests $(SUITES) bench fuzz soak lint new-route build deploy logs invoke sam-test ship package sbom clean \
 	setup setup-rust setup-postgres setup-curl setup-pgbouncer setup-nodejs setup-node setup-contract setup-bench setup-client setup-pages \
@@ -74,6 +75,11 @@ black-box-tls: build-tests
 black-box-limits: build-tests
 	@echo; echo "Black-box suite, with the limits of Lambda and API Gateway"
 	AWS_LIMITS=1 $(SUITE) api -- --skip tls::
+
+ifneq ($(filter test,$(MAKECMDGOALS)),)
+faults: | $(BESIDE_OTHERS)
+faults-pooler: | faults
+endif
 
 faults: build-tests ## Tests what happens when something fails
 	@echo; echo "Fault suite"
