@@ -83,7 +83,7 @@ struct Stream {
 impl Stream {
     async fn start(program: &Path, url: &str, event: &Value, name: &'static str) -> Self {
         let mut process = Function::start_program(program, FUNCTION, &[("DATABASE_URL", url)]).await;
-        // The start is recorded between the first request and the second.
+        // The use is recorded between the first request and the second.
         for _ in 0..2 {
             assert_eq!(tenant_name(&mut process, event).await, (200, json!(name)));
         }
