@@ -12,7 +12,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::token_key::TokenKey;
-use support::{Chat, Request, setting};
+use support::{Chat, Request, TIMEOUT, setting};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -239,7 +239,7 @@ async fn the_push_page_is_a_receiver_that_notifies_who_has_not_read_and_removes_
         let sql = "select fcm_tokens from tinychat.users where tenant_id = $1 and user_id = 'bob'";
         chat.db.query_one(sql, &[&chat.tenant]).await.unwrap().get::<_, Vec<String>>(0)
     };
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + TIMEOUT;
     while stored().await != ["phone"] {
         assert!(Instant::now() < deadline, "{:?}", sent.lock().unwrap());
         sleep(Duration::from_millis(50)).await;

@@ -124,21 +124,6 @@ async fn other_conversations_hear_nothing() {
     elsewhere.is_silent().await;
 }
 
-#[tokio::test]
-async fn events_of_one_sender_arrive_in_the_order_of_its_requests() {
-    let (mut chat, mut channel) = listen(NEWEST).await;
-    let mut responses = Vec::new();
-    for n in 0..10 {
-        chat.message = chat.send("ada", &n.to_string()).await;
-        responses.push(json!({ "message": chat.message }));
-        responses.push(chat.call(edit(&chat)).await.ok());
-        responses.push(chat.call(delete(&chat)).await.ok());
-    }
-    for response in responses {
-        assert_eq!(channel.next("message").await, response);
-    }
-}
-
 /// supabase-js in Node.js, running a program of tests/node.
 pub struct SupabaseJs {
     lines: Lines<BufReader<ChildStdout>>,

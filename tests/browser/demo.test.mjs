@@ -174,8 +174,9 @@ test("the inbox shows previews and what is unread, newest first, and filters by 
   await sam.conversation("ticket_77").waitFor();
   await sam.button("Orders").click();
   await row.click();
+  await sam.message("Are you there?").waitFor();
   await sam.toInbox();
-  assert.equal(await row.locator(".unread").count(), 0);
+  await row.locator(".unread").waitFor({ state: "detached" });
 });
 
 test("a conversation is begun from the inbox, and the same reference finds it again", async (t) => {

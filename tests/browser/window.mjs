@@ -72,6 +72,7 @@ export class Window {
     await this.toInbox();
     await this.conversation(reference).click();
     await this.side.getByRole("heading", { name: reference }).waitFor();
+    await this.status("Live").waitFor(); // its channel is joined: who is typing is broadcast once
   }
 
   async say(text) {

@@ -67,6 +67,20 @@ async fn receives(channel: &mut Channel, message: &Value) {
     assert_eq!(channel.next("typing").await["senderId"], "ada");
 }
 
+/// Beside other load, the functions' processes may overtake each other after their responses.
+#[tokio::test]
+async fn events_of_one_sender_arrive_in_the_order_of_its_requests() {
+    let mut chat = Chat::new().await;
+    let mut channel = listen(&chat).await;
+    let mut rounds = Vec::new();
+    for _ in 0..10 {
+        rounds.push(round(&mut chat).await);
+    }
+    for round in rounds {
+        receives(&mut channel, &round.message).await;
+    }
+}
+
 #[tokio::test]
 async fn a_slow_realtime_slows_no_answer_and_loses_no_event() {
     let mut chat = Chat::new().await;

@@ -7,12 +7,9 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
-use support::{Channel, Chat, setting};
+use support::{Channel, Chat, TIMEOUT, setting};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::NoTls;
-
-/// The time in which a condition must become true.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether functions connect to Postgres through PgBouncer.
 pub fn has_pooler() -> bool {

@@ -9,13 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::command_line::{json as tinychat, run};
 use support::lambda::binary;
-use support::{Chat, Request};
+use support::{Chat, Request, TIMEOUT};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
-
-/// How long something may take to begin.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many of the tenant's rows still have a text in them.
 async fn rows_with(chat: &Chat, text: &str) -> usize {
@@ -39,7 +36,7 @@ async fn an_interrupted_erasure_goes_on_with_the_same_opaque_id() {
     let line = format!("users erase {} ada --yes", chat.tenant);
     let mut erasure = Command::new(binary("tinychat"));
     let mut erasure = erasure.args(line.split(' ')).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while rows_with(&chat, "planted").await > 1 {
         assert!(Instant::now() < deadline, "nothing is erased");
         sleep(Duration::from_millis(20)).await;

@@ -5,15 +5,12 @@ use crate::cloud::{assert_silent, listen, superuser};
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::lambda::event_of;
-use support::{Channel, Chat, Function, Receiver, Reply, Request};
+use support::{Channel, Chat, Function, Receiver, Reply, Request, TIMEOUT};
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
 /// The time for which a row stays locked, which is longer than a request waits.
 const HELD: Duration = Duration::from_millis(3_600);
-
-/// The time in which a statement must begin or end.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A change that can be requested twice, and the query that locks its row.
 struct Change {

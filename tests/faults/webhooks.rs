@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use support::lambda::event_of;
 use support::receiver::{Endpoint, Received};
-use support::{Chat, Function, Receiver, Reply, Request, setting};
+use support::{Chat, Function, Receiver, Reply, Request, TIMEOUT, setting};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::IsolationLevel;
 
@@ -519,7 +519,7 @@ async fn an_endpoint_that_has_failed_for_five_days_is_disabled_and_that_is_logge
     let age = "update tinychat.webhook_endpoints
         set failing_since = failing_since - $2::text::interval, held_until = null where id = $1 and failures >= 10";
     let add_age = async |interval: &str| {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + TIMEOUT;
         while chat.db.execute(age, &[&endpoint.id, &interval]).await.unwrap() == 0 {
             assert!(Instant::now() < deadline, "the endpoint must be on hold");
             sleep(Duration::from_millis(50)).await;

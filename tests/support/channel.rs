@@ -1,9 +1,8 @@
 //! A listener on a Realtime channel. It speaks both versions of the websocket protocol without a library.
 
-use crate::setting;
+use crate::{TIMEOUT, setting};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -13,9 +12,6 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 pub const VERSIONS: [&str; 2] = ["1.0.0", NEWEST];
 /// The newer version.
 pub const NEWEST: &str = "2.0.0";
-
-/// The time in which an event must arrive.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The topic of a socket's heartbeats.
 const HEARTBEAT_TOPIC: &str = "phoenix";

@@ -1,7 +1,7 @@
 //! A tenant for one test, with a conversation.
 
 use crate::request::{Key, Request};
-use crate::{Document, Response, setting};
+use crate::{Document, Response, TIMEOUT, setting};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -138,7 +138,7 @@ impl Chat {
     pub async fn settle(&self) {
         let url = format!("{}/__invocations", setting("SUPABASE_URL"));
         let requests = std::mem::take(&mut *self.requests.lock().unwrap());
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let under_way = self.fetch(self.request(Method::GET, &url)).await.json();
             let under_way: BTreeSet<String> = serde_json::from_value(under_way).unwrap();

@@ -34,6 +34,10 @@ pub use request::Request;
 pub use response::{Response, assert_keys, assert_time};
 
 use std::io::Write;
+use std::time::Duration;
+
+/// How long tests wait for an event that must come. It is long, because other tests may use the processors too.
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Returns a setting of the local cloud that the suite runs in. Without it there is nothing to test, so the run ends.
 pub fn setting(name: &str) -> String {

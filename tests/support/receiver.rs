@@ -1,6 +1,6 @@
 //! A receiver of webhooks that responds as a test wants and records all attempts, and a tenant's endpoints and deliveries.
 
-use crate::Chat;
+use crate::{Chat, TIMEOUT};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -14,9 +14,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
-
-/// The time in which events must arrive.
-const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A receiver's response.
 #[derive(Clone)]

@@ -2,12 +2,15 @@
 
 use super::{Buckets, Rules, S3_BUCKET, S3_KEY_PREFIX};
 use axum::http::{Extensions, HeaderMap, Method, Uri, header};
-use s3s::dto::ListObjectsV2Input;
+use s3s::dto::{ListObjectsV2Input, ListObjectsV2Output};
 use s3s::route::S3Route;
 use s3s::xml::{Serialize, Serializer};
 use s3s::{Body, S3, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use std::collections::HashMap;
+
+/// The number of attempts to list files that come and go.
+const ATTEMPTS: usize = 20;
 
 /// Responds to `GET /storage/v1/s3/<bucket>?list-type=2&…`.
 pub(super) struct List {
@@ -46,7 +49,7 @@ impl S3Route for List {
             max_keys: query.remove("max-keys").and_then(|number| number.parse().ok()),
             ..ListObjectsV2Input::default()
         };
-        let page = self.files.list_objects_v2(request.map_input(|_| input)).await?.output;
+        let page = page(&self.files, &request.map_input(|_| input)).await?;
         let mut xml = Vec::new();
         let mut serializer = Serializer::new(&mut xml);
         let written = serializer.decl().and_then(|()| page.serialize(&mut serializer));
@@ -54,5 +57,54 @@ impl S3Route for List {
         let mut response = S3Response::new(Body::from(xml));
         response.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/xml"));
         Ok(response)
+    }
+}
+
+/// Lists files. An attempt fails if a file is removed or renamed meanwhile, as that of an upload is.
+async fn page(files: &FileSystem, request: &S3Request<ListObjectsV2Input>) -> S3Result<ListObjectsV2Output> {
+    for _ in 1..ATTEMPTS {
+        match files.list_objects_v2(request.clone()).await {
+            Err(error) if *error.code() == S3ErrorCode::InternalError => {}
+            page => return page.map(|response| response.output),
+        }
+    }
+    files.list_objects_v2(request.clone()).await.map(|response| response.output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn files_may_be_removed_during_a_list() {
+        let folder = std::env::temp_dir().join(format!("local-list-{}", std::process::id()));
+        let bucket = folder.join("chat");
+        std::fs::create_dir_all(&bucket).unwrap();
+        let files = FileSystem::new(&folder).unwrap();
+        let request = S3Request {
+            input: ListObjectsV2Input { bucket: "chat".to_owned(), ..ListObjectsV2Input::default() },
+            method: Method::GET,
+            uri: Uri::from_static("/chat"),
+            headers: HeaderMap::new(),
+            extensions: Extensions::new(),
+            credentials: None,
+            region: None,
+            service: None,
+            trailing_headers: None,
+        };
+        let file = bucket.join("a.png");
+        let changes = std::thread::spawn(move || {
+            for _ in 0..1_000 {
+                std::fs::write(&file, "").unwrap();
+                std::thread::sleep(Duration::from_micros(100));
+                std::fs::remove_file(&file).unwrap();
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        });
+        while !changes.is_finished() {
+            page(&files, &request).await.unwrap();
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
