@@ -11,6 +11,9 @@ use nix::sys::signal::Signal;
 use std::fs;
 use std::sync::Arc;
 
+/// The error of a given Postgres that doesn't run, such as the private one of an earlier run, from its `.local/env`.
+const NO_CONNECTION: &str = "DATABASE_URL must be the URL of a running Postgres, or unset (`unset DATABASE_URL`) to start a private one";
+
 /// Postgres, and the pooler in front of it if there is one.
 pub(crate) struct Database {
     /// The superuser's URL, without the pooler.
@@ -79,7 +82,7 @@ impl Database {
 }
 
 async fn prepare_database(url: &str) -> anyhow::Result<()> {
-    let mut client = postgres::connect(url).await.context("DATABASE_URL")?;
+    let mut client = postgres::connect(url).await.context(NO_CONNECTION)?;
     client.batch_execute(supabase::DATABASE).await.context("Realtime's schema")?;
     admin::migrate(&mut client).await.context("supabase/migrations")?;
     let seed = fs::read_to_string(project().join("supabase/seed.sql"))?;

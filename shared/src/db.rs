@@ -4,6 +4,7 @@ use crate::auth::Credential;
 use crate::config::SettingError;
 use crate::error::Cause;
 use crate::route_function::{RouteFunction, SCHEMA};
+use crate::row::Row;
 use crate::{Error, Result, after_response, config, credential_usage, error, telemetry, tls};
 use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use std::iter;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Config, Row};
+use tokio_postgres::{Config, Row as PgRow};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// A statement's parameter and its type. Asking Postgres for the type would take a second round trip and a prepared
@@ -92,23 +93,23 @@ impl Db {
     }
 
     /// Runs a statement that isn't a caller's request.
-    pub async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+    pub async fn run(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<PgRow>> {
         self.run_within(TIMEOUT, sql, params).await
     }
 
     /// Runs a statement that may take more or less time than a request has.
-    pub async fn run_within(&self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+    pub async fn run_within(&self, limit: Duration, sql: &str, params: &[Param<'_>]) -> Result<Vec<PgRow>> {
         self.measured(Statement { sql, params, named: false }, limit).await
     }
 
-    async fn measured(&self, statement: Statement<'_>, limit: Duration) -> Result<Vec<Row>> {
+    async fn measured(&self, statement: Statement<'_>, limit: Duration) -> Result<Vec<PgRow>> {
         let start = Instant::now();
         let result = self.attempts(statement, start + limit).await;
         telemetry::record_database(start.elapsed());
         result
     }
 
-    async fn attempts(&self, mut statement: Statement<'_>, deadline: Instant) -> Result<Vec<Row>> {
+    async fn attempts(&self, mut statement: Statement<'_>, deadline: Instant) -> Result<Vec<PgRow>> {
         let mut pauses = PAUSES.into_iter();
         loop {
             let failure = match self.attempt(statement, deadline).await {
@@ -123,7 +124,7 @@ impl Db {
         }
     }
 
-    async fn attempt(&self, statement: Statement<'_>, deadline: Instant) -> Result<Vec<Row>, Failure> {
+    async fn attempt(&self, statement: Statement<'_>, deadline: Instant) -> Result<Vec<PgRow>, Failure> {
         let client = match timeout_at(deadline, self.pool.get()).await {
             Ok(Ok(client)) => client,
             Ok(Err(error)) => return Err(Failure { cause: error.into(), may_pass: true }),
@@ -165,7 +166,10 @@ impl Db {
 }
 
 /// Sends a statement. Preparing a named one takes a round trip of its own, once for each connection.
-async fn query(client: &ClientWrapper, statement: Statement<'_>) -> Result<Vec<Row>, tokio_postgres::Error> {
+async fn query(
+    client: &ClientWrapper,
+    statement: Statement<'_>,
+) -> Result<Vec<PgRow>, tokio_postgres::Error> {
     let Statement { sql, params, named } = statement;
     if !named {
         return client.query_typed(sql, params).await;
@@ -183,7 +187,7 @@ async fn within(
     client: ClientWrapper,
     statement: Statement<'_>,
     deadline: Instant,
-) -> Result<Vec<Row>, Failure> {
+) -> Result<Vec<PgRow>, Failure> {
     let timeout = limit.as_millis().max(1); // 0 would be no timeout
     let rows = async {
         client.batch_execute(&format!("begin; set local statement_timeout = {timeout}")).await?;
@@ -205,8 +209,8 @@ async fn within(
 pub struct Route {
     /// The connection pool.
     pub db: Db,
-    function: String,
-    admit: String,
+    function: RouteFunction,
+    admit: RouteFunction,
     /// Whether the use of the functions was recorded.
     recorded: AtomicBool,
 }
@@ -248,10 +252,10 @@ impl Route {
     /// Opens the first connection, like [`Db::connect`], and checks that the function which `sql` defines exists. If it
     /// is missing, the start fails, because every request would fail.
     pub async fn connect(sql: &str) -> Result<Self, lambda_http::Error> {
-        let name = |sql| RouteFunction::parse(sql).map(|function| function.name);
-        let function = name(sql).ok_or("the route's .sql must define a function in tinychat_api")?;
+        let parse = RouteFunction::parse;
+        let function = parse(sql).ok_or("the route's .sql must define a function in tinychat_api")?;
         let admit =
-            name(include_str!("admit.sql")).ok_or("admit.sql must define a function in tinychat_api")?;
+            parse(include_str!("admit.sql")).ok_or("admit.sql must define a function in tinychat_api")?;
         let named = config::named_statements()?;
         let route = Self { db: Db::new()?, function, admit, recorded: AtomicBool::new(false) };
         route.db.named.store(named, Ordering::Relaxed);
@@ -261,7 +265,8 @@ impl Route {
 
     async fn check(&self) -> Result<(), lambda_http::Error> {
         // Postgres looks the names up as it parses the statement.
-        let sql = format!("select '{SCHEMA}.{}'::regproc, '{SCHEMA}.{}'::regproc", self.function, self.admit);
+        let [function, admit] = self.names();
+        let sql = format!("select '{SCHEMA}.{function}'::regproc, '{SCHEMA}.{admit}'::regproc");
         let statement = Statement { sql: &sql, params: &[], named: false };
         match self.db.attempt(statement, Instant::now() + TIMEOUT).await {
             Ok(_) => Ok(()),
@@ -275,7 +280,7 @@ impl Route {
 
     /// Records that the route's functions are in use. Calls do this by themselves, after the first response.
     pub fn record_use(&self) -> impl Future<Output = ()> + use<> {
-        let (db, functions) = (self.db.clone(), [&self.function, &self.admit].map(String::clone).to_vec());
+        let (db, functions) = (self.db.clone(), self.names().map(String::clone).to_vec());
         async move {
             if let Err(error) = db.run(IN_USE, &[functions.param()]).await {
                 tracing::warn!(error = %Chain(&error), "the use of the route's functions was not recorded");
@@ -283,42 +288,60 @@ impl Route {
         }
     }
 
-    /// Calls the route's function. The `verdict` of its first row says whether the work was done. A list without items
-    /// is one row of nulls: see [`crate::model::List`].
-    pub async fn rows(&self, credential: &Credential, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
-        self.call(&self.function, credential, arguments).await
+    fn names(&self) -> [&String; 2] {
+        [&self.function.name, &self.admit.name]
     }
 
-    /// Like [`Route::rows`], for functions that return one row.
+    /// Calls the route's function, which returns a list. The `verdict` of its first row says whether the work was done.
+    /// A list without items is one row of nulls: see [`crate::model::List`].
+    pub async fn rows(&self, credential: &Credential, arguments: &[Argument<'_>]) -> Result<Vec<Row>> {
+        self.call("select * from", &self.function, Row::Columns, credential, arguments).await
+    }
+
+    /// Calls the route's function, which returns one row. Its `verdict` says whether the work was done.
     pub async fn row(&self, credential: &Credential, arguments: &[Argument<'_>]) -> Result<Row> {
-        let mut rows = self.rows(credential, arguments).await?;
-        Ok(rows.swap_remove(0))
+        self.record(&self.function, credential, arguments).await
     }
 
     /// Returns the parsed input. The caller gets an error in it only if the credential is accepted: an invalid body
     /// with an invalid key is a 401, never a 400.
     pub async fn admit<T>(&self, credential: &Credential, input: Result<T>) -> Result<T> {
         if input.is_err() {
-            self.call(&self.admit, credential, &[]).await?;
+            self.record(&self.admit, credential, &[]).await?;
         }
         input
     }
 
+    /// Calls a function in the SELECT list. In a FROM clause, Postgres would need more time to plan the call, for each of
+    /// its columns.
+    async fn record(
+        &self,
+        function: &RouteFunction,
+        credential: &Credential,
+        arguments: &[Argument<'_>],
+    ) -> Result<Row> {
+        let row = |row| Row::Record(row, function.columns.clone());
+        let mut rows = self.call("select", function, row, credential, arguments).await?;
+        Ok(rows.swap_remove(0))
+    }
+
     async fn call(
         &self,
-        function: &str,
+        select: &str,
+        RouteFunction { name: function, .. }: &RouteFunction,
+        row: impl Fn(PgRow) -> Row,
         credential: &Credential,
         arguments: &[Argument<'_>],
     ) -> Result<Vec<Row>> {
         let arguments = || iter::once(("credential", credential as _)).chain(arguments.iter().copied());
         let names: Vec<_> = arguments().zip(1..).map(|((name, _), n)| format!("p_{name} => ${n}")).collect();
         let mut params: Vec<_> = arguments().map(|(_, value): Argument| value.param()).collect();
-        let call = format!("select * from {SCHEMA}.{function}({})", names.join(", "));
+        let call = format!("{select} {SCHEMA}.{function}({})", names.join(", "));
         let is_named = self.db.named.load(Ordering::Relaxed);
         let sql = if is_named {
             // Behind a pooler that mixes up the statements of its clients, another statement of this name finds that
             // its own function isn't meant, and doesn't call it.
-            params.push((&function, Type::TEXT));
+            params.push((function, Type::TEXT));
             format!("{call} where ${} = '{function}'", params.len())
         } else {
             call
@@ -328,6 +351,7 @@ impl Route {
         if !self.recorded.swap(true, Ordering::Relaxed) {
             after_response::defer(self.record_use());
         }
+        let rows: Vec<_> = rows.into_iter().map(row).collect();
         let first =
             rows.first().ok_or_else(|| Error::Database("the route function returned no row".into()))?;
         if let Some(tenant) = first.try_get("tenant_id")? {

@@ -23,6 +23,7 @@ pub mod image;
 pub mod model;
 pub mod realtime;
 pub mod route_function;
+pub mod row;
 #[cfg(feature = "storage")]
 pub mod storage;
 pub mod telemetry;

@@ -12,6 +12,7 @@ use crate::model::{
     ConversationEnvelope, ConversationId, MessageEnvelope, MessageId, ReadCursor, TenantId, UserId,
     UserTokens,
 };
+use crate::row::Row;
 use crate::{Error, Result, after_response, config, telemetry, tls};
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
@@ -21,7 +22,6 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
-use tokio_postgres::Row;
 
 /// The prefix of a conversation's channel name, before the conversation's id. Clients get it from `GET /v1/config`.
 pub const CHANNEL_PREFIX: &str = "conv:";

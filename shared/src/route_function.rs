@@ -3,6 +3,7 @@
 //! installed.
 
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// The schema that holds the route functions and nothing else.
 pub const SCHEMA: &str = "tinychat_api";
@@ -25,6 +26,8 @@ pub struct RouteFunction {
     pub name: String,
     /// The route's name, in the form of an SQL identifier.
     pub route: String,
+    /// The names of the columns that it returns.
+    pub columns: Arc<[String]>,
     /// The statements that create it.
     pub sql: String,
 }
@@ -40,8 +43,18 @@ impl RouteFunction {
         let sql = format!(
             "{before}create function {SCHEMA}.{name}({rest}\nalter function {SCHEMA}.{name}{SETTINGS};"
         );
-        Some(Self { name, route: route.to_owned(), sql })
+        let columns = columns(rest).unwrap_or_default();
+        Some(Self { name, route: route.to_owned(), columns, sql })
     }
+}
+
+/// Returns the names in `returns table (name type, …)`.
+fn columns(definition: &str) -> Option<Arc<[String]>> {
+    let (_, table) = definition.split_once("returns table (")?;
+    let lines = table.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code));
+    let table = lines.collect::<Vec<_>>().join(" ");
+    let (columns, _) = table.split_once(')')?;
+    columns.split(',').map(|column| column.split_whitespace().next().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
@@ -59,6 +72,16 @@ mod tests {
         let start =
             format!("-- Adds.\ncreate function tinychat_api.{}(p_a int, p_b int) returns", function.name);
         assert!(function.sql.starts_with(&start), "{}", function.sql);
+    }
+
+    #[test]
+    fn its_columns_are_those_of_the_returned_table() {
+        let columns = |text| RouteFunction::parse(&TEXT.replace("int …", text)).unwrap().columns;
+        let table =
+            "table (\n    verdict text, id uuid, -- of the user, never null (see (1))\n    n int\n)\nas …";
+        assert_eq!(*columns(table), ["verdict", "id", "n"]);
+        assert_eq!(*columns("table (verdict text) as $$ (a, b) $$"), ["verdict"]);
+        assert!(columns("int as …").is_empty());
     }
 
     #[test]

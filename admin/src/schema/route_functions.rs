@@ -20,7 +20,7 @@ pub(crate) async fn install(
 ) -> anyhow::Result<Vec<String>> {
     let missing = missing(transaction, functions).await?;
     let mut done = Vec::new();
-    for RouteFunction { name, route, sql } in functions {
+    for RouteFunction { name, route, sql, .. } in functions {
         if missing.contains(name) {
             let grants = format!(
                 "revoke all on function {SCHEMA}.{name} from public;

@@ -68,7 +68,7 @@ async fn get_config(
     let row = route.row(&credential, &[]).await?;
     let tenant = Tenant { id: row.try_get("tenant_id")?, name: row.try_get("name")? };
     let mut realtime = realtime.clone();
-    realtime.private |= row.try_get::<_, UserTokens>("tokens")? == UserTokens::Required;
+    realtime.private |= row.try_get::<UserTokens>("tokens")? == UserTokens::Required;
     if let (Some(signer), Some(user), Some(expires)) = (signer, row.try_get("caller")?, credential.expires())
     {
         let listener = Listener { tenant: tenant.id, user, staff: row.try_get("staff")? };

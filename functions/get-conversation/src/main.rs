@@ -30,6 +30,6 @@ struct WithMembers {
 async fn get_conversation(route: &Route, request: Request) -> Result<Response> {
     let credential = request.credential()?;
     let row = route.row(&credential, &[("conversation_id", &request.conversation_id())]).await?;
-    let members = row.try_get::<_, Json<_>>("members")?.0;
+    let members = row.try_get::<Json<_>>("members")?.0;
     Ok(Response { conversation: WithMembers { conversation: Conversation::try_from(&row)?, members } })
 }

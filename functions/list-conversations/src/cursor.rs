@@ -6,10 +6,10 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use shared::fields::Field;
 use shared::model::{ConversationId, Timestamp};
+use shared::row::Row;
 use shared::{Error, Result};
-use tokio_postgres::Row;
 
-/// The latest activity of a page's last conversation, and its id.
+/// The latest activity of the last conversation that a page has or passes over, and its id.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The activity, in whole milliseconds as all of them are.
@@ -19,18 +19,20 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Reads the cursor from two columns of a row. `None` if they are null.
-    pub fn from_row(row: &Row, (active_at, id): (&str, &str)) -> Result<Option<Self>> {
-        let (active_at, id): (Option<_>, Option<_>) = (row.try_get(active_at)?, row.try_get(id)?);
-        Ok(active_at.zip(id).map(|(active_at, id)| Self { active_at, id }))
-    }
-
     /// Parses the form that [`std::fmt::Display`] writes, and no other.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let (active_at, id) = std::str::from_utf8(&bytes).ok()?.split_at_checked(24)?;
         let cursor = Self { active_at: Timestamp::parse(active_at)?, id: ConversationId::parse(id) };
         (cursor.to_string() == text).then_some(cursor)
+    }
+}
+
+impl TryFrom<&Row> for Cursor {
+    type Error = Error;
+
+    fn try_from(row: &Row) -> Result<Self> {
+        Ok(Self { active_at: row.try_get("active_at")?, id: row.try_get("id")? })
     }
 }
 

@@ -1,21 +1,20 @@
--- A page of a user's conversations, the latest activity first; without conversations, the verdict alone. The list is
--- merged from one short index scan for each kind and status, so its cost doesn't grow with the number of conversations.
+-- A page of a user's conversations, the latest activity first, and one more if there are more; without conversations, the
+-- verdict alone. The list is merged from one short index scan for each kind and status, so its cost doesn't grow with the
+-- number of conversations.
 create function tinychat_api.list_conversations(
     p_credential jsonb,
     p_user_id text, -- null: the caller
     p_kinds text[],
     p_status text, -- null: both
     p_external_ref text, -- null: any or none
-    p_unread boolean, -- whether to leave out conversations without unread messages
+    p_unread boolean, -- whether to look only for conversations that may have unread messages
     p_before timestamptz, -- the cursor: activity and id of the previous page's last conversation
     p_before_id uuid,
     p_limit bigint
 )
 returns table (
     verdict text, id uuid, tenant_id uuid, kind text, external_ref text, participants text[], status text, last_message text,
-    last_at timestamptz, updated_at timestamptz, unread_count bigint, active_at timestamptz,
-    -- The cursor of the page's end, on each row, even on one without a conversation; null if there are no more.
-    next_at timestamptz, next_id uuid
+    last_at timestamptz, updated_at timestamptz, unread_count bigint, active_at timestamptz
 )
 language plpgsql stable
 as $$
@@ -30,9 +29,6 @@ declare
         where s.status = coalesce(p_status, s.status)
     );
     before timestamptz := coalesce(p_before, 'infinity');
-    ids uuid[];
-    actives timestamptz[];
-    reads timestamptz[];
 begin
     access := tinychat.check_access(p_credential);
     tenant_id := access.tenant_id;
@@ -46,73 +42,58 @@ begin
         return;
     end if;
 
-    -- One row more than the page holds, to know whether there are more.
-    if p_external_ref is not null then
-        select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
-        from (
-            select p.conversation_id, p.active_at, p.read_at
-            from tinychat.conversations c
-            join tinychat.participants p on p.conversation_id = c.id and p.user_id = lister
-            where c.tenant_id = access.tenant_id and c.kind = any (p_kinds) and c.external_ref = p_external_ref
-                and p.kind = any (lists)
-                and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
-            order by p.active_at desc, p.conversation_id
-        ) page;
-    elsif p_unread then
-        select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
-        from (
-            select p.*
-            from unnest(lists) as wanted (kind)
-            cross join lateral (
-                select p.conversation_id, p.active_at, p.read_at
-                from tinychat.participants p
-                where p.tenant_id = access.tenant_id and p.user_id = lister and p.kind = wanted.kind
-                    and p.active_at > p.read_at
-                    and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
-                order by p.active_at desc, p.conversation_id
-                limit p_limit + 1
-            ) p
-            order by p.active_at desc, p.conversation_id
-            limit p_limit + 1
-        ) page;
-    else
-        select array_agg(page.conversation_id), array_agg(page.active_at), array_agg(page.read_at) into ids, actives, reads
-        from (
-            select p.*
-            from unnest(lists) as wanted (kind)
-            cross join lateral (
-                select p.conversation_id, p.active_at, p.read_at
-                from tinychat.participants p
-                where p.tenant_id = access.tenant_id and p.user_id = lister and p.kind = wanted.kind
-                    and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
-                order by p.active_at desc, p.conversation_id
-                limit p_limit + 1
-            ) p
-            order by p.active_at desc, p.conversation_id
-            limit p_limit + 1
-        ) page;
-    end if;
-    if cardinality(ids) > p_limit then
-        next_at := actives[p_limit];
-        next_id := ids[p_limit];
-    end if;
-
     return query
         select
             verdict, c.id, c.tenant_id, c.kind, c.external_ref, c.participants, c.status, latest.last_message, c.last_at,
-            tinychat.updated_at(c), unread.unread_count, page.active_at, next_at, next_id
-        from unnest(ids[:p_limit], actives[:p_limit], reads[:p_limit]) with ordinality as page (id, active_at, read_at, n)
-        join tinychat.conversations c on c.id = page.id
+            tinychat.updated_at(c),
+            case
+                when page.active_at <= page.read_at then 0
+                else (select u.unread_count from tinychat.unread(c.id, lister, page.read_at) u)
+            end,
+            page.active_at
+        from (
+            select p.*
+            from (
+                -- Only one of these three runs.
+                select p.conversation_id, p.active_at, p.read_at
+                from tinychat.conversations c
+                join tinychat.participants p on p.conversation_id = c.id and p.user_id = lister
+                where p_external_ref is not null
+                    and c.tenant_id = access.tenant_id and c.kind = any (p_kinds) and c.external_ref = p_external_ref
+                    and p.kind = any (lists)
+                    and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
+                union all
+                select p.*
+                from unnest(lists) as wanted (kind)
+                cross join lateral (
+                    select p.conversation_id, p.active_at, p.read_at
+                    from tinychat.participants p
+                    where p.tenant_id = access.tenant_id and p.user_id = lister and p.kind = wanted.kind
+                        and p.active_at > p.read_at
+                        and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
+                    order by p.active_at desc, p.conversation_id
+                    limit p_limit + 1
+                ) p
+                where p_external_ref is null and p_unread
+                union all
+                select p.*
+                from unnest(lists) as wanted (kind)
+                cross join lateral (
+                    select p.conversation_id, p.active_at, p.read_at
+                    from tinychat.participants p
+                    where p.tenant_id = access.tenant_id and p.user_id = lister and p.kind = wanted.kind
+                        and p.active_at <= before and (p.active_at < before or p.conversation_id > p_before_id)
+                    order by p.active_at desc, p.conversation_id
+                    limit p_limit + 1
+                ) p
+                where p_external_ref is null and not p_unread
+            ) p
+            order by p.active_at desc, p.conversation_id
+            limit p_limit + 1
+        ) page
+        join tinychat.conversations c on c.id = page.conversation_id
         left join lateral tinychat.preview(c.id) latest on true
-        cross join lateral (
-            select
-                case
-                    when page.active_at <= page.read_at then 0
-                    else (select u.unread_count from tinychat.unread(c.id, lister, page.read_at) u)
-                end as unread_count
-        ) unread
-        where not p_unread or unread.unread_count > 0
-        order by page.n;
+        order by page.active_at desc, page.conversation_id;
     if not found then
         return next;
     end if;

@@ -11,8 +11,8 @@ use shared::db::Route;
 use shared::fields::{Field, ShortText};
 use shared::http::{Request, serve};
 use shared::model::{Conversation, Kind, List, Status};
+use shared::row::Row;
 use shared::{Error, Result, telemetry};
-use tokio_postgres::Row;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -120,13 +120,8 @@ async fn list_conversations(route: &Route, request: Request) -> Result<Response>
             ],
         )
         .await?;
-    let List { items: conversations, more } = List::read::<Listed>(&rows, limit.into())?;
-    // If the list was cut short because it is too large, the next page begins after its last conversation. Otherwise it
-    // begins after the page.
-    let columns = if more { ("active_at", "id") } else { ("next_at", "next_id") };
-    let next = match rows.get(conversations.len().saturating_sub(1)) {
-        Some(row) => Cursor::from_row(row, columns)?,
-        None => None,
-    };
+    let is_wanted = |listed: &Listed| !input.unread || listed.unread_count > 0;
+    let List { items: conversations, last, more } = List::read(&rows, limit.into(), is_wanted)?;
+    let next = last.filter(|_| more).map(Cursor::try_from).transpose()?;
     Ok(Response { conversations, next })
 }

@@ -1,10 +1,10 @@
 //! The API's objects, as the route functions return them and as JSON shows them.
 
 use super::{ConversationId, Json, Kind, MessageId, MessageType, Role, Status, TenantId, Timestamp, UserId};
+use crate::row::Row;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio_postgres::Row;
 
 /// A message as history shows it. A deleted one has no `body`, `media_url` or `metadata` here, although the database
 /// keeps them. For webhooks, `tinychat.message_json` writes a full message, and a test compares each of its fields.
@@ -171,7 +171,7 @@ impl TryFrom<&Row> for User {
             email: row.try_get("email")?,
             role: row.try_get("role")?,
             fcm_tokens: row.try_get("fcm_tokens")?,
-            notification_prefs: row.try_get::<_, Json<_>>("notification_prefs")?.0,
+            notification_prefs: row.try_get::<Json<_>>("notification_prefs")?.0,
             last_seen_at: row.try_get("last_seen_at")?,
         })
     }
