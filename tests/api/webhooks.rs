@@ -351,16 +351,16 @@ async fn an_endpoint_that_hangs_delays_neither_sends_nor_the_other_endpoint() {
     for number in 1..=2 {
         let began = Instant::now();
         chat.send("ada", &number.to_string()).await;
-        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         takes.wait_for(number + 1).await;
-        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
     }
     let deliveries = chat.until_deliveries(|delivery| delivery["attempts"].as_u64() > Some(0)).await;
     for delivery in deliveries.iter().filter(|delivery| delivery["endpoint_id"] != json!(endpoint.id)) {
         assert_eq!((&delivery["last_status"], &delivery["outcome"]), (&Value::Null, &Value::Null));
         assert_eq!(delivery["last_answer"], "no response in 5 s");
         let latency = delivery["last_latency_ms"].as_u64().unwrap();
-        assert!(latency >= 4_900, "{latency}");
+        assert!((4_900..6_000).contains(&latency), "{latency}");
     }
 }
 

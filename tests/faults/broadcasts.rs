@@ -72,12 +72,17 @@ async fn receives(channel: &mut Channel, message: &Value) {
 async fn events_of_one_sender_arrive_in_the_order_of_its_requests() {
     let mut chat = Chat::new().await;
     let mut channel = listen(&chat).await;
-    let mut rounds = Vec::new();
-    for _ in 0..10 {
-        rounds.push(round(&mut chat).await);
+    let ada = json!({ "sender_id": "ada" });
+    let mut responses = Vec::new();
+    for n in 0..10 {
+        chat.message = chat.send("ada", &n.to_string()).await;
+        responses.push(json!({ "message": chat.message }));
+        let edit = Request::patch(chat.message_path(), &ada).with_field("body", "edited");
+        responses.push(chat.call(edit).await.ok());
+        responses.push(chat.call(Request::delete(chat.message_path(), &ada)).await.ok());
     }
-    for round in rounds {
-        receives(&mut channel, &round.message).await;
+    for response in responses {
+        assert_eq!(channel.next("message").await, response);
     }
 }
 

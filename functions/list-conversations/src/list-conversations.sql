@@ -54,7 +54,7 @@ begin
         from (
             select p.*
             from (
-                -- Only one of these three runs.
+                -- Only one of these three runs. A cached plan uses the index of unread ones only for its very condition.
                 select p.conversation_id, p.active_at, p.read_at
                 from tinychat.conversations c
                 join tinychat.participants p on p.conversation_id = c.id and p.user_id = lister

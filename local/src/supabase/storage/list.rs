@@ -62,13 +62,13 @@ impl S3Route for List {
 
 /// Lists files. An attempt fails if a file is removed or renamed meanwhile, as that of an upload is.
 async fn page(files: &FileSystem, request: &S3Request<ListObjectsV2Input>) -> S3Result<ListObjectsV2Output> {
-    for _ in 1..ATTEMPTS {
+    let mut more_attempts = 1..ATTEMPTS;
+    loop {
         match files.list_objects_v2(request.clone()).await {
-            Err(error) if *error.code() == S3ErrorCode::InternalError => {}
+            Err(error) if *error.code() == S3ErrorCode::InternalError && more_attempts.next().is_some() => {}
             page => return page.map(|response| response.output),
         }
     }
-    files.list_objects_v2(request.clone()).await.map(|response| response.output)
 }
 
 #[cfg(test)]
